@@ -1,0 +1,83 @@
+//! The headers of an answer, kept as the bytes they will be sent as.
+
+/// Outgoing header lines. Nothing that could split a response gets in: a name that is not a token
+/// or a value with a control byte is not added (RFC 9110 §5.5; SECURITY 12).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    lines: Vec<u8>,
+}
+
+impl Headers {
+    /// No headers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one line. Returns whether name and value were acceptable; if not, nothing is added.
+    pub fn push(&mut self, name: &str, value: &[u8]) -> bool {
+        let clean = !name.is_empty()
+            && name.bytes().all(super::bytes::is_tchar)
+            && value.iter().all(|b| super::bytes::is_field_byte(*b));
+        debug_assert!(clean || cfg!(test), "refused header {name}: {value:?}");
+        if clean {
+            self.lines.extend_from_slice(name.as_bytes());
+            self.lines.extend_from_slice(b": ");
+            self.lines.extend_from_slice(value);
+            self.lines.extend_from_slice(b"\r\n");
+        }
+        clean
+    }
+
+    /// The lines, each ended by CRLF; no blank line after them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// Adds all of `other`.
+    pub fn append(&mut self, other: &Self) {
+        self.lines.extend_from_slice(&other.lines);
+    }
+
+    /// The lines, as name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.split_inclusive(|b| *b == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r\n")?;
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], &line[colon + 2..]))
+        })
+    }
+
+    /// The first value of `name`, compared without case.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_splits_a_response_gets_in() {
+        let mut headers = Headers::new();
+        assert!(headers.push("X-A", b"1"));
+        for (name, value) in [
+            ("X-B", &b"1\r\nSet-Cookie: x"[..]),
+            ("X-B", b"1\n"),
+            ("X-B", b"\0"),
+            ("X B", b"1"),
+            ("X-B:", b"1"),
+            ("", b"1"),
+        ] {
+            assert!(!headers.push(name, value), "{name} {value:?}");
+        }
+        assert_eq!(headers.as_bytes(), b"X-A: 1\r\n");
+        assert_eq!(headers.get("x-a"), Some(&b"1"[..]));
+        assert_eq!(headers.iter().count(), 1);
+    }
+}

@@ -1,0 +1,36 @@
+//! HTTP/1.0 and 1.1 as pure functions of bytes (RFC 9110, RFC 9112).
+//!
+//! Architecture invariant: nothing here sees a socket, a file, a clock or a log. Time comes in as
+//! an argument. Every parser is fed bytes from strangers; none may panic.
+
+pub mod bytes;
+pub mod chunked;
+pub mod conditional;
+pub mod date;
+pub mod escape;
+pub mod etag;
+pub mod framing;
+pub mod limits;
+pub mod range;
+pub mod target;
+
+mod error;
+mod head;
+mod header;
+mod headers;
+mod host;
+mod method;
+mod negotiate;
+mod parse;
+mod status;
+
+pub use error::HttpError;
+pub use framing::{BodyLength, Framing};
+pub use head::{RequestHead, Span, Version};
+pub use header::{Known, list};
+pub use headers::Headers;
+pub use host::HostName;
+pub use method::{Method, MethodSet};
+pub use negotiate::{accepts_coding, prefers_html};
+pub use parse::{Parsed, parse};
+pub use status::Status;

@@ -1,0 +1,27 @@
+//! httpyserver: a single-threaded web server on one `mio::Poll`.
+//!
+//! A module imports only from modules above it in this list (`tests/layers.rs` checks it):
+//!
+//! | layer | what it knows |
+//! |---|---|
+//! | [`http`] | HTTP/1 as pure functions of bytes |
+//! | [`conf`] | `web.conf`: text to a typed model, or to diagnostics with carets |
+//! | [`sys`] | the few Linux calls, over rustix |
+//! | [`event`] | what every moving thing may ask of the loop: tokens, timers, run queue, clock |
+//! | [`net`] | bytes to and from a client; no HTTP words |
+//! | [`serve`] | the contract: `Handler`, `Response`, `Exchange` |
+//! | [`handlers`] | files, uploads, redirects, fixed answers |
+//! | [`site`] | what the configuration means: hosts, routes, and how one is chosen |
+//! | [`server`] | the loop, its connections, its logs |
+//!
+//! `ARCHITECTURE.md` follows a request through them.
+
+pub mod http;
+pub mod conf;
+pub mod sys;
+pub mod event;
+pub mod net;
+pub mod serve;
+pub mod handlers;
+pub mod site;
+pub mod server;
