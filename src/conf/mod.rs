@@ -1,0 +1,15 @@
+//! `web.conf`: from text to a typed [`Config`], or to [`Diagnostics`] that show the mistake.
+//!
+//! Architecture invariant: text and values only. Files are read by the caller, folders are looked
+//! at by `site::build`.
+
+mod classic;
+mod diagnostic;
+mod load;
+mod model;
+mod read;
+mod units;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
+pub use load::{load, quick, sniff};
+pub use model::*;

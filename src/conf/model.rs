@@ -1,0 +1,395 @@
+//! What a configuration says, typed, with defaults filled in and the place of everything that
+//! a later check may have to point at.
+//!
+//! Not here: whether a folder exists, which address a name has. `site::build` asks that.
+
+use crate::http::limits::HeadLimits;
+use crate::http::{Method, MethodSet, Status};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Bytes of the configuration's text; empty for a default or the command line.
+    pub span: Range<usize>,
+}
+
+impl<T> At<T> {
+    /// A value with its place.
+    pub fn new(value: T, span: Range<usize>) -> Self {
+        Self { value, span }
+    }
+
+    /// A value that is written nowhere: a default, or the command line's.
+    pub fn implied(value: T) -> Self {
+        Self { value, span: 0..0 }
+    }
+}
+
+/// Which of the two formats a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The tables of today.
+    Toml,
+    /// The `host` / `media` / `parameter` lines of 2013.
+    Classic,
+    /// No file: a folder given on the command line.
+    Quick,
+}
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where it came from.
+    pub format: Format,
+    /// `[server]`
+    pub server: Server,
+    /// `[timeouts]`
+    pub timeouts: Timeouts,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[log]`
+    pub log: Log,
+    /// `[media]`
+    pub media: Media,
+    /// `[compress]`
+    pub compress: Compress,
+    /// `[[host]]`, in the order of the file.
+    pub hosts: Vec<Host>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where to listen; never empty.
+    pub listen: Vec<At<Listen>>,
+    /// The account to become after binding.
+    pub user: Option<At<String>>,
+    /// Where to write the process id.
+    pub pid_file: Option<At<PathBuf>>,
+    /// The `Server` header; `None` sends none.
+    pub server_header: Option<String>,
+}
+
+/// One address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// `http://*:80`: all addresses of both families, one socket.
+    Any {
+        /// The port; 0 means any free one.
+        port: u16,
+    },
+    /// `http://127.0.0.1:8080`
+    Addr(SocketAddr),
+    /// `unix:/run/web.sock`
+    Unix(PathBuf),
+}
+
+/// `[timeouts]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From accept, or from the first byte of a request, to the end of its head.
+    pub header: Duration,
+    /// Between two reads of a body.
+    pub body: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// While the client takes no byte of an answer.
+    pub write: Duration,
+    /// From the order to stop until answers in flight are cut off.
+    pub shutdown: Duration,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections.
+    pub connections: usize,
+    /// Open connections of one address; `None`: no limit.
+    pub per_client: Option<usize>,
+    /// Request heads.
+    pub head: HeadLimits,
+    /// Bytes of a request body, where a route does not say otherwise.
+    pub body: u64,
+    /// Bytes a second below which a transfer is ended, after a grace of five seconds.
+    pub min_rate: u64,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How much is said on the error log.
+    pub level: Level,
+    /// Where errors go.
+    pub error: At<LogTarget>,
+    /// Where accesses go; `None`: nowhere.
+    pub access: Option<At<LogTarget>>,
+    /// The form of an access line.
+    pub format: LogFormat,
+    /// Paths whose requests are not logged.
+    pub skip: Vec<String>,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)] // each is its name
+pub enum Level {
+    Error,
+    Warning,
+    Info,
+    Debug,
+}
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// The form of an access line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The Common Log Format.
+    Common,
+    /// Common, and referer and user agent.
+    Combined,
+    /// One JSON object a line.
+    Json,
+    /// For people at a terminal.
+    Pretty,
+}
+
+/// `[media]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// The type of an extension that nobody knows.
+    pub default: String,
+    /// The charset added to text types that have none; `None` adds none.
+    pub charset: Option<String>,
+    /// Extensions, lower case, without dot, and their types; before `mime_guess`.
+    pub types: Vec<(String, String)>,
+}
+
+/// `[compress]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compress {
+    /// Codings computed here.
+    pub gzip: bool,
+    /// Files shorter than this are sent as they are.
+    pub min: u64,
+}
+
+/// `[[host]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// Lower case; `*.example.org` is a wildcard. May be empty for the only host.
+    pub names: Vec<At<String>>,
+    /// Answers names that no host has.
+    pub default: bool,
+    /// What to show when the root has no index page: the page that says that it works.
+    pub welcome: bool,
+    /// File names tried in a folder.
+    pub index: Vec<String>,
+    /// Own pages for errors.
+    pub errors: Vec<(ErrorKey, At<String>)>,
+    /// Its routes. `root` has become a route `/` with files.
+    pub routes: Vec<Route>,
+    /// Where the host's table begins.
+    pub span: Range<usize>,
+}
+
+/// What an error page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKey {
+    /// `404`
+    Status(Status),
+    /// `4xx` or `5xx`: the hundreds.
+    Class(u16),
+}
+
+/// `[[host.route]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Ends in `/`: this path and everything below; otherwise exactly this path. Decoded.
+    pub path: At<String>,
+    /// The methods it is for; `None`: all.
+    pub methods: Option<MethodSet>,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a route does: exactly one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Files of a folder, and uploads to it where allowed.
+    Files(Files),
+    /// Another place.
+    Redirect(Redirect),
+    /// A fixed answer.
+    Respond(Respond),
+}
+
+/// `files = "..."` and the keys beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Files {
+    /// The folder.
+    pub root: At<PathBuf>,
+    /// Whether a folder without index page is listed.
+    pub listing: bool,
+    /// Whether names that begin with a dot are served.
+    pub hidden: bool,
+    /// Whether `/about` is answered with `about.html`.
+    pub clean_urls: bool,
+    /// The file that answers pages that match no file (single page applications).
+    pub fallback: Option<String>,
+    /// The `Cache-Control` header of its files.
+    pub cache_control: Option<String>,
+    /// What may be written to it.
+    pub upload: Option<Upload>,
+}
+
+/// `upload = { ... }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// Some of PUT, POST, DELETE.
+    pub methods: MethodSet,
+    /// Bytes of one file.
+    pub max: u64,
+    /// What happens to a file that is there already.
+    pub overwrite: Overwrite,
+    /// Whether missing folders are made.
+    pub mkdir: bool,
+    /// Where it is written.
+    pub span: Range<usize>,
+}
+
+/// What an upload does to a file of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// It takes its place.
+    Replace,
+    /// It is kept; the new one is refused with 409.
+    Refuse,
+    /// It is kept; the new one gets a free name, told in `Location` (POST; PUT is refused).
+    Rename,
+}
+
+/// `redirect = { to, status }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redirect {
+    /// The target, with `{rest}`, `{host}` and `{query}` to be filled in.
+    pub to: At<String>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: Status,
+}
+
+/// `respond = { status, body, type }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Respond {
+    /// The status.
+    pub status: Status,
+    /// The body, as it is.
+    pub body: String,
+    /// Its media type.
+    pub content_type: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![At::implied(Listen::Any { port: 8080 })],
+            user: None,
+            pid_file: None,
+            server_header: Some("httpyserver".into()),
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+            shutdown: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            per_client: None,
+            head: HeadLimits::default(),
+            body: 1024 * 1024,
+            min_rate: 500,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            error: At::implied(LogTarget::Stderr),
+            access: Some(At::implied(LogTarget::Stdout)),
+            format: LogFormat::Combined,
+            skip: Vec::new(),
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            default: "application/octet-stream".into(),
+            charset: Some("utf-8".into()),
+            types: Vec::new(),
+        }
+    }
+}
+
+impl Default for Compress {
+    fn default() -> Self {
+        Self { gzip: true, min: 1024 }
+    }
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self {
+            methods: MethodSet::of(&[Method::Put, Method::Post]),
+            max: 1024 * 1024 * 1024,
+            overwrite: Overwrite::Replace,
+            mkdir: false,
+            span: 0..0,
+        }
+    }
+}
+
+impl Files {
+    /// A folder, served with the defaults.
+    pub fn of(root: At<PathBuf>) -> Self {
+        Self {
+            root,
+            listing: false,
+            hidden: false,
+            clean_urls: false,
+            fallback: None,
+            cache_control: None,
+            upload: None,
+        }
+    }
+}
