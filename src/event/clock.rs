@@ -1,0 +1,100 @@
+//! The time, read once a turn of the loop.
+
+use crate::http::date;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The instant all deadlines are measured with, and the wall clock that goes into answers and
+/// logs. The wall clock is read again only when the monotonic one says that a second has passed.
+#[derive(Debug)]
+pub struct Clock {
+    now: Instant,
+    unix: u64,
+    next_second: Instant,
+    /// `Server` line (may be empty) and `Date` line, as every head ends with them.
+    standing: Vec<u8>,
+    server_line: Vec<u8>,
+}
+
+impl Clock {
+    /// A clock that shows the present.
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let mut clock = Self {
+            now,
+            unix: 0,
+            next_second: now,
+            standing: Vec::new(),
+            server_line: Vec::new(),
+        };
+        clock.set(now, SystemTime::now());
+        clock
+    }
+
+    /// Reads the time again: one clock call a turn, a second one each second.
+    pub fn tick(&mut self) {
+        self.now = Instant::now();
+        if self.now >= self.next_second {
+            self.set(self.now, SystemTime::now());
+        }
+    }
+
+    /// Shows a given time: what `tick` does, for tests that bring their own.
+    pub fn set(&mut self, now: Instant, wall: SystemTime) {
+        let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.now = now;
+        self.unix = since.as_secs();
+        let rest = 1_000_000_000 - u64::from(since.subsec_nanos());
+        self.next_second = now + Duration::from_nanos(rest);
+        self.render();
+    }
+
+    /// The monotonic time of this turn.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Seconds since 1970 of this turn.
+    pub fn unix(&self) -> u64 {
+        self.unix
+    }
+
+    /// Sets what the `Server` header says; `None` sends none.
+    pub fn set_server(&mut self, name: Option<&str>) {
+        self.server_line = name.map(|n| format!("Server: {n}\r\n").into_bytes()).unwrap_or_default();
+        self.render();
+    }
+
+    /// The lines that every response head carries: `Server`, if one is set, and `Date`.
+    pub fn standing_lines(&self) -> &[u8] {
+        &self.standing
+    }
+
+    fn render(&mut self) {
+        self.standing.clear();
+        self.standing.extend_from_slice(&self.server_line);
+        self.standing.extend_from_slice(b"Date: ");
+        self.standing.extend_from_slice(&date::format(self.unix));
+        self.standing.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standing_lines_follow_the_wall_clock() {
+        let mut clock = Clock::new();
+        clock.set(Instant::now(), UNIX_EPOCH + Duration::from_millis(784_111_777_500));
+        assert_eq!(clock.standing_lines(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        clock.set_server(Some("x"));
+        assert_eq!(clock.standing_lines(), b"Server: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(clock.next_second - clock.now, Duration::from_millis(500));
+    }
+}

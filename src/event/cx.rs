@@ -1,0 +1,91 @@
+//! The services of the loop, lent to whatever is being driven.
+
+use super::{Buffers, Clock, ConnId, Door, PoolId, RunQueue, Target, Timers};
+use mio::event::Source;
+use mio::{Interest, Registry};
+use std::io;
+use std::time::Instant;
+
+/// Everything a connection, an exchange or a handler may ask of the loop. One a process.
+#[derive(Debug)]
+pub struct Cx {
+    registry: Registry,
+    /// The time of this turn.
+    pub clock: Clock,
+    /// Instants asked for.
+    pub timers: Timers,
+    /// Who is to be driven.
+    pub runq: RunQueue,
+    /// Receive buffers to lend.
+    pub buffers: Buffers,
+    /// Connections that were woken and are not yet marked.
+    woken: Vec<ConnId>,
+}
+
+impl Cx {
+    /// Services on top of a poll's registry.
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            clock: Clock::new(),
+            timers: Timers::default(),
+            runq: RunQueue::default(),
+            buffers: Buffers::default(),
+            woken: Vec::new(),
+        }
+    }
+
+    /// The time of this turn.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Lets a connection's door hear of a source: once, for both directions it has, for life.
+    ///
+    /// # Errors
+    /// What `epoll_ctl` says: no memory, too many watches.
+    pub fn register(
+        &self,
+        source: &mut impl Source,
+        id: ConnId,
+        door: Door,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.registry.register(source, Target::Connection(id, door).token(), interest)
+    }
+
+    /// Lets a handler's pool hear of a source that lives longer than an exchange.
+    ///
+    /// # Errors
+    /// As `register`.
+    pub fn register_pool(
+        &self,
+        source: &mut impl Source,
+        pool: PoolId,
+        slot: u16,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.registry.register(source, Target::Pool(pool, slot).token(), interest)
+    }
+
+    /// The registry, for listeners and signals.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Has a connection driven soon: its exchange finds `woken` set. A connection that is gone is
+    /// not reached.
+    pub fn wake(&mut self, id: ConnId) {
+        self.woken.push(id);
+    }
+
+    /// Takes one who was woken.
+    pub fn pop_woken(&mut self) -> Option<ConnId> {
+        self.woken.pop()
+    }
+
+    /// Whether somebody was woken.
+    pub fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+}

@@ -1,0 +1,20 @@
+//! What every moving thing may ask of the loop: an address for its events, a wake-up, an instant,
+//! the time, a buffer.
+//!
+//! Not here: the loop itself (`server::event_loop`) and anything that knows HTTP.
+
+mod buffers;
+mod clock;
+mod cx;
+mod ready;
+mod runq;
+mod timers;
+mod token;
+
+pub use buffers::{BUFFER_LARGE, BUFFER_SMALL, Buffers};
+pub use clock::Clock;
+pub use cx::Cx;
+pub use ready::Ready;
+pub use runq::{Budget, CHUNK, RunQueue};
+pub use timers::Timers;
+pub use token::{ConnId, Door, PoolId, Target};

@@ -1,0 +1,13 @@
+//! Bytes from and to one client. No HTTP words here.
+
+mod recv;
+mod segment;
+mod send;
+mod transport;
+
+pub use recv::{Filled, RecvBuffer};
+pub use segment::{Bytes, FileSlice};
+pub use send::{Flushed, SendQueue};
+#[cfg(test)]
+pub(crate) use transport::{Incoming, Script};
+pub use transport::Transport;

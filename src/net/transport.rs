@@ -1,0 +1,192 @@
+//! The client's socket.
+//!
+//! An enum of few rather than a trait: the set is known, and the compiler sees through it.
+
+use super::FileSlice;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+/// How bytes reach a client. Owns the socket.
+#[derive(Debug)]
+pub enum Transport {
+    /// A TCP or Unix stream socket, as it is.
+    Plain(OwnedFd),
+    /// A script of short reads and writes, for the simulation.
+    #[cfg(test)]
+    Scripted(Script),
+}
+
+impl Transport {
+    /// Receives once.
+    ///
+    /// # Errors
+    /// Those of `recv`.
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(fd) => Ok(rustix::net::recv(fd, into, RecvFlags::empty())?.0),
+            #[cfg(test)]
+            Self::Scripted(script) => script.read(into),
+        }
+    }
+
+    /// Sends once. `more`: more follows at once, so that the kernel need not send a part-filled
+    /// segment (MSG_MORE; a cork without the two system calls).
+    ///
+    /// # Errors
+    /// Those of `send`. A client that is gone is an error, never a SIGPIPE.
+    pub fn write(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
+        match self {
+            Self::Plain(fd) => Ok(rustix::net::send(fd, bytes, flags(more))?),
+            #[cfg(test)]
+            Self::Scripted(script) => script.write(bytes),
+        }
+    }
+
+    /// Sends several pieces with one call.
+    ///
+    /// # Errors
+    /// Those of `sendmsg`.
+    pub fn write_vectored(&mut self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        match self {
+            Self::Plain(fd) => {
+                let mut control = rustix::net::SendAncillaryBuffer::default();
+                Ok(rustix::net::sendmsg(fd, pieces, &mut control, flags(more))?)
+            }
+            #[cfg(test)]
+            Self::Scripted(script) => script.write(pieces.first().map_or(&[], |piece| &**piece)),
+        }
+    }
+
+    /// Sends up to `max` bytes of a file. 0 means that the file ends before the slice does: it has
+    /// been cut since its length was promised.
+    ///
+    /// # Errors
+    /// Those of `sendfile`.
+    pub fn send_file(&mut self, slice: &FileSlice, max: usize) -> io::Result<usize> {
+        let count = usize::try_from(slice.len).unwrap_or(usize::MAX).min(max);
+        match self {
+            Self::Plain(fd) => {
+                let mut offset = slice.offset;
+                Ok(rustix::fs::sendfile(fd, &*slice.file, Some(&mut offset), count)?)
+            }
+            #[cfg(test)]
+            Self::Scripted(script) => script.send_file(slice, count),
+        }
+    }
+
+    /// Says that nothing more will be sent. What was sent is still delivered.
+    pub fn shutdown_write(&mut self) {
+        match self {
+            Self::Plain(fd) => {
+                // The peer may be gone already; then there is nobody to tell.
+                let _ = rustix::net::shutdown(fd.as_fd(), Shutdown::Write);
+            }
+            #[cfg(test)]
+            Self::Scripted(script) => script.closed_by_us = true,
+        }
+    }
+
+    /// The descriptor, for registering with the poll.
+    pub fn raw_fd(&self) -> RawFd {
+        match self {
+            Self::Plain(fd) => fd.as_raw_fd(),
+            #[cfg(test)]
+            Self::Scripted(_) => -1,
+        }
+    }
+}
+
+fn flags(more: bool) -> SendFlags {
+    if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL }
+}
+
+#[cfg(test)]
+pub(crate) use script::Script;
+
+#[cfg(test)]
+mod script {
+    use super::FileSlice;
+    use std::collections::VecDeque;
+    use std::io;
+    use std::os::unix::fs::FileExt;
+
+    /// What happens at the next call.
+    #[derive(Clone, Debug)]
+    pub(crate) enum Incoming {
+        Bytes(Vec<u8>),
+        WouldBlock,
+        End,
+        Reset,
+    }
+
+    /// A client made of a list of what arrives and a list of how much it takes.
+    #[derive(Debug, Default)]
+    pub(crate) struct Script {
+        pub(crate) incoming: VecDeque<Incoming>,
+        /// How much each write may take; 0 is WouldBlock; when empty, everything.
+        pub(crate) takes: VecDeque<usize>,
+        pub(crate) sent: Vec<u8>,
+        pub(crate) closed_by_us: bool,
+        pub(crate) reset: bool,
+    }
+
+    impl Script {
+        /// All of `bytes`, in reads of at most `step`.
+        pub(crate) fn incoming(bytes: &[u8], step: usize) -> Self {
+            let incoming =
+                bytes.chunks(step.max(1)).map(|piece| Incoming::Bytes(piece.to_vec())).collect();
+            Self { incoming, ..Self::default() }
+        }
+
+        pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            match self.incoming.pop_front() {
+                Some(Incoming::Bytes(mut bytes)) => {
+                    let n = bytes.len().min(into.len());
+                    into[..n].copy_from_slice(&bytes[..n]);
+                    if n < bytes.len() {
+                        bytes.drain(..n);
+                        self.incoming.push_front(Incoming::Bytes(bytes));
+                    }
+                    Ok(n)
+                }
+                Some(Incoming::WouldBlock) | None => Err(io::ErrorKind::WouldBlock.into()),
+                Some(Incoming::End) => {
+                    self.incoming.push_front(Incoming::End);
+                    Ok(0)
+                }
+                Some(Incoming::Reset) => {
+                    self.reset = true;
+                    Err(io::ErrorKind::ConnectionReset.into())
+                }
+            }
+        }
+
+        pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = self.takes(bytes.len())?;
+            self.sent.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        pub(crate) fn send_file(&mut self, slice: &FileSlice, count: usize) -> io::Result<usize> {
+            let n = self.takes(count)?;
+            let mut piece = vec![0; n];
+            let read = slice.file.read_at(&mut piece, slice.offset)?;
+            self.sent.extend_from_slice(&piece[..read]);
+            Ok(read)
+        }
+
+        fn takes(&mut self, offered: usize) -> io::Result<usize> {
+            if self.reset {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            match self.takes.pop_front() {
+                Some(0) => Err(io::ErrorKind::WouldBlock.into()),
+                Some(n) => Ok(n.min(offered)),
+                None => Ok(offered),
+            }
+        }
+    }
+}
+#[cfg(test)]
+pub(crate) use script::Incoming;

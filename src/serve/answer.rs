@@ -1,0 +1,297 @@
+//! The answer of an exchange, framed as it is written.
+
+use crate::event::CHUNK;
+use crate::http::{Headers, HttpError, Status, chunked};
+use crate::net::{FileSlice, SendQueue};
+use std::io::Write;
+
+/// How far an answer has been written, and how it is framed.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerState {
+    /// HTTP/1.1: may be sent in chunks.
+    pub chunks_allowed: bool,
+    /// HEAD: the body is left away.
+    pub omit_body: bool,
+    /// Whether the connection may go on after it; an answer that ends by closing says no.
+    pub persistent: bool,
+    /// HTTP/1.0 that goes on has to be told so.
+    pub is_http10: bool,
+    phase: Phase,
+    status: Option<Status>,
+    sent: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// No head yet.
+    #[default]
+    Unstarted,
+    /// So many bytes are promised and not yet written.
+    Length(u64),
+    Chunks,
+    /// Ends when the connection does.
+    UntilClose,
+    Finished,
+}
+
+impl AnswerState {
+    /// Whether the head was written.
+    pub fn is_started(&self) -> bool {
+        self.phase != Phase::Unstarted
+    }
+
+    /// Whether all that was promised was written.
+    pub fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
+    }
+
+    /// The status, once the head was written.
+    pub fn status(&self) -> Option<Status> {
+        self.status
+    }
+
+    /// Bytes of body written.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+}
+
+/// Where an exchange writes its answer: the head once, then the body.
+pub struct Answer<'a> {
+    state: &'a mut AnswerState,
+    queue: &'a mut SendQueue,
+    standing_lines: &'a [u8],
+}
+
+impl<'a> Answer<'a> {
+    /// The answer that `state` describes, sent through `queue`. `standing_lines` are the `Server`
+    /// and `Date` lines.
+    pub fn new(
+        state: &'a mut AnswerState,
+        queue: &'a mut SendQueue,
+        standing_lines: &'a [u8],
+    ) -> Self {
+        Self { state, queue, standing_lines }
+    }
+
+    /// How many bytes may be written now. At 0 the client is slow: wait.
+    pub fn room(&self) -> usize {
+        CHUNK.saturating_sub(usize::try_from(self.queue.pending()).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the head was written.
+    pub fn is_started(&self) -> bool {
+        self.state.is_started()
+    }
+
+    /// Writes the head. With a `length` the body is sent as it is; without, in chunks, or, to an
+    /// HTTP/1.0 client, until the connection closes (RFC 9112 §6.1). Framing headers are written
+    /// here; `headers` must not have any.
+    pub fn head(&mut self, status: Status, headers: &Headers, length: Option<u64>) {
+        debug_assert!(!self.is_started(), "a second head");
+        let state = &mut *self.state;
+        state.status = Some(status);
+        state.phase = match length {
+            _ if !status.may_have_body() => Phase::Length(0),
+            Some(length) => Phase::Length(length),
+            None if state.chunks_allowed => Phase::Chunks,
+            None => Phase::UntilClose,
+        };
+        state.persistent &= state.phase != Phase::UntilClose;
+        let mut head = Vec::with_capacity(256 + headers.as_bytes().len());
+        write_status_line(status, &mut head);
+        head.extend_from_slice(headers.as_bytes());
+        match state.phase {
+            Phase::Length(length) if status.may_have_body() => {
+                let _ = write!(head, "Content-Length: {length}\r\n");
+            }
+            Phase::Chunks => head.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            _ => {}
+        }
+        write_tail(self.standing_lines, state.persistent, state.is_http10, &mut head);
+        self.queue.copy(&head);
+    }
+
+    /// Writes part of the body.
+    ///
+    /// # Errors
+    /// More than the length that was promised: nothing of it is written, and the answer is broken.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.account(bytes.len() as u64)?;
+        if self.state.omit_body {
+            return Ok(());
+        }
+        if self.state.phase == Phase::Chunks {
+            let mut line = Vec::with_capacity(20);
+            chunked::size_line(bytes.len(), &mut line);
+            self.queue.copy(&line);
+            self.queue.copy(bytes);
+            self.queue.copy(b"\r\n");
+        } else {
+            self.queue.copy(bytes);
+        }
+        Ok(())
+    }
+
+    /// Writes part of a file as part of the body. Only with a length: it is sent by the kernel.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn file(&mut self, slice: FileSlice) -> Result<(), HttpError> {
+        self.account(slice.len)?;
+        if self.state.omit_body || slice.len == 0 {
+            return Ok(());
+        }
+        let chunk = self.state.phase == Phase::Chunks;
+        if chunk {
+            let mut line = Vec::with_capacity(20);
+            chunked::size_line(usize::try_from(slice.len).unwrap_or(usize::MAX), &mut line);
+            self.queue.copy(&line);
+        }
+        self.queue.file(slice);
+        if chunk {
+            self.queue.copy(b"\r\n");
+        }
+        Ok(())
+    }
+
+    /// Ends the body.
+    ///
+    /// # Errors
+    /// Fewer bytes than were promised, or no head at all: the connection closes, so that the client
+    /// sees that something is missing.
+    pub fn finish(&mut self) -> Result<(), HttpError> {
+        match self.state.phase {
+            Phase::Unstarted => return Err(broken("it ended without a head")),
+            Phase::Length(left) if left > 0 && !self.state.omit_body => {
+                return Err(broken("it is shorter than its Content-Length"));
+            }
+            Phase::Chunks if !self.state.omit_body => self.queue.copy(chunked::LAST_CHUNK),
+            _ => {}
+        }
+        self.state.phase = Phase::Finished;
+        Ok(())
+    }
+
+    fn account(&mut self, bytes: u64) -> Result<(), HttpError> {
+        match &mut self.state.phase {
+            Phase::Unstarted | Phase::Finished => return Err(broken("body outside of an answer")),
+            Phase::Length(left) => {
+                *left = left
+                    .checked_sub(bytes)
+                    .ok_or_else(|| broken("it is longer than its Content-Length"))?;
+            }
+            Phase::Chunks | Phase::UntilClose => {}
+        }
+        if !self.state.omit_body {
+            self.state.sent += bytes;
+        }
+        Ok(())
+    }
+}
+
+/// `HTTP/1.1 404 Not Found` and CRLF. Always 1.1: it says what the server understands, not what the
+/// client asked with (RFC 9110 §2.5).
+pub fn write_status_line(status: Status, head: &mut Vec<u8>) {
+    head.extend_from_slice(b"HTTP/1.1 ");
+    head.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
+    head.push(b' ');
+    head.extend_from_slice(status.reason().as_bytes());
+    head.extend_from_slice(b"\r\n");
+}
+
+/// What every head ends with: `Server`, `Date`, `Connection` where it has to be said, blank line.
+pub fn write_tail(standing_lines: &[u8], persistent: bool, is_http10: bool, head: &mut Vec<u8>) {
+    head.extend_from_slice(standing_lines);
+    head.extend_from_slice(connection_lines(persistent, is_http10));
+}
+
+/// The `Connection` line, where it has to be said, and the blank line (RFC 9112 §9.3).
+pub fn connection_lines(persistent: bool, is_http10: bool) -> &'static [u8] {
+    match (persistent, is_http10) {
+        (true, false) => b"\r\n",
+        (true, true) => b"Connection: keep-alive\r\n\r\n",
+        (false, _) => b"Connection: close\r\n\r\n",
+    }
+}
+
+fn broken(how: &'static str) -> HttpError {
+    HttpError::fatal(Status::BAD_GATEWAY, format!("the answer is broken: {how}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Budget;
+    use crate::net::{Script, Transport};
+
+    fn written(state: &mut AnswerState, write: impl FnOnce(&mut Answer<'_>)) -> String {
+        let mut queue = SendQueue::default();
+        write(&mut Answer::new(state, &mut queue, b"Date: x\r\n"));
+        let mut transport = Transport::Scripted(Script::default());
+        queue.flush(&mut transport, &mut Budget::new(1)).unwrap();
+        let Transport::Scripted(script) = transport else { unreachable!() };
+        String::from_utf8(script.sent).unwrap()
+    }
+
+    fn state(chunks_allowed: bool) -> AnswerState {
+        AnswerState {
+            chunks_allowed,
+            is_http10: !chunks_allowed,
+            persistent: true,
+            ..AnswerState::default()
+        }
+    }
+
+    #[test]
+    fn framing_follows_length_and_version() {
+        let hello = |length| {
+            move |answer: &mut Answer<'_>| {
+                answer.head(Status::OK, &Headers::new(), length);
+                answer.write(b"hello").unwrap();
+                answer.finish().unwrap();
+            }
+        };
+        assert_eq!(
+            written(&mut state(true), hello(Some(5))),
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: x\r\n\r\nhello"
+        );
+        assert_eq!(
+            written(&mut state(true), hello(None)),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nDate: x\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        );
+        assert_eq!(
+            written(&mut state(false), hello(None)),
+            "HTTP/1.1 200 OK\r\nDate: x\r\nConnection: close\r\n\r\nhello"
+        );
+        let mut head_only = AnswerState { omit_body: true, ..state(true) };
+        assert_eq!(
+            written(&mut head_only, hello(Some(5))),
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: x\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn lies_about_the_length_are_found() {
+        written(&mut state(true), |answer| {
+            assert!(answer.write(b"x").is_err());
+            assert!(answer.finish().is_err());
+            answer.head(Status::OK, &Headers::new(), Some(2));
+            answer.write(b"x").unwrap();
+            assert!(answer.finish().is_err());
+            assert!(answer.write(b"yz").is_err());
+        });
+    }
+
+    #[test]
+    fn no_content_has_neither_length_nor_body() {
+        let text = written(&mut state(true), |answer| {
+            answer.head(Status::NO_CONTENT, &Headers::new(), None);
+            answer.finish().unwrap();
+        });
+        assert_eq!(text, "HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n");
+    }
+}

@@ -1,0 +1,154 @@
+//! The request body, as slices of the receive buffer.
+
+use crate::http::chunked::{Decoder, Step};
+use crate::http::{BodyLength, HttpError, Status};
+use crate::net::RecvBuffer;
+
+/// How far the body of the current request has been read. The transfer coding is undone here, so
+/// that nobody above sees it.
+#[derive(Clone, Debug, Default)]
+pub struct BodyState {
+    framing: Framing,
+    /// Bytes of content read so far.
+    received: u64,
+    /// Bytes of content allowed.
+    limit: u64,
+    /// Somebody asked for more than there was, since the connection last looked.
+    wanted: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Framing {
+    #[default]
+    Finished,
+    Length(u64),
+    Chunked(Box<Decoder>),
+}
+
+impl BodyState {
+    /// A body not yet begun, of at most `limit` bytes.
+    pub fn new(length: BodyLength, limit: u64) -> Self {
+        let framing = match length {
+            BodyLength::None | BodyLength::Length(0) => Framing::Finished,
+            BodyLength::Length(n) => Framing::Length(n),
+            BodyLength::Chunked => Framing::Chunked(Box::new(Decoder::new())),
+        };
+        Self { framing, received: 0, limit, wanted: false }
+    }
+
+    /// Whether all of it has been consumed.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.framing, Framing::Finished)
+    }
+
+    /// Bytes still to come, if that is known: not for chunks.
+    pub fn left(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Finished => Some(0),
+            Framing::Length(left) => Some(left),
+            Framing::Chunked(_) => None,
+        }
+    }
+
+    /// Bytes of content consumed.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether somebody waits for more of it; asking forgets it.
+    pub fn take_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// The content that lies at the front of `buffer`. Framing before it is consumed. Empty when
+    /// more has to be received first, or when the body is finished.
+    fn peek<'b>(&mut self, buffer: &'b mut RecvBuffer) -> Result<&'b [u8], HttpError> {
+        let ready = match &mut self.framing {
+            Framing::Finished => 0,
+            Framing::Length(left) => {
+                usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.unread().len())
+            }
+            Framing::Chunked(decoder) => match decoder.step(buffer.unread())? {
+                Step::More { consumed } => {
+                    buffer.consume(consumed);
+                    0
+                }
+                Step::Data { skip, len } => {
+                    buffer.consume(skip);
+                    if self.received.saturating_add(len as u64) > self.limit {
+                        return Err(HttpError::fatal(
+                            Status::CONTENT_TOO_LARGE,
+                            format!("a chunked body of more than {} bytes", self.limit),
+                        ));
+                    }
+                    len
+                }
+                Step::End { consumed } => {
+                    buffer.consume(consumed);
+                    self.framing = Framing::Finished;
+                    0
+                }
+            },
+        };
+        self.wanted |= ready == 0 && !self.is_finished();
+        Ok(buffer.unread().get(..ready).unwrap_or_default())
+    }
+
+    fn consume(&mut self, buffer: &mut RecvBuffer, n: usize) {
+        buffer.consume(n);
+        self.received += n as u64;
+        match &mut self.framing {
+            Framing::Finished => debug_assert_eq!(n, 0),
+            Framing::Length(left) => {
+                *left = left.saturating_sub(n as u64);
+                if *left == 0 {
+                    self.framing = Framing::Finished;
+                }
+            }
+            Framing::Chunked(decoder) => decoder.took(n),
+        }
+    }
+}
+
+/// The request body of an exchange.
+pub struct BodyIn<'a> {
+    state: &'a mut BodyState,
+    buffer: &'a mut RecvBuffer,
+}
+
+impl<'a> BodyIn<'a> {
+    /// The body that `state` describes, arriving in `buffer`.
+    pub fn new(state: &'a mut BodyState, buffer: &'a mut RecvBuffer) -> Self {
+        Self { state, buffer }
+    }
+
+    /// What has arrived of it; empty when more has to arrive first, or when it is finished. Asking
+    /// in vain is what makes the connection receive more, and sends the `100 Continue` that a
+    /// client may be waiting for: who does not ask holds the client back.
+    ///
+    /// # Errors
+    /// 400 for a broken transfer coding, 413 for a chunked body beyond its limit.
+    pub fn peek(&mut self) -> Result<&[u8], HttpError> {
+        self.state.peek(self.buffer)
+    }
+
+    /// Drops the first `n` bytes of what `peek` showed.
+    pub fn consume(&mut self, n: usize) {
+        self.state.consume(self.buffer, n);
+    }
+
+    /// Whether all of it has been consumed.
+    pub fn is_finished(&self) -> bool {
+        self.state.is_finished()
+    }
+
+    /// Bytes still to come, if that is known: not for chunks.
+    pub fn left(&self) -> Option<u64> {
+        self.state.left()
+    }
+
+    /// Bytes consumed.
+    pub fn received(&self) -> u64 {
+        self.state.received()
+    }
+}

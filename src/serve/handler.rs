@@ -1,0 +1,51 @@
+//! What a route does with its requests.
+
+use super::{Exchange, Request, Response};
+use crate::event::{Cx, PoolId};
+use crate::http::{HttpError, Method, MethodSet};
+use std::io;
+
+/// Answers the requests of a route. Shared by all connections; what it has to remember lies in a
+/// `RefCell` of its own that is never borrowed across a call out.
+pub trait Handler {
+    /// Called once after a (re)load, before the first request: start workers, warm caches. `pool`
+    /// is the number under which its own descriptors are to be registered.
+    ///
+    /// # Errors
+    /// The load is refused, and what served before goes on.
+    fn start(&self, _pool: PoolId, _cx: &mut Cx) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The methods it has an answer for, for `Allow`. OPTIONS is answered by the connection.
+    fn methods(&self) -> MethodSet {
+        MethodSet::of(&[Method::Get, Method::Head])
+    }
+
+    /// How long a request body may be; `None`: what the site allows.
+    fn body_limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// Answers a request whose head is complete and whose body is unread. Must not block.
+    ///
+    /// # Errors
+    /// Answered with the error's page.
+    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError>;
+
+    /// Something happened to a descriptor of this handler's pool.
+    fn pool_event(&self, _slot: u16, _cx: &mut Cx) {}
+
+    /// Its last request has ended and no other will come.
+    fn stop(&self, _cx: &mut Cx) {}
+}
+
+/// How a handler answers.
+pub enum Outcome {
+    /// Completely: it is queued now.
+    Respond(Response),
+    /// In time: it will read the body, and answer when it can.
+    Start(Box<dyn Exchange>),
+    /// By another path of the same host, with GET: an internal redirect. At most five a request.
+    Reroute(Vec<u8>),
+}

@@ -1,0 +1,21 @@
+//! The contract between a connection and what answers its requests.
+//!
+//! A [`Handler`] is given a request whose head is complete and whose body is unread. It answers
+//! with a complete [`Response`], or starts an [`Exchange`], which is driven until it is done.
+//! There is no third way: whatever cannot be answered at once is an exchange.
+
+mod answer;
+mod body;
+mod error_page;
+mod exchange;
+mod handler;
+mod request;
+mod response;
+
+pub use answer::{Answer, AnswerState, connection_lines, write_status_line};
+pub use body::{BodyIn, BodyState};
+pub use error_page::{ErrorPages, OwnPage};
+pub use exchange::{Abort, Exchange, ExchangeIo, Step};
+pub use handler::{Handler, Outcome};
+pub use request::{Peer, Request};
+pub use response::{Body, Head, Part, Response};

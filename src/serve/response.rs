@@ -1,0 +1,112 @@
+//! A complete answer: everything about it is known, its length above all.
+
+use crate::http::{Headers, Status};
+use crate::net::{Bytes, FileSlice};
+use std::rc::Rc;
+
+/// A complete answer. The connection adds `Date`, `Server`, `Connection` and, to `Fields`, the
+/// `Content-Length`; it leaves the body away for HEAD.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status.
+    pub status: Status,
+    /// The head.
+    pub head: Head,
+    /// The body, as GET would have it.
+    pub body: Body,
+}
+
+/// The head of an answer.
+#[derive(Clone, Debug)]
+pub enum Head {
+    /// Header lines, to be framed by the connection.
+    Fields(Headers),
+    /// Status line and header lines from `HTTP/1.1` to `Content-Length`, rendered once and used for
+    /// many answers; no blank line at the end.
+    Prebuilt(Rc<[u8]>),
+}
+
+/// The body of a complete answer.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// No bytes.
+    Empty,
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Part of a file, sent by the kernel.
+    File(FileSlice),
+    /// Several pieces in order: multipart/byteranges.
+    Parts(Vec<Part>),
+}
+
+/// One piece of a body in parts.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Part of a file.
+    File(FileSlice),
+}
+
+impl Response {
+    /// An answer with neither headers nor body.
+    pub fn new(status: Status) -> Self {
+        Self { status, head: Head::Fields(Headers::new()), body: Body::Empty }
+    }
+
+    /// A text of the given media type.
+    pub fn text(status: Status, media_type: &str, body: impl Into<Bytes>) -> Self {
+        Self::new(status).with_header("Content-Type", media_type.as_bytes()).with_body(body)
+    }
+
+    /// Adds a header line to `Fields`.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &[u8]) -> Self {
+        if let Head::Fields(headers) = &mut self.head {
+            headers.push(name, value);
+        }
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Bytes(body.into());
+        self
+    }
+}
+
+impl Body {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(slice) => slice.len,
+            Self::Parts(parts) => parts.iter().map(Part::len).sum(),
+        }
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether all of it is in memory, so that sending it cannot fail for want of a file.
+    pub fn is_in_memory(&self) -> bool {
+        match self {
+            Self::Empty | Self::Bytes(_) => true,
+            Self::File(_) => false,
+            Self::Parts(parts) => parts.iter().all(|part| matches!(part, Part::Bytes(_))),
+        }
+    }
+}
+
+impl Part {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(slice) => slice.len,
+        }
+    }
+}
