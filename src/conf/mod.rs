@@ -8,8 +8,11 @@ mod diagnostic;
 mod load;
 mod model;
 mod read;
+mod rules;
+mod show;
 mod units;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 pub use load::{load, quick, sniff};
 pub use model::*;
+pub use show::effective;
