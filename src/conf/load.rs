@@ -40,6 +40,7 @@ pub fn load(
 
 /// Which format a text has, decided by its first meaningful line. A mixture of both is an error
 /// that shows the first line of the other form.
+#[allow(clippy::result_large_err)] // once a start; a box would only be in the way
 pub fn sniff(text: &str) -> Result<Format, Diagnostic> {
     let mut first: Option<(Format, Range<usize>)> = None;
     let mut quotes = Quotes::default();

@@ -12,6 +12,9 @@ mod rules;
 mod show;
 mod units;
 
+#[cfg(test)]
+mod tests;
+
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 pub use load::{load, quick, sniff};
 pub use model::*;

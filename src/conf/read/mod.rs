@@ -82,9 +82,9 @@ fn pointable(text: &str, span: Range<usize>) -> Range<usize> {
 fn believable(text: &str, syntax: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let line = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count();
     let broken: Vec<_> = syntax.iter().map(|error| line(error.span.start)).collect();
-    let header = |n: &usize| text.lines().nth(*n).is_some_and(|l| l.trim_start().starts_with('['));
     // A lost header puts all keys below it into the wrong table.
-    if broken.iter().any(header) {
+    let header = |n: usize| text.lines().nth(n).is_some_and(|l| l.trim_start().starts_with('['));
+    if syntax.iter().any(|error| error.name == "syntax" && header(line(error.span.start))) {
         return Vec::new();
     }
     let absent = ["no-host", "no-action", "unnamed-host", "needs-files", "missing-key"];
