@@ -46,7 +46,7 @@ impl RedirectHandler {
                 Piece::Text(text) => location.extend_from_slice(text.as_bytes()),
                 Piece::Rest => escape::path(request.rest(), &mut location),
                 Piece::Host => location.extend_from_slice(host(request)?),
-                Piece::Query => append_query(request, &mut location),
+                Piece::Query => super::push_query(request, &mut location),
             }
         }
         if self.keeps_query && request.head.query().is_some() {
@@ -54,7 +54,7 @@ impl RedirectHandler {
             let hash = memchr::memchr(b'#', &location).unwrap_or(location.len());
             let fragment = location.split_off(hash);
             location.push(b'?');
-            append_query(request, &mut location);
+            super::push_query(request, &mut location);
             location.extend_from_slice(&fragment);
         }
         Ok(one_leading_slash(location))
@@ -129,21 +129,6 @@ fn host(request: &Request) -> Result<&[u8], HttpError> {
     let name = authority.get(..end).unwrap_or_default();
     let clean = name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(b));
     if clean { Ok(name) } else { Err(HttpError::bad_request("a strange name of a host")) }
-}
-
-/// The query as it came, but for bytes that have no place in a target.
-fn append_query(request: &Request, location: &mut Vec<u8>) {
-    for byte in request.head.query().unwrap_or_default() {
-        match byte {
-            0x21..=0x7e if !b"\"<>\\^`{|}#".contains(byte) => location.push(*byte),
-            _ => {
-                location.push(b'%');
-                for digit in [byte >> 4, byte & 15] {
-                    location.push(if digit < 10 { b'0' + digit } else { b'A' + digit - 10 });
-                }
-            }
-        }
-    }
 }
 
 /// `//host` and `/\host` are other hosts to a browser: where a path begins, it begins with one
