@@ -1,6 +1,7 @@
 //! The time, read once a turn of the loop.
 
 use crate::http::date;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The instant all deadlines are measured with, and the wall clock that goes into answers and
@@ -11,7 +12,7 @@ pub struct Clock {
     unix: u64,
     next_second: Instant,
     /// `Server` line (may be empty) and `Date` line, as every head ends with them.
-    standing: Vec<u8>,
+    standing: Rc<[u8]>,
     server_line: Vec<u8>,
 }
 
@@ -23,7 +24,7 @@ impl Clock {
             now,
             unix: 0,
             next_second: now,
-            standing: Vec::new(),
+            standing: Rc::from([]),
             server_line: Vec::new(),
         };
         clock.set(now, SystemTime::now());
@@ -65,16 +66,13 @@ impl Clock {
     }
 
     /// The lines that every response head carries: `Server`, if one is set, and `Date`.
-    pub fn standing_lines(&self) -> &[u8] {
+    pub fn standing_lines(&self) -> &Rc<[u8]> {
         &self.standing
     }
 
     fn render(&mut self) {
-        self.standing.clear();
-        self.standing.extend_from_slice(&self.server_line);
-        self.standing.extend_from_slice(b"Date: ");
-        self.standing.extend_from_slice(&date::format(self.unix));
-        self.standing.extend_from_slice(b"\r\n");
+        let date = date::format(self.unix);
+        self.standing = [&*self.server_line, b"Date: ", &date, b"\r\n"].concat().into();
     }
 }
 
@@ -92,9 +90,9 @@ mod tests {
     fn standing_lines_follow_the_wall_clock() {
         let mut clock = Clock::new();
         clock.set(Instant::now(), UNIX_EPOCH + Duration::from_millis(784_111_777_500));
-        assert_eq!(clock.standing_lines(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(&**clock.standing_lines(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
         clock.set_server(Some("x"));
-        assert_eq!(clock.standing_lines(), b"Server: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(&**clock.standing_lines(), b"Server: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
         assert_eq!(clock.next_second - clock.now, Duration::from_millis(500));
     }
 }

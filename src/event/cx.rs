@@ -1,5 +1,6 @@
 //! The services of the loop, lent to whatever is being driven.
 
+use crate::conf::Level;
 use super::{Buffers, Clock, ConnId, Door, PoolId, RunQueue, Target, Timers};
 use mio::event::Source;
 use mio::{Interest, Registry};
@@ -20,6 +21,8 @@ pub struct Cx {
     pub buffers: Buffers,
     /// Connections that were woken and are not yet marked.
     woken: Vec<ConnId>,
+    /// What is to be said on the error log.
+    notices: Vec<(Level, String)>,
 }
 
 impl Cx {
@@ -32,6 +35,7 @@ impl Cx {
             runq: RunQueue::default(),
             buffers: Buffers::default(),
             woken: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -84,8 +88,13 @@ impl Cx {
         self.woken.pop()
     }
 
-    /// Whether somebody was woken.
-    pub fn has_woken(&self) -> bool {
-        !self.woken.is_empty()
+    /// Has something said on the error log. For events, not for each request.
+    pub fn report(&mut self, level: Level, text: impl Into<String>) {
+        self.notices.push((level, text.into()));
+    }
+
+    /// Takes what is to be said.
+    pub fn take_notices(&mut self) -> Vec<(Level, String)> {
+        std::mem::take(&mut self.notices)
     }
 }

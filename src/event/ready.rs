@@ -15,6 +15,7 @@ const CLOSED: u16 = 4;
 const WIDTH: u16 = 3;
 const TIMER: u16 = 1 << 9;
 const WOKEN: u16 = 1 << 10;
+const GONE: u16 = 1 << 11;
 
 impl Ready {
     /// Adds what an event says about a door. READABLE comes with a hang-up too, so that the read
@@ -29,9 +30,18 @@ impl Ready {
         if event.is_read_closed() || event.is_error() {
             self.0 |= (READABLE | CLOSED) << shift(door);
         }
-        if event.is_write_closed() {
+        if event.is_error() || event.is_write_closed() {
             self.set_writable(door);
+            if door == Door::Client {
+                self.0 |= GONE;
+            }
         }
+    }
+
+    /// Whether the client's connection has failed or is closed in both directions: nothing that is
+    /// still written would arrive.
+    pub fn gone(self) -> bool {
+        self.0 & GONE != 0
     }
 
     /// Whether a read of this door may succeed.
@@ -75,6 +85,12 @@ impl Ready {
         let both = READABLE | WRITABLE;
         let mask = 0b111 << shift(Door::Upstream) | 0b111 << shift(Door::Feed);
         self.0 = self.0 & !mask | both << shift(Door::Upstream) | both << shift(Door::Feed);
+    }
+
+    /// Whether an event of the exchange's own doors is still to come: something there met
+    /// WouldBlock.
+    pub fn waits_upstream(self) -> bool {
+        [Door::Upstream, Door::Feed].iter().any(|door| !self.readable(*door) || !self.writable(*door))
     }
 
     /// The exchange's instant has come.

@@ -31,6 +31,6 @@ pub use header::{Known, list};
 pub use headers::Headers;
 pub use host::HostName;
 pub use method::{Method, MethodSet};
-pub use negotiate::{accepts_coding, prefers_html};
+pub use negotiate::{ErrorForm, accepts_coding, error_form, prefers_html};
 pub use parse::{Parsed, parse};
 pub use status::Status;

@@ -56,6 +56,7 @@ statuses! {
     429 TOO_MANY_REQUESTS "Too Many Requests"
     431 HEADER_FIELDS_TOO_LARGE "Request Header Fields Too Large"
     451 LEGAL_REASONS "Unavailable For Legal Reasons"
+    499 CLIENT_CLOSED_REQUEST "Client Closed Request"
     500 INTERNAL_SERVER_ERROR "Internal Server Error"
     501 NOT_IMPLEMENTED "Not Implemented"
     502 BAD_GATEWAY "Bad Gateway"
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(Status::new(99), None);
         assert_eq!(Status::new(600), None);
         assert_eq!(Status::NOT_FOUND.reason(), "Not Found");
-        assert_eq!(Status::new(499).map(Status::reason), Some(""));
+        assert_eq!(Status::new(498).map(Status::reason), Some(""));
     }
 
     #[test]

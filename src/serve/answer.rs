@@ -4,6 +4,7 @@ use crate::event::CHUNK;
 use crate::http::{Headers, HttpError, Status, chunked};
 use crate::net::{FileSlice, SendQueue};
 use std::io::Write;
+use std::rc::Rc;
 
 /// How far an answer has been written, and how it is framed.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,11 @@ impl AnswerState {
         self.phase == Phase::Finished
     }
 
+    /// Whether the connection may go on after it.
+    pub fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
     /// The status, once the head was written.
     pub fn status(&self) -> Option<Status> {
         self.status
@@ -60,7 +66,7 @@ impl AnswerState {
 pub struct Answer<'a> {
     state: &'a mut AnswerState,
     queue: &'a mut SendQueue,
-    standing_lines: &'a [u8],
+    standing_lines: Rc<[u8]>,
 }
 
 impl<'a> Answer<'a> {
@@ -69,9 +75,9 @@ impl<'a> Answer<'a> {
     pub fn new(
         state: &'a mut AnswerState,
         queue: &'a mut SendQueue,
-        standing_lines: &'a [u8],
+        standing_lines: &Rc<[u8]>,
     ) -> Self {
-        Self { state, queue, standing_lines }
+        Self { state, queue, standing_lines: standing_lines.clone() }
     }
 
     /// How many bytes may be written now. At 0 the client is slow: wait.
@@ -108,7 +114,8 @@ impl<'a> Answer<'a> {
             Phase::Chunks => head.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             _ => {}
         }
-        write_tail(self.standing_lines, state.persistent, state.is_http10, &mut head);
+        head.extend_from_slice(&self.standing_lines);
+        head.extend_from_slice(connection_lines(state.persistent, state.is_http10));
         self.queue.copy(&head);
     }
 
@@ -203,12 +210,6 @@ pub fn write_status_line(status: Status, head: &mut Vec<u8>) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// What every head ends with: `Server`, `Date`, `Connection` where it has to be said, blank line.
-pub fn write_tail(standing_lines: &[u8], persistent: bool, is_http10: bool, head: &mut Vec<u8>) {
-    head.extend_from_slice(standing_lines);
-    head.extend_from_slice(connection_lines(persistent, is_http10));
-}
-
 /// The `Connection` line, where it has to be said, and the blank line (RFC 9112 §9.3).
 pub fn connection_lines(persistent: bool, is_http10: bool) -> &'static [u8] {
     match (persistent, is_http10) {
@@ -230,7 +231,7 @@ mod tests {
 
     fn written(state: &mut AnswerState, write: impl FnOnce(&mut Answer<'_>)) -> String {
         let mut queue = SendQueue::default();
-        write(&mut Answer::new(state, &mut queue, b"Date: x\r\n"));
+        write(&mut Answer::new(state, &mut queue, &Rc::from(*b"Date: x\r\n")));
         let mut transport = Transport::Scripted(Script::default());
         queue.flush(&mut transport, &mut Budget::new(1)).unwrap();
         let Transport::Scripted(script) = transport else { unreachable!() };

@@ -62,4 +62,6 @@ pub struct ExchangeIo<'a> {
     pub answer: Answer<'a>,
     /// When to be called at the latest. Stays as it was set until it is reached or overwritten.
     pub timer: &'a mut Option<Instant>,
+    /// Set it when you wait for a `Cx::wake` that somebody has promised.
+    pub wake_expected: &'a mut bool,
 }

@@ -60,6 +60,13 @@ impl Request {
         target::normalise(self.head.raw_path(), &mut self.decoded)
     }
 
+    /// Asks for another path of the same host, with GET unless it was HEAD: an internal redirect.
+    pub fn reroute(&mut self, path: Vec<u8>) {
+        debug_assert!(path.starts_with(b"/"));
+        self.decoded = path;
+        self.head.become_get();
+    }
+
     /// The decoded, normalised path: begins with `/`, has no `//`, no `.` and no `..`. Routing,
     /// access rules and files all look at this one and never at the raw one.
     pub fn path(&self) -> &[u8] {

@@ -1,0 +1,164 @@
+//! Text from strangers on its way into pages, links and logs: the only place that escapes
+//! (SECURITY 12, 13).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use std::borrow::Cow;
+
+/// For HTML text and for attribute values in either quotes.
+pub fn html(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| html_entity(byte).is_some()) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match u8::try_from(c).ok().and_then(html_entity) {
+            Some(entity) => out.push_str(entity),
+            None => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// As [`html`], of bytes that should be UTF-8; U+FFFD stands where they are not.
+pub fn html_bytes(text: &[u8]) -> String {
+    html(&String::from_utf8_lossy(text)).into_owned()
+}
+
+/// Adds a decoded path, percent-encoded, for `Location` and links: nothing of it can end a header
+/// or an attribute, begin a query or be decoded twice. The caller normalises first, so that it
+/// does not begin with `//`.
+pub fn path(path: &[u8], out: &mut Vec<u8>) {
+    for piece in percent_encode(path, ENCODED_IN_PATHS) {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// Adds text as it may stand between quotes in a log line. Bytes that could end the line or the
+/// quotes, or steer a terminal, become `\xHH`: controls (C0, DEL, C1), quote, backslash, and
+/// whatever is not UTF-8.
+pub fn log(text: &[u8], out: &mut Vec<u8>) {
+    if text.iter().fold(true, |clean, byte| clean & is_clean_ascii(*byte)) {
+        out.extend_from_slice(text);
+        return;
+    }
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let mut bytes = [0; 4];
+            let bytes = c.encode_utf8(&mut bytes).as_bytes();
+            if c.is_control() || matches!(c, '"' | '\\') {
+                bytes.iter().for_each(|byte| push_hex(*byte, out));
+            } else {
+                out.extend_from_slice(bytes);
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| push_hex(*byte, out));
+    }
+}
+
+fn html_entity(byte: u8) -> Option<&'static str> {
+    match byte {
+        b'&' => Some("&amp;"),
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'"' => Some("&quot;"),
+        b'\'' => Some("&#39;"),
+        _ => None,
+    }
+}
+
+const fn is_clean_ascii(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x7e) & (byte != b'"') & (byte != b'\\')
+}
+
+fn push_hex(byte: u8, out: &mut Vec<u8>) {
+    let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
+    out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xf)]);
+}
+
+/// All but unreserved bytes, slashes and the sub-delims that no context gives a meaning: of
+/// RFC 3986 §3.3 the quote `'` and `;` are missing on purpose.
+const ENCODED_IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn html_text() {
+        for (text, want) in [
+            ("", ""),
+            ("plain \u{e4}", "plain \u{e4}"),
+            (
+                "<img src=x onerror='a(\"b\")'>&",
+                "&lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;&amp;",
+            ),
+            ("&amp;", "&amp;amp;"),
+        ] {
+            assert_eq!(html(text), want);
+        }
+        assert!(matches!(html("plain"), Cow::Borrowed(_)));
+        assert_eq!(html_bytes(b"a\xff<"), "a\u{fffd}&lt;");
+    }
+
+    #[test]
+    fn paths() {
+        for (text, want) in [
+            (&b"/a/b.c"[..], "/a/b.c"),
+            (b"/a b%?#\"'<>\\;", "/a%20b%25%3F%23%22%27%3C%3E%5C%3B"),
+            (b"/-._~!$&()*+,=:@", "/-._~!$&()*+,=:@"),
+            (b"/\r\n\0\xff", "/%0D%0A%00%FF"),
+        ] {
+            let mut out = Vec::new();
+            path(text, &mut out);
+            assert_eq!(out, want.as_bytes(), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn log_text() {
+        for (text, want) in [
+            (&b"GET / HTTP/1.1"[..], "GET / HTTP/1.1"),
+            (b"a\"b\\c", r"a\x22b\x5cc"),
+            (b"\r\n\x1b[31m\x7f\0", r"\x0d\x0a\x1b[31m\x7f\x00"),
+            ("\u{e4}\u{1f600}".as_bytes(), "\u{e4}\u{1f600}"),
+            ("a\u{9b}b".as_bytes(), r"a\xc2\x9bb"),
+            (b"\xff\xe2\x82x", r"\xff\xe2\x82x"),
+        ] {
+            let mut out = b">".to_vec();
+            log(text, &mut out);
+            assert_eq!(&out[1..], want.as_bytes(), "{}", text.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_harmful_gets_through(text in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut out = Vec::new();
+            log(&text, &mut out);
+            let line = String::from_utf8(out).unwrap();
+            prop_assert!(!line.contains(|c: char| c.is_control() || c == '"'));
+
+            let mut out = Vec::new();
+            path(&text, &mut out);
+            prop_assert!(out.iter().all(|b| *b == b'%' || super::super::bytes::is_path_byte(*b)));
+            prop_assert!(!html_bytes(&text).contains(['<', '>', '"', '\'']));
+        }
+    }
+}

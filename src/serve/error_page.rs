@@ -1,0 +1,164 @@
+//! From a refused request to the page that says so.
+
+use super::{Head, Response};
+use crate::http::{ErrorForm, Headers, HttpError, Status, error_form, escape};
+use crate::net::Bytes;
+use std::rc::Rc;
+
+/// The pages a host has of its own; every other error gets a built-in one.
+#[derive(Clone, Debug, Default)]
+pub struct ErrorPages {
+    by_status: Vec<(Status, OwnPage)>,
+    by_class: Vec<(u16, OwnPage)>,
+}
+
+/// A page read when the configuration was loaded.
+#[derive(Clone, Debug)]
+pub struct OwnPage {
+    /// Its media type.
+    pub media_type: Rc<str>,
+    /// Its bytes.
+    pub body: Rc<[u8]>,
+}
+
+impl ErrorPages {
+    /// Uses `page` for a status.
+    pub fn for_status(&mut self, status: Status, page: OwnPage) {
+        self.by_status.push((status, page));
+    }
+
+    /// Uses `page` for a class (4 or 5) where the status has none of its own.
+    pub fn for_class(&mut self, class: u16, page: OwnPage) {
+        self.by_class.push((class, page));
+    }
+
+    /// The answer to a request that failed. A host's own page comes first; otherwise the client's
+    /// `Accept` decides between a page, JSON (RFC 9457) and a line of text. Nothing of the request
+    /// and nothing of `error.reason` is repeated to the client.
+    pub fn respond(&self, error: &HttpError, accept: Option<&[u8]>) -> Response {
+        let status = error.status;
+        let mut headers = error.headers.as_deref().cloned().unwrap_or_default();
+        let body = match self.own(status) {
+            Some(page) => {
+                headers.push("Content-Type", page.media_type.as_bytes());
+                Bytes::from(page.body.clone())
+            }
+            None => built_in(status, accept, &mut headers),
+        };
+        headers.push("Cache-Control", b"no-store");
+        Response { head: Head::Fields(headers), ..Response::new(status) }.with_body(body)
+    }
+
+    fn own(&self, status: Status) -> Option<&OwnPage> {
+        let exact = self.by_status.iter().find(|(s, _)| *s == status).map(|(_, page)| page);
+        let class = || self.by_class.iter().find(|(c, _)| *c == status.class());
+        exact.or_else(|| class().map(|(_, page)| page))
+    }
+}
+
+fn built_in(status: Status, accept: Option<&[u8]>, headers: &mut Headers) -> Bytes {
+    let (code, reason, advice) = (status.code(), status.reason(), advice(status));
+    match error_form(accept) {
+        ErrorForm::Html => {
+            headers.push("Content-Type", b"text/html; charset=utf-8");
+            Bytes::Owned(page(code, &escape::html(reason), &escape::html(advice)).into_bytes())
+        }
+        ErrorForm::Json => {
+            headers.push("Content-Type", b"application/problem+json");
+            // None of the three can hold a quote or a control byte: they are texts of this program.
+            let json = format!(
+                "{{\"type\":\"about:blank\",\"status\":{code},\"title\":\"{reason}\",\"detail\":\"{advice}\"}}\n"
+            );
+            Bytes::Owned(json.into_bytes())
+        }
+        ErrorForm::Text => {
+            headers.push("Content-Type", b"text/plain; charset=utf-8");
+            Bytes::Owned(format!("{code} {reason}\n{advice}\n").into_bytes())
+        }
+    }
+}
+
+fn page(code: u16, reason: &str, advice: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{code} {reason}</title><style>\
+         :root{{color-scheme:light dark}}\
+         body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:16vh auto 0;padding:0 1.5rem}}\
+         p.c{{font-size:4rem;font-weight:700;line-height:1;margin:0;opacity:.35}}\
+         h1{{margin:.4rem 0 .6rem}}</style></head>\
+         <body><p class=\"c\">{code}</p><h1>{reason}</h1><p>{advice}</p></body></html>\n"
+    )
+}
+
+/// What happened, and what the reader can do.
+fn advice(status: Status) -> &'static str {
+    match status {
+        Status::BAD_REQUEST => "The server did not understand this request, so it ended the connection.",
+        Status::UNAUTHORIZED => "This page asks for a user name and a password.",
+        Status::FORBIDDEN => "This is here, but it is not for everybody.",
+        Status::NOT_FOUND => "There is nothing at this address. It may have moved: try the start page.",
+        Status::METHOD_NOT_ALLOWED => "This address does not answer requests of that kind.",
+        Status::REQUEST_TIMEOUT => "The request took too long to arrive. Please try again.",
+        Status::CONFLICT => "Something is in the way: the name is taken, or its folder is missing.",
+        Status::LENGTH_REQUIRED => "The request must say how long its body is.",
+        Status::PRECONDITION_FAILED => "The file has changed since you last saw it.",
+        Status::CONTENT_TOO_LARGE => "What you sent is larger than this server takes.",
+        Status::URI_TOO_LONG => "The address is too long.",
+        Status::RANGE_NOT_SATISFIABLE => "The file does not reach that far.",
+        Status::EXPECTATION_FAILED => "The server cannot do what the request expects of it.",
+        Status::MISDIRECTED_REQUEST => "No site of that name lives on this server. Check the host name in the address.",
+        Status::TOO_MANY_REQUESTS => "Too many requests at once. Please wait a moment.",
+        Status::HEADER_FIELDS_TOO_LARGE => "The request headers are too large. Deleting cookies may help.",
+        Status::NOT_IMPLEMENTED => "The server does not know how to do that.",
+        Status::SERVICE_UNAVAILABLE => "The server is busy. Please try again in a moment.",
+        Status::GATEWAY_TIMEOUT => "The program that makes this page took too long.",
+        Status::BAD_GATEWAY => "The program that makes this page failed.",
+        Status::VERSION_NOT_SUPPORTED => "This server speaks HTTP/1.0 and HTTP/1.1.",
+        Status::INSUFFICIENT_STORAGE => "There is no room left to store this.",
+        _ if status.class() == 5 => "Something went wrong on the server. It has been written to its log.",
+        _ => "The server could not answer this request.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(response: &Response) -> String {
+        let super::super::Body::Bytes(bytes) = &response.body else { panic!("no body") };
+        String::from_utf8(bytes.as_slice().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_form_follows_accept_and_the_reason_stays_inside() {
+        let pages = ErrorPages::default();
+        let error = HttpError::new(Status::NOT_FOUND, "/srv/secret is not there");
+        for (accept, start) in [
+            (None, "404 Not Found\n"),
+            (Some("*/*"), "404 Not Found\n"),
+            (Some("text/html,*/*;q=0.8"), "<!doctype html>"),
+            (Some("application/json"), "{\"type\""),
+        ] {
+            let text = body(&pages.respond(&error, accept.map(str::as_bytes)));
+            assert!(text.starts_with(start), "{accept:?}: {text}");
+            assert!(!text.contains("secret"));
+            assert!(text.len() < 2048);
+        }
+    }
+
+    #[test]
+    fn own_pages_by_status_before_class() {
+        let own = |text: &'static str| OwnPage {
+            media_type: "text/html".into(),
+            body: text.as_bytes().into(),
+        };
+        let mut pages = ErrorPages::default();
+        pages.for_class(4, own("class"));
+        pages.for_status(Status::NOT_FOUND, own("exact"));
+        let text = |status| body(&pages.respond(&HttpError::new(status, ""), None));
+        assert_eq!(text(Status::NOT_FOUND), "exact");
+        assert_eq!(text(Status::FORBIDDEN), "class");
+        assert!(text(Status::BAD_GATEWAY).starts_with("502"));
+    }
+}

@@ -1,0 +1,248 @@
+//! An exchange at work: what it is lent each time, and what its steps mean for the connection.
+
+use super::close::Closed;
+use super::request::Routed;
+use super::response::Origin;
+use super::{ClientConnection, Phase, Progress, Turn};
+use crate::conf::Level;
+use crate::event::{ConnId, Cx, Door, Ready};
+use crate::http::{HttpError, Known, Method, Status};
+use crate::net::{RecvBuffer, SendQueue};
+use crate::serve::{
+    Abort, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo, Request, Step,
+};
+use crate::server::access_log::Entry;
+use crate::site::Site;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A request with its exchange. All that must die with the request lives here.
+pub(super) struct Serving {
+    exchange: Box<dyn Exchange>,
+    origin: Origin,
+    body: BodyState,
+    answer: AnswerState,
+    timer: Option<Instant>,
+    /// The instant that the timers know of.
+    armed: Option<Instant>,
+    /// It asked for body that had not arrived.
+    wants_body: bool,
+    pages: Rc<ErrorPages>,
+    /// The site it was routed by: a reload does not stop its handler before it is done.
+    _site: Rc<Site>,
+}
+
+impl Serving {
+    pub(super) fn new(
+        exchange: Box<dyn Exchange>,
+        request: Box<Request>,
+        site: Rc<Site>,
+        routed: Routed<'_>,
+        turn: &Turn<'_>,
+    ) -> Self {
+        let limit = routed.route.map_or(0, |route| route.body_limit);
+        let answer = AnswerState {
+            chunks_allowed: request.is_http11(),
+            omit_body: request.head.method() == Method::Head,
+            persistent: request.framing.persistent && !turn.stopping,
+            is_http10: !request.is_http11(),
+            ..AnswerState::default()
+        };
+        Self {
+            exchange,
+            body: BodyState::new(request.framing.body, limit),
+            pages: routed.host.map(|host| host.pages.clone()).unwrap_or_default(),
+            origin: Origin::new(request, routed, turn.cx.now()),
+            answer,
+            timer: None,
+            armed: None,
+            wants_body: false,
+            _site: site,
+        }
+    }
+
+    /// Whether the rest of the body should be received.
+    pub(super) fn wants_body(&self) -> bool {
+        self.wants_body
+    }
+
+    /// An armed instant has come: is it the one that is waited for?
+    pub(super) fn timer_due(&mut self, at: Instant) -> bool {
+        let due = self.timer == Some(at);
+        if due {
+            (self.timer, self.armed) = (None, None);
+        }
+        due
+    }
+
+    /// Advances the exchange once.
+    fn advance(
+        &mut self,
+        id: ConnId,
+        ready: &mut Ready,
+        recv: &mut RecvBuffer,
+        queue: &mut SendQueue,
+        cx: &mut Cx,
+    ) -> Result<Step, HttpError> {
+        let mut wake_expected = false;
+        let mut io = ExchangeIo {
+            id,
+            request: &self.origin.request,
+            ready,
+            body: BodyIn::new(&mut self.body, recv),
+            answer: Answer::new(&mut self.answer, queue, cx.clock.standing_lines()),
+            timer: &mut self.timer,
+            wake_expected: &mut wake_expected,
+        };
+        let step = self.exchange.advance(&mut io, cx);
+        self.wants_body = self.body.take_wanted() && !self.body.is_finished();
+        self.continue_client(recv, queue);
+        if self.timer != self.armed {
+            self.armed = self.timer;
+            if let Some(at) = self.timer {
+                cx.timers.arm(at, id);
+            }
+        }
+        debug_assert!(
+            !matches!(step, Ok(Step::Wait))
+                || self.wants_body
+                || self.timer.is_some()
+                || wake_expected
+                || !queue.is_empty()
+                || ready.waits_upstream(),
+            "an exchange waits for nothing"
+        );
+        step
+    }
+
+    /// Lets a client that asked first send its body, once somebody wants it (RFC 9110 §10.1.1).
+    fn continue_client(&mut self, recv: &RecvBuffer, queue: &mut SendQueue) {
+        let framing = &mut self.origin.request.framing;
+        if self.wants_body && framing.expects_continue && !self.answer.is_started() {
+            framing.expects_continue = false;
+            if recv.is_empty() {
+                queue.copy(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+        }
+    }
+}
+
+impl ClientConnection {
+    /// Lets the exchange move what it can, and acts on its step.
+    pub(super) fn advance_exchange(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
+        let Phase::Serving(mut serving) = std::mem::replace(&mut self.phase, Phase::Head) else {
+            return Ok(Progress::Still);
+        };
+        let queue = self.send.get_or_insert_with(|| turn.spares.queue());
+        let before = (serving.body.received(), self.recv.unread().len(), queue.pending());
+        let step = serving.advance(self.id, &mut self.ready, &mut self.recv, queue, turn.cx);
+        let after = (serving.body.received(), self.recv.unread().len(), queue.pending());
+        turn.budget.spend(usize::try_from(after.0 - before.0).unwrap_or(usize::MAX));
+        match step {
+            Ok(Step::Again) => {
+                self.phase = Phase::Serving(serving);
+                Ok(Progress::Yield)
+            }
+            Ok(Step::Wait) => {
+                let cut_short = serving.wants_body && self.peer_ended && self.recv.is_empty();
+                let hung_up = self.ready.gone() && !self.ready.readable(Door::Client);
+                self.phase = Phase::Serving(serving);
+                if cut_short || hung_up {
+                    return Err(Closed::Reset);
+                }
+                Ok(if before == after { Progress::Still } else { Progress::Moved })
+            }
+            Ok(Step::Done) => self.finish_exchange(*serving, turn),
+            Ok(Step::Respond(response)) if !serving.answer.is_started() => {
+                self.respond_late(response, serving.origin, serving.body, None, turn);
+                Ok(Progress::Moved)
+            }
+            Ok(Step::Respond(_)) => {
+                self.fail_exchange(serving, broken("a second answer was given"), turn)
+            }
+            Err(error) => self.fail_exchange(serving, error, turn),
+        }
+    }
+
+    /// Its answer is complete, and on its way.
+    fn finish_exchange(
+        &mut self,
+        serving: Serving,
+        turn: &mut Turn<'_>,
+    ) -> Result<Progress, Closed> {
+        let Some(status) = serving.answer.status().filter(|_| serving.answer.is_finished()) else {
+            return self.fail_exchange(Box::new(serving), broken("it ended unfinished"), turn);
+        };
+        let Serving { mut origin, body, answer, .. } = serving;
+        origin.request.framing.persistent = answer.is_persistent();
+        let bytes_in = body.received();
+        self.settle_next(&origin.request, body, turn.stopping);
+        self.follow(origin, status, bytes_in, answer.sent(), None);
+        Ok(Progress::Moved)
+    }
+
+    /// It failed: the error's page if nothing was answered yet, otherwise a cut that the client sees.
+    fn fail_exchange(
+        &mut self,
+        mut serving: Box<Serving>,
+        error: HttpError,
+        turn: &mut Turn<'_>,
+    ) -> Result<Progress, Closed> {
+        serving.exchange.abort(Abort::Failed, turn.cx);
+        if error.status.class() == 5 {
+            let path = String::from_utf8_lossy(serving.origin.request.path()).into_owned();
+            turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
+        }
+        if serving.answer.is_started() {
+            self.phase = Phase::Serving(serving);
+            return Err(Closed::Broken(error.reason.into_owned()));
+        }
+        let Serving { mut origin, body, pages, .. } = *serving;
+        if error.close {
+            origin.request.framing.persistent = false;
+        }
+        let response = pages.respond(&error, origin.request.head.get(Known::Accept));
+        self.respond_late(response, origin, body, Some(error.reason.into_owned()), turn);
+        Ok(Progress::Moved)
+    }
+
+    /// The connection ends before its exchange does.
+    pub(super) fn abandon_exchange(
+        &mut self,
+        mut serving: Serving,
+        why: Abort,
+        reason: Option<&str>,
+        unsent: u64,
+        turn: &mut Turn<'_>,
+    ) {
+        serving.exchange.abort(why, turn.cx);
+        let status = serving.answer.status().unwrap_or(match why {
+            Abort::Timeout => Status::REQUEST_TIMEOUT,
+            _ => Status::CLIENT_CLOSED_REQUEST,
+        });
+        let origin = &serving.origin;
+        let entry = Entry {
+            request: &origin.request,
+            status,
+            bytes_in: serving.body.received(),
+            bytes_out: serving.answer.sent().saturating_sub(unsent),
+            began: origin.began,
+            host: origin.host.as_deref(),
+            route: origin.route.as_deref(),
+            kind: origin.kind,
+            error: reason,
+        };
+        turn.log.record(&entry, &turn.cx.clock);
+    }
+}
+
+fn broken(how: &'static str) -> HttpError {
+    HttpError::fatal(Status::INTERNAL_SERVER_ERROR, format!("the exchange is broken: {how}"))
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").field("body", &self.body).field("answer", &self.answer).finish()
+    }
+}

@@ -1,0 +1,449 @@
+//! One client: its socket, what it has sent, what it is owed, and where it stands.
+//!
+//! `drive` is the only function that moves a client's bytes: *fill → step → flush*, again until
+//! nothing moves or the turn's budget is spent. It never removes the connection from the table it
+//! lives in; it says so with a [`Verdict`].
+
+mod close;
+mod exchange;
+mod request;
+mod response;
+#[cfg(test)]
+mod simulation;
+
+use super::access_log::AccessLog;
+use crate::event::{Budget, CHUNK, ConnId, Cx, Door, Ready};
+use crate::net::{RecvBuffer, SendQueue, Transport};
+use crate::serve::{BodyState, Peer, Request};
+use crate::site::Site;
+use close::Closed;
+use exchange::Serving;
+use response::Sending;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Everything of one client. An idle one holds no buffer, no request and no site: what is left is
+/// this struct.
+#[derive(Debug)]
+pub struct ClientConnection {
+    id: ConnId,
+    transport: Transport,
+    peer: Peer,
+    /// The port of the listener it came by.
+    port: u16,
+    ready: Ready,
+    recv: RecvBuffer,
+    /// What it is owed; `None` when nothing.
+    send: Option<Box<SendQueue>>,
+    phase: Phase,
+    /// When the harvester may reap it, and what it is then guilty of.
+    deadline: Instant,
+    expiry: Expiry,
+    rate: RateWatch,
+    /// Bytes of an incomplete head that were searched already.
+    scanned: u32,
+    /// Requests answered.
+    served: u32,
+    /// It is on the run queue.
+    queued: bool,
+    /// It has ended its side: nothing more will be received.
+    peer_ended: bool,
+}
+
+/// Where a connection stands.
+#[derive(Debug)]
+enum Phase {
+    /// Waiting for, or in the middle of, a request head.
+    Head,
+    /// An exchange is at work.
+    Serving(Box<Serving>),
+    /// A complete answer that has a file in it is on its way; it is logged when it has arrived.
+    Sending(Box<Sending>),
+    /// The answer was given before its request's body was read; the rest is dropped.
+    Draining(Box<BodyState>),
+    /// The last answer is on its way.
+    Closing { linger: bool },
+    /// Everything is sent, and we have said so; what still comes in is dropped, for closing now
+    /// would reset the connection and take the answer with it.
+    Lingering { left: u32 },
+}
+
+/// What a connection is guilty of when its deadline passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The head of a request did not arrive in time.
+    Header,
+    /// Nothing came of a body.
+    Body,
+    /// No byte of an answer was taken.
+    Write,
+    /// No further request.
+    Idle,
+    /// Did not close after we did.
+    Linger,
+    /// Nothing: an exchange is at work and has its own timer.
+    None,
+}
+
+/// What a transfer has moved since a while.
+#[derive(Clone, Copy, Debug)]
+struct RateWatch {
+    since: Instant,
+    moved: u64,
+}
+
+/// What the loop is to do with a connection after driving it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It lives on.
+    Keep,
+    /// Remove it from the table.
+    Close,
+}
+
+/// What a connection may use while it is driven: the loop's fields beside the table.
+pub struct Turn<'a> {
+    /// Services of the loop.
+    pub cx: &'a mut Cx,
+    /// What requests are answered from.
+    pub site: &'a Rc<Site>,
+    /// Where they are written down.
+    pub log: &'a mut AccessLog,
+    /// Memory for requests and answers in progress.
+    pub spares: &'a mut Spares,
+    /// What may still be moved.
+    pub budget: Budget,
+    /// The server stops: answers end their connections.
+    pub stopping: bool,
+}
+
+/// Requests and send queues nobody uses now. Last in first out, so that one connection after the
+/// other works in the same warm memory.
+#[derive(Default)]
+pub struct Spares {
+    requests: Vec<Box<Request>>,
+    queues: Vec<Box<SendQueue>>,
+}
+
+impl ClientConnection {
+    /// A client that was just accepted. The head of its first request is due by then.
+    pub fn new(id: ConnId, transport: Transport, peer: Peer, port: u16, head_due: Instant) -> Self {
+        Self {
+            id,
+            transport,
+            peer,
+            port,
+            ready: Ready::default(),
+            recv: RecvBuffer::default(),
+            send: None,
+            phase: Phase::Head,
+            deadline: head_due,
+            expiry: Expiry::Header,
+            rate: RateWatch { since: head_due, moved: 0 },
+            scanned: 0,
+            served: 0,
+            queued: false,
+            peer_ended: false,
+        }
+    }
+
+    /// Its name in the table.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Who it is.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The socket, for the poll.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// What may succeed; events are marked here.
+    pub fn ready_mut(&mut self) -> &mut Ready {
+        &mut self.ready
+    }
+
+    /// Notes that it is being put on the run queue. False if it is there already.
+    pub fn enqueue(&mut self) -> bool {
+        !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// An armed instant has come. False if it is not what the exchange waits for now.
+    pub fn timer_due(&mut self, at: Instant) -> bool {
+        match &mut self.phase {
+            Phase::Serving(serving) if serving.timer_due(at) => {
+                self.ready.set_timer();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Moves everything that can be moved.
+    pub fn drive(&mut self, turn: &mut Turn<'_>) -> Verdict {
+        self.queued = false;
+        let mut moved = Moved::default();
+        loop {
+            match self.pass(turn, &mut moved) {
+                Err(closed) => return self.end(&closed, turn),
+                Ok(Progress::Moved) if turn.budget.is_spent() => return self.yield_turn(turn, moved),
+                Ok(Progress::Moved) => {}
+                Ok(Progress::Yield) => return self.yield_turn(turn, moved),
+                Ok(Progress::Still) => {
+                    self.rest(turn, moved);
+                    return Verdict::Keep;
+                }
+            }
+        }
+    }
+
+    /// One round. `flush` is always last, so that no queued byte is stranded.
+    fn pass(&mut self, turn: &mut Turn<'_>, moved: &mut Moved) -> Result<Progress, Closed> {
+        let received = self.fill(turn)?;
+        let step = self.step(turn)?;
+        let sent = self.flush(turn)?;
+        moved.received += received;
+        moved.sent += sent;
+        match step {
+            Progress::Still if received > 0 || sent > 0 => Ok(Progress::Moved),
+            other => Ok(other),
+        }
+    }
+
+    /// Receives, if what would be received is wanted. Not wanting is how a client is held back: no
+    /// interest is changed, the bit simply stays set.
+    fn fill(&mut self, turn: &mut Turn<'_>) -> Result<u64, Closed> {
+        if self.ready.gone() && !self.ready.readable(Door::Client) {
+            return Err(Closed::Reset);
+        }
+        if !self.ready.readable(Door::Client) || !self.wants_input() {
+            return Ok(0);
+        }
+        match self.recv.fill(&mut self.transport, &mut turn.cx.buffers) {
+            Ok(filled) => {
+                // A short read has emptied the socket: the next data makes a new event. Not so when
+                // the peer has closed, for that event has come together with the last data.
+                if filled.short && !self.ready.closed(Door::Client) || filled.bytes == 0 {
+                    self.ready.clear_readable(Door::Client);
+                }
+                self.peer_ended |= filled.bytes == 0;
+                turn.budget.spend(filled.bytes);
+                Ok(filled.bytes as u64)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.ready.clear_readable(Door::Client);
+                Ok(0)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            Err(_) => Err(Closed::Reset),
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        if self.peer_ended || !self.recv.has_room() {
+            return false;
+        }
+        match &self.phase {
+            // A client that does not take its answers gets no further request read.
+            Phase::Head => self.send.is_none(),
+            Phase::Serving(serving) => serving.wants_body() && self.pending() < CHUNK as u64,
+            Phase::Draining(_) | Phase::Lingering { .. } => true,
+            Phase::Sending(_) | Phase::Closing { .. } => false,
+        }
+    }
+
+    fn step(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
+        match self.phase {
+            Phase::Head => self.read_heads(turn),
+            Phase::Serving(_) => self.advance_exchange(turn),
+            Phase::Sending(_) => self.finish_sending(turn),
+            Phase::Draining(_) => self.drain_body(),
+            Phase::Closing { linger } => self.finish_closing(linger),
+            Phase::Lingering { .. } => self.linger(),
+        }
+    }
+
+    /// Hands to the kernel what is owed.
+    fn flush(&mut self, turn: &mut Turn<'_>) -> Result<u64, Closed> {
+        let Some(queue) = &mut self.send else { return Ok(0) };
+        if !queue.is_empty() {
+            if !self.ready.writable(Door::Client) {
+                return Ok(0);
+            }
+            let flushed = queue.flush(&mut self.transport, &mut turn.budget).map_err(Closed::of_send)?;
+            if flushed.blocked {
+                self.ready.clear_writable(Door::Client);
+            }
+            if !queue.is_empty() {
+                return Ok(flushed.bytes);
+            }
+            self.give_queue_back(turn);
+            return Ok(flushed.bytes);
+        }
+        self.give_queue_back(turn);
+        Ok(0)
+    }
+
+    fn give_queue_back(&mut self, turn: &mut Turn<'_>) {
+        if let Some(queue) = self.send.take() {
+            turn.spares.give_queue(queue);
+        }
+    }
+
+    fn pending(&self) -> u64 {
+        self.send.as_ref().map_or(0, |queue| queue.pending())
+    }
+
+    /// The queue, borrowed for as long as something is in it.
+    fn queue(&mut self, spares: &mut Spares) -> &mut SendQueue {
+        self.send.get_or_insert_with(|| spares.queue())
+    }
+
+    /// Stopped with work left: others first.
+    fn yield_turn(&mut self, turn: &mut Turn<'_>, moved: Moved) -> Verdict {
+        self.rest(turn, moved);
+        if self.enqueue() {
+            turn.cx.runq.push(self.id);
+        }
+        Verdict::Keep
+    }
+
+    /// Nothing moves any more: gives back what is not needed and says until when this may last.
+    fn rest(&mut self, turn: &mut Turn<'_>, moved: Moved) {
+        self.recv.release(&mut turn.cx.buffers);
+        let now = turn.cx.now();
+        let expiry = self.expiry_now(moved);
+        let timeouts = &turn.site.timeouts;
+        let fresh = expiry != self.expiry;
+        let renewed = match expiry {
+            // Fixed at the first byte: a head that comes byte by byte has no more time.
+            Expiry::Header => fresh.then_some(timeouts.header),
+            Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
+            Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
+            Expiry::Idle => (fresh || moved.sent > 0).then_some(timeouts.idle),
+            Expiry::Linger => fresh.then_some(LINGER),
+            Expiry::None => fresh.then_some(FOREVER),
+        };
+        if let Some(span) = renewed {
+            self.deadline = now + span;
+        }
+        if fresh {
+            self.expiry = expiry;
+            self.rate = RateWatch { since: now, moved: 0 };
+        }
+        self.rate.moved += moved.received + moved.sent;
+    }
+
+    fn expiry_now(&self, moved: Moved) -> Expiry {
+        let owes = self.send.is_some();
+        match &self.phase {
+            Phase::Head if owes => Expiry::Write,
+            Phase::Head if !self.recv.is_empty() => Expiry::Header,
+            // The first request is due from accept on, however the connection stays silent.
+            Phase::Head if self.served == 0 && moved.sent == 0 => Expiry::Header,
+            Phase::Head => Expiry::Idle,
+            Phase::Serving(serving) if serving.wants_body() => Expiry::Body,
+            Phase::Draining(_) => Expiry::Body,
+            Phase::Serving(_) if !owes => Expiry::None,
+            Phase::Serving(_) | Phase::Sending(_) | Phase::Closing { .. } => Expiry::Write,
+            Phase::Lingering { .. } => Expiry::Linger,
+        }
+    }
+
+    /// Whether the harvester is to reap it, and for what. Also begins a new period of measuring its
+    /// rate.
+    pub fn overdue(&mut self, now: Instant, min_rate: u64) -> Option<Expiry> {
+        if self.deadline <= now {
+            return Some(self.expiry);
+        }
+        let period = now.saturating_duration_since(self.rate.since);
+        if !matches!(self.expiry, Expiry::Body | Expiry::Write) || period < RATE_PERIOD {
+            return None;
+        }
+        let moved = std::mem::replace(&mut self.rate, RateWatch { since: now, moved: 0 }).moved;
+        let too_slow = u128::from(moved) * 1000 < u128::from(min_rate) * period.as_millis();
+        too_slow.then_some(self.expiry)
+    }
+
+    /// Whether it waits for a request of which nothing has come: it may be closed without loss.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.recv.is_empty() && self.send.is_none()
+    }
+
+    /// Whether data may have arrived that no drive has seen yet.
+    pub fn may_have_input(&self) -> bool {
+        self.ready.readable(Door::Client)
+    }
+
+    /// Tries to read even without an event: before an idle connection is closed, its request may
+    /// be there already.
+    pub fn poke(&mut self) {
+        self.ready.set_readable(Door::Client);
+    }
+
+    /// When it was last heard of, as far as its deadline tells: the earlier, the longer idle.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+/// How a step went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nothing changed.
+    Still,
+    /// Something did: another round may move more.
+    Moved,
+    /// There is more to do, but others first.
+    Yield,
+}
+
+/// Bytes moved in one drive.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moved {
+    received: u64,
+    sent: u64,
+}
+
+impl Spares {
+    fn request(&mut self) -> Box<Request> {
+        self.requests.pop().unwrap_or_default()
+    }
+
+    fn give_request(&mut self, request: Box<Request>) {
+        if self.requests.len() < KEEP_SPARES {
+            self.requests.push(request);
+        }
+    }
+
+    fn queue(&mut self) -> Box<SendQueue> {
+        self.queues.pop().unwrap_or_default()
+    }
+
+    fn give_queue(&mut self, queue: Box<SendQueue>) {
+        if self.queues.len() < KEEP_SPARES {
+            self.queues.push(queue);
+        }
+    }
+}
+
+/// Spare requests and queues kept of each.
+const KEEP_SPARES: usize = 64;
+
+/// Requests answered from one buffer before the queue is flushed. Benchmarks pipeline 16; more
+/// would let one client hold the loop.
+const PIPELINE_MAX: usize = 16;
+
+/// How long a client may take to close after we did.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Over what time a minimum rate is judged: a client may pause that long.
+const RATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// No deadline: far beyond the life of any process.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);

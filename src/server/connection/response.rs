@@ -1,0 +1,220 @@
+//! A complete answer: queued, framed, written down.
+
+use super::close::{Closed, DRAIN_MAX};
+use super::request::Routed;
+use super::{ClientConnection, Phase, Progress, Turn};
+use crate::event::Door;
+use crate::http::{Method, Status};
+use crate::net::SendQueue;
+use crate::serve::{
+    Body, BodyState, Head, Part, Request, Response, connection_lines, write_status_line,
+};
+use crate::server::access_log::Entry;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// An answer with a file in it, on its way. It is written down when it has arrived, or not.
+#[derive(Debug)]
+pub(super) struct Sending {
+    origin: Origin,
+    status: Status,
+    bytes_in: u64,
+    bytes_out: u64,
+    error: Option<String>,
+    after: Phase,
+}
+
+/// A request that outlives its first turn, and who it was given to.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) request: Box<Request>,
+    pub(super) began: Instant,
+    pub(super) host: Option<Rc<str>>,
+    pub(super) route: Option<Rc<str>>,
+    pub(super) kind: &'static str,
+}
+
+impl Origin {
+    pub(super) fn new(request: Box<Request>, routed: Routed<'_>, began: Instant) -> Self {
+        Self {
+            request,
+            began,
+            host: routed.host.map(|host| host.name.clone()),
+            route: routed.route.map(|route| route.path.clone()),
+            kind: routed.kind(),
+        }
+    }
+}
+
+impl ClientConnection {
+    /// Queues `response` and decides what follows it: the next request, the rest of a body that
+    /// nobody read, or the end.
+    pub(super) fn respond(
+        &mut self,
+        response: Response,
+        mut request: Box<Request>,
+        routed: Routed<'_>,
+        error: Option<&str>,
+        turn: &mut Turn<'_>,
+    ) {
+        let body = BodyState::new(request.framing.body, u64::MAX);
+        let (status, in_memory) = (response.status, response.body.is_in_memory());
+        let bytes_out = self.queue_answer(response, &request, body, turn);
+        if in_memory || bytes_out == 0 {
+            let entry = Entry {
+                request: &request,
+                status,
+                bytes_in: 0,
+                bytes_out,
+                began: turn.cx.now(),
+                host: routed.host.map(|host| &*host.name),
+                route: routed.route.map(|route| &*route.path),
+                kind: routed.kind(),
+                error,
+            };
+            turn.log.record(&entry, &turn.cx.clock);
+            request.clear();
+            turn.spares.give_request(request);
+        } else {
+            let origin = Origin::new(request, routed, turn.cx.now());
+            self.follow(origin, status, 0, bytes_out, error.map(str::to_owned));
+        }
+    }
+
+    /// As `respond`, for a request that an exchange has had, and whose body it may have read.
+    pub(super) fn respond_late(
+        &mut self,
+        response: Response,
+        origin: Origin,
+        body: BodyState,
+        error: Option<String>,
+        turn: &mut Turn<'_>,
+    ) {
+        let (status, bytes_in) = (response.status, body.received());
+        let bytes_out = self.queue_answer(response, &origin.request, body, turn);
+        self.follow(origin, status, bytes_in, bytes_out, error);
+    }
+
+    /// Watches an answer until it is sent; then comes what comes now.
+    pub(super) fn follow(
+        &mut self,
+        origin: Origin,
+        status: Status,
+        bytes_in: u64,
+        bytes_out: u64,
+        error: Option<String>,
+    ) {
+        let after = std::mem::replace(&mut self.phase, Phase::Head);
+        let sending = Sending { origin, status, bytes_in, bytes_out, error, after };
+        self.phase = Phase::Sending(Box::new(sending));
+    }
+
+    /// Queues an answer and sets the phase that follows it. Returns the length of its body.
+    fn queue_answer(
+        &mut self,
+        response: Response,
+        request: &Request,
+        unread: BodyState,
+        turn: &mut Turn<'_>,
+    ) -> u64 {
+        let persistent = self.settle_next(request, unread, turn.stopping);
+        let standing_lines = turn.cx.clock.standing_lines();
+        let queue = self.send.get_or_insert_with(|| turn.spares.queue());
+        let omit_body = request.head.method() == Method::Head;
+        let length = response.body.len();
+        queue_head(queue, &response, length);
+        queue.copy(standing_lines);
+        queue.copy(connection_lines(persistent, !request.is_http11()));
+        if omit_body {
+            return 0;
+        }
+        queue_body(queue, response.body);
+        length
+    }
+
+    /// What follows the answer to `request`, of whose body `unread` is left. Returns whether the
+    /// connection goes on.
+    pub(super) fn settle_next(&mut self, request: &Request, unread: BodyState, stopping: bool) -> bool {
+        let drainable = unread.is_finished()
+            // A client that was not told to continue may or may not send its body: what comes next
+            // could be either.
+            || !request.framing.expects_continue && unread.left().is_none_or(|left| left <= DRAIN_MAX);
+        let persistent = request.framing.persistent && !stopping && drainable;
+        self.phase = match (persistent, unread.is_finished()) {
+            (true, true) => Phase::Head,
+            (true, false) => Phase::Draining(Box::new(unread)),
+            (false, finished) => Phase::Closing { linger: !finished || self.may_still_talk() },
+        };
+        persistent
+    }
+
+    /// Whether data of the client may lie unread in the socket: closing would then reset the
+    /// connection, and the answer on its way would be lost with it.
+    fn may_still_talk(&self) -> bool {
+        !self.recv.is_empty() || self.ready.readable(Door::Client)
+    }
+
+    /// Goes on once the answer is sent.
+    pub(super) fn finish_sending(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
+        if self.send.is_some() {
+            return Ok(Progress::Still);
+        }
+        if let Phase::Sending(sending) = std::mem::replace(&mut self.phase, Phase::Head) {
+            record(&sending, sending.error.as_deref(), 0, turn);
+            let Sending { mut origin, after, .. } = *sending;
+            origin.request.clear();
+            turn.spares.give_request(origin.request);
+            self.phase = after;
+        }
+        Ok(Progress::Moved)
+    }
+}
+
+/// Writes down an answer of which `unsent` bytes did not leave.
+pub(super) fn record(sending: &Sending, error: Option<&str>, unsent: u64, turn: &mut Turn<'_>) {
+    let entry = Entry {
+        request: &sending.origin.request,
+        status: sending.status,
+        bytes_in: sending.bytes_in,
+        bytes_out: sending.bytes_out.saturating_sub(unsent),
+        began: sending.origin.began,
+        host: sending.origin.host.as_deref(),
+        route: sending.origin.route.as_deref(),
+        kind: sending.origin.kind,
+        error,
+    };
+    turn.log.record(&entry, &turn.cx.clock);
+}
+
+fn queue_head(queue: &mut SendQueue, response: &Response, length: u64) {
+    match &response.head {
+        Head::Prebuilt(lines) => queue.copy(lines),
+        Head::Fields(headers) => {
+            let mut head = Vec::with_capacity(128 + headers.as_bytes().len());
+            write_status_line(response.status, &mut head);
+            head.extend_from_slice(headers.as_bytes());
+            if response.status.may_have_body() {
+                // Writing to a Vec does not fail.
+                let _ = write!(head, "Content-Length: {length}\r\n");
+            }
+            queue.copy(&head);
+        }
+    }
+}
+
+fn queue_body(queue: &mut SendQueue, body: Body) {
+    match body {
+        Body::Empty => {}
+        Body::Bytes(bytes) => queue.share(bytes),
+        Body::File(slice) => queue.file(slice),
+        Body::Parts(parts) => {
+            for part in parts {
+                match part {
+                    Part::Bytes(bytes) => queue.share(bytes),
+                    Part::File(slice) => queue.file(slice),
+                }
+            }
+        }
+    }
+}

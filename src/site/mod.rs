@@ -1,0 +1,60 @@
+//! What the configuration means: which host answers a name, which route a path, with which handler.
+//!
+//! A [`Site`] is immutable. A reload builds a new one completely and swaps it in; requests in
+//! flight finish on the one they began with.
+
+mod build;
+mod lookup;
+
+pub use build::build;
+pub use lookup::{Decision, PassedOver, Trace, Untraced};
+
+use crate::conf;
+use crate::http::MethodSet;
+use crate::serve::{ErrorPages, Handler};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Everything a request can be answered from.
+pub struct Site {
+    /// `[timeouts]`
+    pub timeouts: conf::Timeouts,
+    /// `[limits]`
+    pub limits: conf::Limits,
+    /// The `Server` header.
+    pub server_header: Option<String>,
+    /// Pages for requests that never got to a host.
+    pub pages: Rc<ErrorPages>,
+    /// The hosts, in the order of the file.
+    pub hosts: Vec<VirtualHost>,
+    /// Every handler once, to be started and stopped.
+    pub handlers: Vec<Rc<dyn Handler>>,
+    exact: HashMap<Box<[u8]>, usize>,
+    /// `.example.org` and its host, longest first.
+    wildcards: Vec<(Box<[u8]>, usize)>,
+    default: Option<usize>,
+}
+
+/// One virtual host.
+pub struct VirtualHost {
+    /// Its first name, for logs and explanations.
+    pub name: Rc<str>,
+    /// Its own error pages.
+    pub pages: Rc<ErrorPages>,
+    /// Most specific first.
+    pub routes: Vec<Route>,
+}
+
+/// One route of a host.
+pub struct Route {
+    /// Ends in `/`: that path and everything below; otherwise exactly that path.
+    pub path: Rc<str>,
+    /// The methods it is for; `None`: all.
+    pub methods: Option<MethodSet>,
+    /// What it does, in a word, for logs: `files`, `redirect`, `respond`.
+    pub kind: &'static str,
+    /// Bytes of a request body.
+    pub body_limit: u64,
+    /// Who answers.
+    pub handler: Rc<dyn Handler>,
+}
