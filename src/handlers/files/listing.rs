@@ -1,0 +1,305 @@
+//! The page that lists a folder.
+//!
+//! Names are written by whoever may upload: each goes through `escape::html` as text and through
+//! `escape::path` as a link, and the page may not run scripts at all.
+
+use super::resolve::is_hidden;
+use crate::http::{Method, MethodSet, Status, date, escape};
+use crate::serve::Response;
+use crate::sys::fs::{Folder, Kind, Meta, Root};
+use std::cmp::Ordering;
+use std::fmt::Write;
+use std::io;
+
+/// What the page is made of.
+pub struct Page<'a> {
+    /// Where files lie.
+    pub root: &'a Root,
+    /// The folder, relative to the root.
+    pub folder: &'a [u8],
+    /// The path of the URL, decoded; ends in a slash.
+    pub url: &'a [u8],
+    /// It is the top of its route: there is nothing above.
+    pub is_top: bool,
+    /// `sort=name`, `sort=size` or `sort=time`.
+    pub query: &'a [u8],
+    /// Whether names that begin with a dot are shown.
+    pub hidden: bool,
+    /// What may be written here.
+    pub upload: MethodSet,
+}
+
+/// Names on one page. Each costs a system call, and all together the time of other clients.
+const NAMES_MAX: usize = 10_000;
+
+/// No scripts, no other files, no frames: whatever should slip through an escape does nothing.
+pub const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Name,
+    Size,
+    Time,
+}
+
+struct Line {
+    name: Vec<u8>,
+    is_folder: bool,
+    size: u64,
+    modified: i64,
+}
+
+impl Page<'_> {
+    /// Reads the folder and writes the page.
+    ///
+    /// # Errors
+    /// The folder may not be read.
+    pub fn respond(&self) -> io::Result<Response> {
+        let folder = self.root.folder(self.folder)?;
+        let (names, more) = folder.names(NAMES_MAX)?;
+        let sort = match self.query.split(|b| *b == b'&').find_map(|p| p.strip_prefix(b"sort=")) {
+            Some(b"size") => Sort::Size,
+            Some(b"time") => Sort::Time,
+            _ => Sort::Name,
+        };
+        let mut lines: Vec<Line> =
+            names.into_iter().filter_map(|(name, kind)| self.line(&folder, name, kind)).collect();
+        lines.sort_unstable_by(|a, b| sort.compare(a, b));
+        Ok(Response::text(Status::OK, "text/html; charset=utf-8", self.html(&lines, more, sort))
+            .with_header("Cache-Control", b"no-cache")
+            .with_header("Content-Security-Policy", POLICY.as_bytes())
+            .with_header("X-Content-Type-Options", b"nosniff"))
+    }
+
+    /// A line of the page; `None` for what no URL leads to.
+    fn line(&self, folder: &Folder, name: Vec<u8>, kind: Option<Kind>) -> Option<Line> {
+        // A path with one of these is refused before it gets to any file.
+        let has_url = !name.iter().any(|b| b.is_ascii_control() || *b == b'\\');
+        let path = match self.folder {
+            b"" => name.clone(),
+            folder => [folder, b"/", &name].concat(),
+        };
+        if !has_url || (!self.hidden && is_hidden(&path)) || kind == Some(Kind::Other) {
+            return None;
+        }
+        let mut meta = folder.look(&name).ok()?;
+        if meta.kind == Kind::Link {
+            // Not to be followed out of the root, not even for a size.
+            meta = self.root.probe(&path).ok()?;
+        }
+        let Meta { kind, size, modified, .. } = meta;
+        let is_folder = kind == Kind::Folder;
+        (is_folder || kind == Kind::File).then_some(Line { name, is_folder, size, modified })
+    }
+
+    fn html(&self, lines: &[Line], more: bool, sort: Sort) -> String {
+        let title = escape::html_bytes(self.url);
+        let mut page = String::with_capacity(2048 + lines.len() * 160);
+        let _ = write!(page, "{HEAD}<title>{title}</title>\n{STYLE}<h1>");
+        self.breadcrumbs(&mut page);
+        page.push_str("</h1>\n<table>\n<thead><tr>");
+        for (kind, key, label) in
+            [(Sort::Name, "name", "Name"), (Sort::Size, "size", "Size"), (Sort::Time, "time", "Changed (UTC)")]
+        {
+            let mark = if kind == sort { " aria-sort=ascending" } else { "" };
+            let _ = write!(page, "<th{mark}><a href='?sort={key}'>{label}</a>");
+        }
+        page.push_str("</thead>\n<tbody>\n");
+        if !self.is_top {
+            page.push_str("<tr><td><a href='../'>../</a><td><td>\n");
+        }
+        for line in lines {
+            line.write(&mut page);
+        }
+        page.push_str("</tbody></table>\n");
+        if lines.is_empty() {
+            page.push_str("<p>Nothing here.</p>\n");
+        }
+        if more {
+            let _ = writeln!(page, "<p>Only {NAMES_MAX} names are shown; there are more.</p>");
+        }
+        self.upload_note(&mut page);
+        page
+    }
+
+    /// Each folder on the way as a link. Relative to the root of the host, with one slash.
+    fn breadcrumbs(&self, page: &mut String) {
+        let mut link = b"/".to_vec();
+        page.push_str("<a href='/'>/</a>");
+        for segment in self.url.split(|b| *b == b'/').filter(|segment| !segment.is_empty()) {
+            escape::path(segment, &mut link);
+            link.push(b'/');
+            let href = escape::html_bytes(&link);
+            let _ = write!(page, "<a href='{href}'>{}</a>/", escape::html_bytes(segment));
+        }
+    }
+
+    fn upload_note(&self, page: &mut String) {
+        if self.upload.contains(Method::Put) {
+            page.push_str("<p class=note>To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n");
+        } else if self.upload.contains(Method::Post) {
+            page.push_str(
+                "<p class=note>To add a file: \
+                 <code>curl --data-binary @FILE 'URL-of-this-page?name=FILE'</code></p>\n",
+            );
+        }
+    }
+}
+
+impl Line {
+    fn write(&self, page: &mut String) {
+        let slash = if self.is_folder { "/" } else { "" };
+        let mut href = Vec::with_capacity(self.name.len() + 2);
+        // A name with a colon would otherwise be a scheme: `javascript:...`.
+        href.extend_from_slice(b"./");
+        escape::path(&self.name, &mut href);
+        let (href, text) = (escape::html_bytes(&href), escape::html_bytes(&self.name));
+        let _ = write!(page, "<tr><td><a href='{href}{slash}'>{text}{slash}</a><td>");
+        if !self.is_folder {
+            write_size(self.size, page);
+        }
+        page.push_str("<td>");
+        write_time(self.modified, page);
+        page.push('\n');
+    }
+}
+
+impl Sort {
+    /// Folders first; then what was asked for, large and new ones first; then by name.
+    fn compare(self, a: &Line, b: &Line) -> Ordering {
+        let by_key = match self {
+            Self::Name => Ordering::Equal,
+            Self::Size => b.size.cmp(&a.size),
+            Self::Time => b.modified.cmp(&a.modified),
+        };
+        b.is_folder.cmp(&a.is_folder).then(by_key).then_with(|| a.name.cmp(&b.name))
+    }
+}
+
+/// `512 B`, `1.5 KiB`: two digits are enough to compare.
+fn write_size(size: u64, page: &mut String) {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if size < 1024 {
+        let _ = write!(page, "{size} B");
+        return;
+    }
+    let mut tenths = u128::from(size) * 10 / 1024;
+    let mut units = UNITS.iter().peekable();
+    while let Some(unit) = units.next() {
+        if tenths < 10_240 || units.peek().is_none() {
+            let _ = match tenths {
+                0..100 => write!(page, "{}.{} {unit}", tenths / 10, tenths % 10),
+                _ => write!(page, "{} {unit}", tenths / 10),
+            };
+            return;
+        }
+        tenths /= 1024;
+    }
+}
+
+fn write_time(unix: i64, page: &mut String) {
+    let at = date::civil(u64::try_from(unix).unwrap_or(0));
+    let _ = write!(
+        page,
+        "{:04}-{:02}-{:02} {:02}:{:02}",
+        at.year, at.month, at.day, at.hour, at.minute
+    );
+}
+
+const HEAD: &str = "<!doctype html>
+<html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>
+";
+
+const STYLE: &str = "<style>
+:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
+h1{font-size:1.3em;overflow-wrap:anywhere}
+table{width:100%;border-collapse:collapse}
+th,td{text-align:left;padding:.25em .6em;border-bottom:1px solid #8883}
+td:first-child{overflow-wrap:anywhere}
+td+td,th+th{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+a{text-decoration:none}a:hover,a:focus{text-decoration:underline}
+.note{opacity:.75}
+</style>
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::files::testing::body_bytes;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    fn page(dir: &Path, query: &str, hidden: bool) -> String {
+        let root = Root::open(dir).unwrap();
+        let page = Page {
+            root: &root,
+            folder: b"",
+            url: b"/a <b>/",
+            is_top: false,
+            query: query.as_bytes(),
+            hidden,
+            upload: MethodSet::of(&[Method::Put]),
+        };
+        String::from_utf8(body_bytes(&page.respond().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn names_are_text_and_never_markup() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["<img src=x onerror=alert(1)>.txt", "javascript:alert(1)", "a'b\"c&d", "%2e?#"] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        let html = page(dir.path(), "", false);
+        for line in html.lines() {
+            assert!(!line.contains("<img") && !line.contains("<b>"), "{line}");
+            assert!(!line.contains("href='javascript"), "{line}");
+        }
+        assert!(html.contains("href='./javascript:alert(1)'") || html.contains("./javascript%3A"));
+        assert!(html.contains("href='./%252e%3F%23'"), "{html}");
+        assert!(html.contains("&lt;img"));
+        assert!(!html.contains("a'b"), "a quote would end the attribute");
+        assert!(html.contains("curl -T"));
+    }
+
+    #[test]
+    fn order_and_what_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("zoo")).unwrap();
+        fs::write(at("big"), vec![0; 3000]).unwrap();
+        fs::write(at("small"), "x").unwrap();
+        fs::write(at(".env"), "x").unwrap();
+        fs::write(at("control\n"), "x").unwrap();
+        symlink("/etc/passwd", at("out")).unwrap();
+        symlink("small", at("link")).unwrap();
+        let order = |query, hidden| -> Vec<String> {
+            let html = page(dir.path(), query, hidden);
+            let names = html.lines().filter_map(|line| line.split("href='./").nth(1));
+            names.map(|rest| rest.split('\'').next().unwrap().to_string()).collect()
+        };
+        assert_eq!(order("", false), ["zoo/", "big", "link", "small"]);
+        assert_eq!(order("sort=size", false), ["zoo/", "big", "link", "small"]);
+        assert_eq!(order("sort=name", true), ["zoo/", ".env", "big", "link", "small"]);
+    }
+
+    #[test]
+    fn sizes_are_readable() {
+        for (size, want) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (10 * 1024, "10 KiB"),
+            (1024 * 1024, "1.0 MiB"),
+            (5 * 1024 * 1024 * 1024, "5.0 GiB"),
+            (u64::MAX, "15 EiB"),
+        ] {
+            let mut text = String::new();
+            write_size(size, &mut text);
+            assert_eq!(text, want);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Files of a folder, and uploads to it. One question a file:
+//!
+//! | file | question |
+//! |---|---|
+//! | `resolve` | which file answers a path? |
+//! | `disk` | what lies there? |
+//! | `cache` | what do we remember of a URL? |
+//! | `entry` | what has to be known of a file to serve it? |
+//! | `media` | which type does it have? |
+//! | `respond`, `ranges` | what of it is sent? |
+//! | `listing`, `welcome` | what is shown where there is no file? |
+//! | `upload`, `store` | may it be written, where, and how does it get there? |
+//!
+//! Architecture invariant: a request that is answered from the cache makes no system call and
+//! allocates nothing.
+
+mod cache;
+mod disk;
+mod entry;
+mod listing;
+mod media;
+mod ranges;
+pub mod resolve;
+mod respond;
+mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod welcome;
+
+pub use cache::CacheLimits;
+pub use disk::Disk;
+pub use media::MediaTable;
+
+use crate::conf;
+use crate::event::Cx;
+use crate::http::{HttpError, Known, Method, MethodSet, Status, escape, prefers_html};
+use crate::serve::{Handler, Outcome, Request, Response};
+use crate::sys::fs::{Meta, Root};
+use cache::{Cache, Lookup};
+use entry::{Entry, Recipe};
+use resolve::{Question, Resolution, Rules};
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::rc::Rc;
+
+/// What a [`FileHandler`] is made of.
+pub struct Setup {
+    /// The folder, opened.
+    pub root: Rc<Root>,
+    /// What the route says.
+    pub files: conf::Files,
+    /// File names tried in a folder.
+    pub index: Vec<String>,
+    /// Whether a root without index page says that it works.
+    pub welcome: bool,
+    /// The types of files.
+    pub media: Rc<MediaTable>,
+    /// What is compressed.
+    pub compress: conf::Compress,
+    /// How much is kept in memory.
+    pub cache: CacheLimits,
+}
+
+/// Serves the files of a folder.
+pub struct FileHandler {
+    root: Rc<Root>,
+    rules: Rules,
+    recipe: Recipe,
+    media: Rc<MediaTable>,
+    upload: Option<Rc<conf::Upload>>,
+    cache: Rc<RefCell<Cache>>,
+    boundaries: Boundaries,
+}
+
+impl FileHandler {
+    /// A handler with an empty cache.
+    pub fn new(setup: Setup) -> Self {
+        let Setup { root, files, index, welcome, media, compress, cache } = setup;
+        Self {
+            root,
+            rules: Rules {
+                hidden: files.hidden,
+                clean_urls: files.clean_urls,
+                index,
+                fallback: files.fallback,
+                listing: files.listing,
+                welcome,
+            },
+            recipe: Recipe {
+                cache_control: files.cache_control,
+                gzip: compress.gzip,
+                gzip_min: compress.min,
+            },
+            media,
+            upload: files.upload.map(Rc::new),
+            cache: Rc::new(RefCell::new(Cache::new(cache))),
+            boundaries: Boundaries::default(),
+        }
+    }
+
+    /// What the route allows, for who wants to `resolve` without a request.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn read(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
+        let (path, now) = (request.path(), cx.now());
+        let known = self.cache.borrow_mut().get(path, now);
+        match known {
+            Lookup::Fresh(entry) => self.respond(&entry, request),
+            Lookup::Stale(entry) if self.is_current(&entry, request) => {
+                self.cache.borrow_mut().confirm(path, now);
+                self.respond(&entry, request)
+            }
+            Lookup::Absent(status) => Err(HttpError::new(status, "asked for a moment ago")),
+            Lookup::Stale(_) | Lookup::Unknown => {
+                self.cache.borrow_mut().forget(path);
+                self.find(request, cx)
+            }
+        }
+    }
+
+    fn respond(&self, entry: &Entry, request: &Request) -> Result<Response, HttpError> {
+        respond::respond(entry, &request.head, || self.boundaries.next())
+    }
+
+    /// Whether an entry is what would be found if it were looked for. One system call where the
+    /// path can mean nothing else.
+    fn is_current(&self, entry: &Entry, request: &Request) -> bool {
+        if entry.racy {
+            return false;
+        }
+        if entry.certain {
+            return self.root.meta_to_compare(&entry.path).is_ok_and(|meta| meta == entry.meta);
+        }
+        match self.resolve(request) {
+            Ok(Resolution::File { path, file: (_, meta), .. }) => {
+                *path == *entry.path && meta == entry.meta
+            }
+            _ => false,
+        }
+    }
+
+    fn resolve(&self, request: &Request) -> io::Result<Resolution<(File, Meta)>> {
+        let question = Question {
+            path: request.rest(),
+            slash: request.path().ends_with(b"/"),
+            wants_page: request.head.method().is_read()
+                && prefers_html(request.head.get(Known::Accept)),
+        };
+        resolve::resolve(&Disk(&self.root), &self.rules, question, &mut |_| {})
+    }
+
+    fn find(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
+        match self.resolve(request).map_err(in_trouble)? {
+            Resolution::File { path, file, certain } => {
+                let entry = self.make(&path, file, certain, cx)?;
+                self.cache.borrow_mut().insert(request.path(), Rc::clone(&entry), cx.now());
+                self.respond(&entry, request)
+            }
+            Resolution::Fallback { path, file } => {
+                self.respond(&*self.fallback(&path, file, cx)?, request)
+            }
+            Resolution::AddSlash => Ok(add_slash(request)),
+            Resolution::Listing(folder) => self.list(&folder, request),
+            Resolution::Welcome => Ok(welcome::page()),
+            Resolution::Missing => {
+                Err(self.absent(request, Status::NOT_FOUND, "no such file", cx))
+            }
+            Resolution::Forbidden => {
+                Err(self.absent(request, Status::FORBIDDEN, "not readable, or not a file", cx))
+            }
+        }
+    }
+
+    fn make(
+        &self,
+        path: &[u8],
+        file: (File, Meta),
+        certain: bool,
+        cx: &Cx,
+    ) -> Result<Rc<Entry>, HttpError> {
+        let media_type = self.media.of_path(path);
+        Entry::new(path, file, certain, media_type, &self.recipe, cx.clock.unix())
+            .map(Rc::new)
+            .map_err(in_trouble)
+    }
+
+    /// The entry of the file that stands in for pages. Kept once, under its own name, however many
+    /// URLs it answers: the name has no slash before it, so no URL has it.
+    fn fallback(
+        &self,
+        path: &[u8],
+        file: (File, Meta),
+        cx: &Cx,
+    ) -> Result<Rc<Entry>, HttpError> {
+        let known = self.cache.borrow_mut().get(path, cx.now());
+        if let Lookup::Fresh(entry) | Lookup::Stale(entry) = known {
+            if entry.meta == file.1 && !entry.racy {
+                return Ok(entry);
+            }
+        }
+        let entry = self.make(path, file, false, cx)?;
+        self.cache.borrow_mut().insert(path, Rc::clone(&entry), cx.now());
+        Ok(entry)
+    }
+
+    fn list(&self, folder: &[u8], request: &Request) -> Result<Response, HttpError> {
+        let page = listing::Page {
+            root: &self.root,
+            folder,
+            url: request.path(),
+            is_top: request.rest().is_empty(),
+            query: request.head.query().unwrap_or_default(),
+            hidden: self.rules.hidden,
+            upload: self.upload.as_ref().map(|upload| upload.methods).unwrap_or_default(),
+        };
+        page.respond().map_err(|error| match resolve::is_forbidden(&error) {
+            true => HttpError::new(Status::FORBIDDEN, "a folder that may not be read"),
+            false => in_trouble(error),
+        })
+    }
+
+    /// An error that is remembered, unless the next one to ask might get the fallback.
+    fn absent(
+        &self,
+        request: &Request,
+        status: Status,
+        reason: &'static str,
+        cx: &Cx,
+    ) -> HttpError {
+        if self.rules.fallback.is_none() {
+            self.cache.borrow_mut().insert_absent(request.path(), status, cx.now());
+        }
+        HttpError::new(status, reason)
+    }
+}
+
+impl Handler for FileHandler {
+    fn methods(&self) -> MethodSet {
+        let read = MethodSet::of(&[Method::Get, Method::Head]);
+        match &self.upload {
+            Some(upload) => [Method::Put, Method::Post, Method::Delete]
+                .into_iter()
+                .filter(|method| upload.methods.contains(*method))
+                .fold(read, MethodSet::with),
+            None => read,
+        }
+    }
+
+    fn body_limit(&self) -> Option<u64> {
+        self.upload.as_ref().map(|upload| upload.max)
+    }
+
+    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+        let method = request.head.method();
+        if method.is_read() {
+            return self.read(request, cx).map(Outcome::Respond);
+        }
+        match &self.upload {
+            Some(rules) if self.methods().contains(method) => upload::Target {
+                root: &self.root,
+                rules,
+                hidden: self.rules.hidden,
+                cache: &self.cache,
+            }
+            .begin(request, cx),
+            _ => {
+                let allow = self.methods().with(Method::Options).to_string();
+                Err(HttpError::new(Status::METHOD_NOT_ALLOWED, "not for files")
+                    .with_header("Allow", &allow))
+            }
+        }
+    }
+}
+
+/// Texts for the lines between parts: not to be guessed, so that nobody can write a file that
+/// contains one.
+#[derive(Default)]
+struct Boundaries {
+    key: RandomState,
+    count: Cell<u64>,
+}
+
+impl Boundaries {
+    fn next(&self) -> String {
+        self.count.set(self.count.get().wrapping_add(1));
+        format!("part-{:016x}", self.key.hash_one(self.count.get()))
+    }
+}
+
+/// The same URL with a slash at its end. Made of the normalised path, which begins with one slash:
+/// a `Location` of `//host` or `/\host` would lead to another host (CVE-2021-28861).
+fn add_slash(request: &Request) -> Response {
+    let path = request.path();
+    let start = path.iter().position(|b| !matches!(b, b'/' | b'\\')).unwrap_or(path.len());
+    let mut location = b"/".to_vec();
+    escape::path(path.get(start..).unwrap_or_default(), &mut location);
+    if location.len() > 1 {
+        location.push(b'/');
+    }
+    if request.head.query().is_some() {
+        location.push(b'?');
+        crate::handlers::push_query(request, &mut location);
+    }
+    Response::new(Status::MOVED_PERMANENTLY).with_header("Location", &location)
+}
+
+/// An error that the path is not to blame for: no descriptors, no memory, a broken disk.
+fn in_trouble(error: io::Error) -> HttpError {
+    use rustix::io::Errno;
+    let status = match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Status::SERVICE_UNAVAILABLE,
+        _ => Status::INTERNAL_SERVER_ERROR,
+    };
+    HttpError::new(status, format!("a file cannot be read: {error}"))
+}

@@ -1,0 +1,370 @@
+//! The handler as a whole, on folders of its own.
+
+use super::testing::{age, body_bytes, cx, head_text, request};
+use super::*;
+use crate::conf::{At, Files, Overwrite, Upload};
+use crate::event::{Buffers, ConnId, Ready};
+use crate::net::{RecvBuffer, Script, SendQueue, Transport};
+use crate::serve::{Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Step};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+struct Site {
+    dir: tempfile::TempDir,
+    handler: FileHandler,
+    cx: Cx,
+}
+
+impl Site {
+    fn new(change: impl FnOnce(&mut Files)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = Files::of(At::implied(PathBuf::new()));
+        change(&mut files);
+        let handler = FileHandler::new(Setup {
+            root: Rc::new(Root::open(dir.path()).unwrap()),
+            files,
+            index: vec!["index.html".into(), "second.html".into()],
+            welcome: true,
+            media: Rc::new(MediaTable::new(&conf::Media::default())),
+            compress: conf::Compress::default(),
+            cache: CacheLimits::default(),
+        });
+        Self { dir, handler, cx: cx() }
+    }
+
+    fn uploads(change: impl FnOnce(&mut Upload)) -> Self {
+        let mut upload = Upload::default();
+        upload.methods = upload.methods.with(Method::Delete);
+        upload.max = 200_000;
+        change(&mut upload);
+        Self::new(|files| files.upload = Some(upload))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file as if it had been there for long.
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+        age(&self.path(name));
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn pass(&mut self, millis: u64) {
+        let now = self.cx.now() + Duration::from_millis(millis);
+        self.cx.clock.set(now, SystemTime::now());
+    }
+
+    /// Status and body, or the error's status.
+    fn get(&mut self, target: &str) -> (u16, String) {
+        match self.handler.handle(&request("GET", target, &[("Accept", "text/html")]), &mut self.cx) {
+            Ok(Outcome::Respond(r)) => {
+                (r.status.code(), String::from_utf8_lossy(&body_bytes(&r)).into_owned())
+            }
+            Ok(_) => panic!("not a response"),
+            Err(error) => (error.status.code(), String::new()),
+        }
+    }
+
+    /// Status and headers of a request with a body, which arrives in pieces of `step` bytes.
+    fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+        step: usize,
+    ) -> (u16, String) {
+        let length = body.len().to_string();
+        let chunked = fields.iter().any(|(name, _)| *name == "Transfer-Encoding");
+        let mut fields = fields.to_vec();
+        if !chunked && method != "DELETE" {
+            fields.push(("Content-Length", &length));
+        }
+        let request = request(method, target, &fields);
+        match self.run(&request, body, step) {
+            Ok(response) => (response.status.code(), head_text(&response)),
+            Err(error) => (error.status.code(), String::new()),
+        }
+    }
+
+    fn run(&mut self, request: &Request, body: &[u8], step: usize) -> Result<Response, HttpError> {
+        let mut exchange = match self.handler.handle(request, &mut self.cx)? {
+            Outcome::Respond(response) => return Ok(response),
+            Outcome::Start(exchange) => exchange,
+            Outcome::Reroute(_) => panic!(),
+        };
+        let limit = self.handler.body_limit().unwrap();
+        let mut state = BodyState::new(request.framing.body, limit);
+        let (mut buffer, mut pool) = (RecvBuffer::default(), Buffers::default());
+        let mut transport = Transport::Scripted(Script::incoming(body, step));
+        let (mut answer, mut queue) = (AnswerState::default(), SendQueue::default());
+        loop {
+            let mut io = ExchangeIo {
+                id: ConnId { index: 0, generation: 0 },
+                request,
+                ready: &mut Ready::default(),
+                body: BodyIn::new(&mut state, &mut buffer),
+                answer: Answer::new(&mut answer, &mut queue, b""),
+                timer: &mut None,
+            };
+            match exchange.advance(&mut io, &mut self.cx)? {
+                Step::Respond(response) => return Ok(response),
+                Step::Again => {}
+                Step::Wait => match buffer.fill(&mut transport, &mut pool) {
+                    Ok(filled) if filled.bytes > 0 => {}
+                    _ => return Err(HttpError::new(Status::REQUEST_TIMEOUT, "the client left")),
+                },
+                Step::Done => panic!(),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_path_gets() {
+    let mut site = Site::new(|_| {});
+    assert!(site.get("/").1.contains("It works"));
+    site.write("index.html", "home");
+    fs::create_dir(site.path("sub")).unwrap();
+    site.write("sub/second.html", "second");
+    for (target, status, body) in [
+        ("/", 200, "home"),
+        ("/sub", 301, ""),
+        ("/sub/", 200, "second"),
+        ("/none", 404, ""),
+        ("/.env", 404, ""),
+        ("/sub/second.html/", 404, ""),
+        ("/a%20b?x", 404, ""),
+    ] {
+        assert_eq!(site.get(target), (status, body.to_string()), "{target}");
+        assert_eq!(site.get(target), (status, body.to_string()), "{target} again");
+    }
+}
+
+#[test]
+fn a_folder_gets_its_slash_and_no_other_host() {
+    let mut site = Site::new(|_| {});
+    fs::create_dir_all(site.path("a b/c'\"")).unwrap();
+    for (target, want) in [
+        ("/a%20b", "Location: /a%20b/\r\n"),
+        ("//a%20b?x=1&y=%22", "Location: /a%20b/?x=1&y=%22\r\n"),
+        ("/a%20b/c'%22", "Location: /a%20b/c%27%22/\r\n"),
+    ] {
+        let outcome = site.handler.handle(&request("GET", target, &[]), &mut site.cx);
+        let Ok(Outcome::Respond(response)) = outcome else { panic!("{target}") };
+        assert_eq!(head_text(&response), want);
+    }
+}
+
+#[test]
+fn other_methods_are_told_which_there_are() {
+    for (mut site, allow) in [
+        (Site::new(|_| {}), "GET, HEAD, OPTIONS"),
+        (Site::uploads(|_| {}), "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+    ] {
+        let Err(error) = site.handler.handle(&request("PATCH", "/", &[]), &mut site.cx) else {
+            panic!()
+        };
+        assert_eq!(error.status, Status::METHOD_NOT_ALLOWED);
+        assert_eq!(error.headers.unwrap().get("Allow"), Some(allow.as_bytes()));
+    }
+}
+
+#[test]
+fn files_that_change_are_served_as_they_are_after_a_second() {
+    let mut site = Site::new(|_| {});
+    site.write("a.txt", "one");
+    assert_eq!(site.get("/a.txt").1, "one");
+    site.write("new", "two");
+    fs::rename(site.path("new"), site.path("a.txt")).unwrap();
+    assert_eq!(site.get("/a.txt").1, "one", "believed for a second");
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").1, "two", "replaced");
+    site.write("a.txt", "t");
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").1, "t", "truncated in place");
+    site.write("a.txt", "longer".repeat(20_000));
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").1.len(), 120_000, "grown out of memory");
+    fs::remove_file(site.path("a.txt")).unwrap();
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").0, 404, "gone");
+    site.write("a.txt", "back");
+    assert_eq!(site.get("/a.txt").0, 404, "believed for a second too");
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").1, "back");
+    fs::remove_file(site.path("a.txt")).unwrap();
+    fs::create_dir(site.path("a.txt")).unwrap();
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").0, 301, "a folder now");
+}
+
+#[test]
+fn a_file_changed_within_the_step_of_its_clock_is_read_again() {
+    let mut site = Site::new(|_| {});
+    fs::write(site.path("a.txt"), "one").unwrap();
+    let modified = fs::metadata(site.path("a.txt")).unwrap().modified().unwrap();
+    assert_eq!(site.get("/a.txt").1, "one");
+    fs::write(site.path("a.txt"), "two").unwrap();
+    fs::File::options().write(true).open(site.path("a.txt")).unwrap().set_modified(modified).unwrap();
+    site.pass(1000);
+    assert_eq!(site.get("/a.txt").1, "two");
+}
+
+#[test]
+fn a_better_answer_is_found_when_it_appears() {
+    let mut site = Site::new(|files| files.fallback = Some("spa.html".into()));
+    site.write("second.html", "second");
+    site.write("spa.html", "spa");
+    assert_eq!(site.get("/").1, "second");
+    assert_eq!(site.get("/page").1, "spa");
+    assert_eq!(site.get("/other").1, "spa");
+    site.write("index.html", "first");
+    site.write("page", "page");
+    site.pass(1000);
+    assert_eq!(site.get("/").1, "first");
+    assert_eq!(site.get("/page").1, "page");
+}
+
+#[test]
+fn a_hit_shares_everything() {
+    let mut site = Site::new(|_| {});
+    site.write("a.txt", "hello");
+    site.get("/a.txt");
+    fs::remove_file(site.path("a.txt")).unwrap();
+    let Lookup::Fresh(entry) = site.handler.cache.borrow_mut().get(b"/a.txt", site.cx.now()) else {
+        panic!()
+    };
+    assert!(entry.certain && !entry.racy);
+    assert_eq!(site.get("/a.txt").1, "hello", "without a look at the disk");
+}
+
+#[test]
+fn puts_create_and_replace() {
+    let mut site = Site::uploads(|_| {});
+    let body: Vec<u8> = (0..150_000).map(|n| (n % 251) as u8).collect();
+    for (step, want) in [(1000, 201), (200_000, 204)] {
+        let (status, head) = site.send("PUT", "/a.bin", &[], &body, step);
+        assert_eq!(status, want);
+        assert!(head.contains("ETag: \""));
+        assert_eq!(fs::read(site.path("a.bin")).unwrap(), body);
+    }
+    assert_eq!(site.get("/a.bin").0, 200);
+    assert_eq!(site.send("PUT", "/a.bin", &[], b"new", 10).0, 204);
+    assert_eq!(site.get("/a.bin").1, "new", "at once");
+    let chunked = [("Transfer-Encoding", "chunked")];
+    assert_eq!(site.send("PUT", "/c", &chunked, b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 1).0, 201);
+    assert_eq!(fs::read(site.path("c")).unwrap(), b"abcde");
+    assert_eq!(site.send("PUT", "/empty", &[], b"", 1).0, 201);
+    assert_eq!(site.send("DELETE", "/c", &[], b"", 1).0, 204);
+    assert_eq!(site.send("DELETE", "/c", &[], b"", 1).0, 404);
+    assert_eq!(site.names(), ["a.bin", "empty"]);
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(site.path("empty")).unwrap());
+    assert_eq!(mode & 0o7133, 0, "{mode:o}");
+}
+
+#[test]
+fn what_must_not_be_written_is_refused_and_leaves_nothing() {
+    let mut site = Site::uploads(|_| {});
+    fs::create_dir(site.path("folder")).unwrap();
+    site.write("file", "x");
+    let big = vec![0; 200_001];
+    let long = format!("/{}", "n".repeat(300));
+    for (method, target, fields, body, want) in [
+        ("PUT", "/folder", vec![], &b"x"[..], 409),
+        ("PUT", "/folder/", vec![], b"x", 409),
+        ("PUT", "/", vec![], b"x", 409),
+        ("PUT", "/.htaccess", vec![], b"x", 403),
+        ("PUT", "/.git/config", vec![], b"x", 403),
+        ("PUT", "/none/a", vec![], b"x", 404),
+        ("PUT", "/file/a", vec![], b"x", 409),
+        ("PUT", "/big", vec![], &big, 413),
+        ("PUT", "/part", vec![("Content-Range", "bytes 0-0/2")], b"x", 400),
+        ("PUT", &long, vec![], b"x", 400),
+        ("PUT", "/file", vec![("If-None-Match", "*")], b"x", 412),
+        ("PUT", "/file", vec![("If-Match", "\"other\"")], b"x", 412),
+        ("PUT", "/new", vec![("If-Match", "*")], b"x", 412),
+        ("PUT", "/chunks", vec![("Transfer-Encoding", "chunked")], b"x\r\n", 400),
+        ("POST", "/?name=..", vec![], b"x", 403),
+        ("POST", "/?name=.x", vec![], b"x", 403),
+        ("POST", "/?name=a%2Fb", vec![], b"x", 400),
+        ("POST", "/?name=a%00", vec![], b"x", 400),
+        ("POST", "/?name=", vec![], b"x", 400),
+        ("POST", "/", vec![("Content-Type", "multipart/form-data; boundary=x")], b"x", 415),
+        ("DELETE", "/folder", vec![], b"", 409),
+        ("DELETE", "/folder/", vec![], b"", 409),
+        ("DELETE", "/file", vec![("If-Match", "\"other\"")], b"", 412),
+    ] {
+        assert_eq!(site.send(method, target, &fields, body, 1000).0, want, "{method} {target}");
+    }
+    let chunks = format!("{:x}\r\n{}\r\n", 60_000, "x".repeat(60_000)).repeat(4);
+    let chunked = [("Transfer-Encoding", "chunked")];
+    assert_eq!(site.send("PUT", "/chunks", &chunked, chunks.as_bytes(), 1000).0, 413);
+    let no_length = request("PUT", "/a", &[]);
+    assert_eq!(site.run(&no_length, b"", 1).unwrap_err().status, Status::LENGTH_REQUIRED);
+    let cut = request("PUT", "/cut", &[("Content-Length", "100")]);
+    assert_eq!(site.run(&cut, b"only this", 3).unwrap_err().status, Status::REQUEST_TIMEOUT);
+    assert_eq!(site.names(), ["file", "folder"]);
+}
+
+#[test]
+fn conditions_are_those_of_the_file_that_is_served() {
+    let mut site = Site::uploads(|_| {});
+    let text = "text ".repeat(1000);
+    assert_eq!(site.send("PUT", "/a.txt", &[("If-None-Match", "*")], text.as_bytes(), 999).0, 201);
+    for coding in ["identity", "gzip"] {
+        let get = request("GET", "/a.txt", &[("Accept-Encoding", coding)]);
+        let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else { panic!() };
+        let head = head_text(&response);
+        assert_eq!(head.contains("Content-Encoding: gzip"), coding == "gzip");
+        let etag = head.split("ETag: ").nth(1).unwrap().lines().next().unwrap();
+        let fields = [("If-Match", etag)];
+        assert_eq!(site.send("PUT", "/a.txt", &fields, text.as_bytes(), 999).0, 204, "{coding}");
+        assert_eq!(site.send("PUT", "/a.txt", &fields, b"x", 9).0, 412, "{coding} again");
+    }
+}
+
+#[test]
+fn posts_find_names() {
+    let mut site = Site::uploads(|upload| upload.overwrite = Overwrite::Rename);
+    for want in ["a.txt", "a-1.txt", "a-2.txt"] {
+        let (status, head) = site.send("POST", "/?name=a.txt", &[], want.as_bytes(), 9);
+        assert_eq!(status, 201);
+        assert!(head.contains(&format!("Location: /{want}\r\n")), "{head}");
+        assert_eq!(fs::read_to_string(site.path(want)).unwrap(), want);
+    }
+    assert_eq!(site.send("PUT", "/a.txt", &[], b"x", 9).0, 409);
+    let (status, head) = site.send("POST", "/", &[("Content-Type", "image/png")], b"x", 9);
+    assert!(status == 201 && head.contains("Location: /upload-"), "{head}");
+    assert_eq!(site.names().len(), 4);
+
+    let mut site = Site::uploads(|upload| upload.overwrite = Overwrite::Refuse);
+    let (status, head) = site.send("POST", "/a%20b", &[], b"1", 9);
+    assert!(status == 201 && head.contains("Location: /a%20b\r\n"), "{head}");
+    assert_eq!(site.send("POST", "/a%20b", &[], b"2", 9).0, 409);
+    assert_eq!(fs::read(site.path("a b")).unwrap(), b"1");
+}
+
+#[test]
+fn folders_are_made_only_for_uploads_that_succeed() {
+    let mut site = Site::uploads(|upload| upload.mkdir = true);
+    site.write("file", "x");
+    let cut = request("PUT", "/cut/a", &[("Content-Length", "100")]);
+    assert!(site.run(&cut, b"only this", 3).is_err());
+    assert_eq!(site.send("PUT", "/x/y/z", &[], b"deep", 9).0, 201);
+    assert_eq!(site.send("PUT", "/file/a", &[], b"x", 9).0, 409);
+    assert_eq!(site.send("PUT", &"/d".repeat(60), &[], b"x", 9).0, 409);
+    assert_eq!(fs::read(site.path("x/y/z")).unwrap(), b"deep");
+    assert_eq!(site.names(), ["file", "x"]);
+}

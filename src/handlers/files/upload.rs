@@ -1,0 +1,262 @@
+//! Whether a request may write, and where to.
+//!
+//! Everything that can be refused is refused here, before a byte of the body is asked for; then
+//! `store` takes over. What depends on the state of the folder is asked again at the end, there.
+
+use super::cache::Cache;
+use super::resolve::is_hidden;
+use super::store::{Place, Store, Taken};
+use crate::conf::{Overwrite, Upload};
+use crate::event::Cx;
+use crate::http::conditional::{self, Validators, Verdict};
+use crate::http::etag::Etag;
+use crate::http::{HttpError, Known, Method, RequestHead, Status};
+use crate::serve::{Outcome, Request, Response};
+use crate::sys::fs::{Draft, Folder, Kind, Meta, Root};
+use percent_encoding::percent_decode;
+use rustix::io::Errno;
+use std::cell::RefCell;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::rc::Rc;
+
+/// Where uploads go, and what is allowed.
+pub struct Target<'a> {
+    /// The folder.
+    pub root: &'a Rc<Root>,
+    /// What the route allows.
+    pub rules: &'a Upload,
+    /// Whether names may begin with a dot.
+    pub hidden: bool,
+    /// What to tell that a file has changed.
+    pub cache: &'a Rc<RefCell<Cache>>,
+}
+
+/// As the kernel has it.
+const NAME_MAX: usize = 255;
+
+impl Target<'_> {
+    /// Begins PUT or POST, does DELETE.
+    ///
+    /// # Errors
+    /// Whatever speaks against it.
+    pub fn begin(&self, request: &Request, cx: &Cx) -> Result<Outcome, HttpError> {
+        match request.head.method() {
+            Method::Delete => self.delete(request).map(Outcome::Respond),
+            _ => self.write(request, cx),
+        }
+    }
+
+    fn delete(&self, request: &Request) -> Result<Response, HttpError> {
+        let place = self.named_place(request)?;
+        let folder = self.root.folder(&place.folder).map_err(|error| in_the_way(&error))?;
+        match folder.look(&place.name).map_err(|error| in_the_way(&error))?.kind {
+            Kind::Folder => return Err(conflict("folders are not deleted")),
+            Kind::File | Kind::Link | Kind::Other => {}
+        }
+        check_conditions(self.root, &place, &request.head)?;
+        folder.remove(&place.name).map_err(|error| in_the_way(&error))?;
+        self.cache.borrow_mut().forget_file(&place.path());
+        Ok(Response::new(Status::NO_CONTENT))
+    }
+
+    fn write(&self, request: &Request, cx: &Cx) -> Result<Outcome, HttpError> {
+        let head = &request.head;
+        let is_post = head.method() == Method::Post;
+        self.check_body(request)?;
+        let into_folder = request.rest().is_empty() || request.path().ends_with(b"/");
+        let (place, generated) = match is_post && into_folder {
+            true => self.new_place(request, cx)?,
+            false => (self.named_place(request)?, false),
+        };
+        let conditional = head.get(Known::IfNoneMatch).is_some_and(|value| value == b"*");
+        let folder = self.root.folder(&place.folder);
+        let existing = folder.as_ref().ok().and_then(|folder| folder.look(&place.name).ok());
+        if existing.is_some_and(|meta| meta.kind == Kind::Folder) {
+            return Err(conflict("a folder has that name"));
+        }
+        check_conditions(self.root, &place, head)?;
+        let taken = match self.rules.overwrite {
+            _ if generated => Taken::Rename,
+            _ if conditional => Taken::Refuse,
+            Overwrite::Replace => Taken::Replace,
+            Overwrite::Rename if is_post => Taken::Rename,
+            Overwrite::Rename | Overwrite::Refuse => Taken::Refuse,
+        };
+        if existing.is_some() && taken == Taken::Refuse {
+            return Err(conflict("there is a file of that name, and it is kept"));
+        }
+        let draft = self.draft(folder, &place)?;
+        Ok(Outcome::Start(Box::new(Store {
+            root: Rc::clone(self.root),
+            cache: Rc::clone(self.cache),
+            draft,
+            place,
+            taken,
+            makes_folders: self.rules.mkdir,
+            base: is_post.then(|| base(request)),
+        })))
+    }
+
+    fn check_body(&self, request: &Request) -> Result<(), HttpError> {
+        let head = &request.head;
+        if head.get(Known::ContentRange).is_some() {
+            // Taken for a whole file it would destroy the rest (RFC 9110 §14.5).
+            return Err(HttpError::new(Status::BAD_REQUEST, "parts of a file are not taken"));
+        }
+        let known = head.get(Known::ContentLength).or_else(|| head.get(Known::TransferEncoding));
+        if known.is_none() {
+            return Err(HttpError::new(Status::LENGTH_REQUIRED, "an upload without length"));
+        }
+        let media_type = head.get(Known::ContentType).unwrap_or_default();
+        let is_form = media_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/"));
+        if head.method() == Method::Post && is_form {
+            // Stored as it is it would be a file with the form's lines around it.
+            return Err(HttpError::new(Status::UNSUPPORTED_MEDIA_TYPE, "an HTML form's upload"));
+        }
+        request.check_length(self.rules.max)
+    }
+
+    /// The place that the path names.
+    fn named_place(&self, request: &Request) -> Result<Place, HttpError> {
+        let rest = request.rest();
+        if rest.is_empty() || rest.ends_with(b"/") {
+            return Err(conflict("a folder, where a file's name is needed"));
+        }
+        let (folder, name) = match memchr::memrchr(b'/', rest) {
+            Some(slash) => (&rest[..slash], &rest[slash + 1..]),
+            None => (&b""[..], rest),
+        };
+        self.place(folder, name.to_vec())
+    }
+
+    /// A place in the folder that the path names: `?name=`, or a name of our own. And whether it
+    /// is of our own.
+    fn new_place(&self, request: &Request, cx: &Cx) -> Result<(Place, bool), HttpError> {
+        let rest = request.rest();
+        let folder = rest.strip_suffix(b"/").unwrap_or(rest);
+        let query = request.head.query().unwrap_or_default();
+        let wanted = query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(b"name="));
+        let (name, generated) = match wanted {
+            Some(name) => (percent_decode(name).collect(), false),
+            None => (generated_name(request, cx), true),
+        };
+        Ok((self.place(folder, name)?, generated))
+    }
+
+    fn place(&self, folder: &[u8], name: Vec<u8>) -> Result<Place, HttpError> {
+        let bad = |byte: &u8| byte.is_ascii_control() || matches!(byte, b'/' | b'\\');
+        if name.is_empty() || name.len() > NAME_MAX || name.iter().any(bad) {
+            return Err(HttpError::new(Status::BAD_REQUEST, "not a name for a file"));
+        }
+        let place = Place { folder: folder.to_vec(), name };
+        let leads_away = matches!(place.name.as_slice(), b"." | b"..");
+        if leads_away || (!self.hidden && is_hidden(&place.path())) {
+            return Err(HttpError::new(Status::FORBIDDEN, "a name that begins with a dot"));
+        }
+        Ok(place)
+    }
+
+    /// A draft in the folder, or in the nearest one above it that is there: folders are made when
+    /// the file is complete, so that an upload that fails leaves none behind.
+    fn draft(&self, folder: io::Result<Folder>, place: &Place) -> Result<Draft, HttpError> {
+        let mut folder = folder;
+        let mut above = place.folder.as_slice();
+        for _ in 0..=crate::sys::fs::DEPTH_MAX {
+            match folder {
+                Ok(folder) => return folder.draft().map_err(|error| in_the_way(&error)),
+                Err(error) if !self.rules.mkdir || Errno::from_io_error(&error) != Some(Errno::NOENT) => {
+                    return Err(in_the_way(&error));
+                }
+                Err(_) => above = &above[..memchr::memrchr(b'/', above).unwrap_or(0)],
+            }
+            folder = self.root.folder(above);
+        }
+        Err(conflict("too many folders would have to be made"))
+    }
+}
+
+/// Evaluates `If-Match` and its like against what is there now (RFC 9110 §13.1).
+///
+/// # Errors
+/// 412.
+pub(super) fn check_conditions(
+    root: &Root,
+    place: &Place,
+    head: &RequestHead,
+) -> Result<(), HttpError> {
+    const CONDITIONS: [Known; 3] = [Known::IfMatch, Known::IfNoneMatch, Known::IfUnmodifiedSince];
+    if CONDITIONS.iter().all(|name| head.get(*name).is_none()) {
+        return Ok(());
+    }
+    let current = root.probe(&place.path()).ok().filter(|meta| meta.kind == Kind::File);
+    let etag = current.as_ref().map(etag_of);
+    // A client that was given the compressed variant knows that one's tag; it is the same file.
+    let tags = [etag, etag.map(|tag| tag.with_suffix("gz"))];
+    let verdict = |tag: Option<Etag>| {
+        let validators = tag.as_ref().zip(current).map(|(tag, meta)| Validators {
+            etag: tag.as_bytes(),
+            modified: u64::try_from(meta.modified).unwrap_or(0),
+        });
+        conditional::evaluate(head, validators.as_ref())
+    };
+    let mut verdicts = tags.into_iter().map(verdict);
+    let met = match head.get(Known::IfMatch) {
+        Some(_) => verdicts.any(|verdict| verdict == Verdict::Proceed),
+        None => verdicts.all(|verdict| verdict == Verdict::Proceed),
+    };
+    if met {
+        return Ok(());
+    }
+    Err(HttpError::new(Status::PRECONDITION_FAILED, "the file is not the one that was meant"))
+}
+
+/// The tag under which a file is served.
+pub(super) fn etag_of(meta: &Meta) -> Etag {
+    Etag::of_file(meta.size, meta.modified, meta.modified_nanos, meta.inode)
+}
+
+/// What an error of the file system means to who wants to write.
+pub(super) fn in_the_way(error: &io::Error) -> HttpError {
+    let status = match Errno::from_io_error(error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => Status::INSUFFICIENT_STORAGE,
+        Some(Errno::FBIG) => Status::CONTENT_TOO_LARGE,
+        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV | Errno::LOOP) => {
+            Status::FORBIDDEN
+        }
+        Some(Errno::NOENT) => Status::NOT_FOUND,
+        Some(Errno::NOTDIR | Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Status::CONFLICT,
+        Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ) => Status::BAD_REQUEST,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Status::SERVICE_UNAVAILABLE,
+        _ => Status::INTERNAL_SERVER_ERROR,
+    };
+    HttpError::new(status, format!("an upload: {error}"))
+}
+
+/// 409.
+pub(super) fn conflict(reason: &'static str) -> HttpError {
+    HttpError::new(Status::CONFLICT, reason)
+}
+
+/// The part of the URL's path that is not below the route, with a slash at its end.
+fn base(request: &Request) -> Vec<u8> {
+    let path = request.path();
+    let above = path.len().saturating_sub(request.rest().len());
+    let mut base = path.get(..above).unwrap_or_default().to_vec();
+    if !base.ends_with(b"/") {
+        base.push(b'/');
+    }
+    base
+}
+
+/// `upload-1700000000-0123abcd.png`: when, something nobody else gets, and the usual extension of
+/// the type.
+fn generated_name(request: &Request, cx: &Cx) -> Vec<u8> {
+    let random = RandomState::new().build_hasher().finish() as u32;
+    let media_type = request.head.get(Known::ContentType).and_then(|t| std::str::from_utf8(t).ok());
+    let extension = media_type
+        .and_then(|text| mime_guess::get_mime_extensions_str(text.split(';').next()?.trim()))
+        .and_then(|all| all.first())
+        .map_or(String::new(), |extension| format!(".{extension}"));
+    format!("upload-{}-{random:08x}{extension}", cx.clock.unix()).into_bytes()
+}

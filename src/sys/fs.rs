@@ -1,0 +1,574 @@
+//! Files beneath a folder, and nothing outside of it, ever.
+//!
+//! Everything is opened relative to the descriptor of the folder, with `openat2` and
+//! `RESOLVE_BENEATH`: the kernel itself refuses `..`, absolute links and links that lead out, also
+//! while somebody swaps folders for links. Where `openat2` is missing (before Linux 5.6, or behind
+//! an old seccomp filter) the path is walked segment by segment and no link is followed at all.
+//!
+//! Architecture invariant: no function here takes a path from a client and hands it to a call that
+//! resolves it from the working directory or from `/`.
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// How a path is kept beneath the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By `openat2`. Links are followed as long as they stay beneath.
+    Kernel,
+    /// Segment by segment. Links are refused.
+    Steps,
+}
+
+/// An opened folder, the root of everything that is served from it. It stays the same folder when
+/// its name comes to mean another one.
+#[derive(Debug)]
+pub struct Root {
+    folder: OwnedFd,
+    way: Way,
+    /// Whether a nameless file can be given a name, which goes by way of `/proc`.
+    has_proc: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link that was not followed.
+    Link,
+    /// A pipe, a socket, a device.
+    Other,
+}
+
+/// What is known of a file without reading it. Two equal ones are the same file in the same state:
+/// the time of its last change of any sort, permissions too, is part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes.
+    pub size: u64,
+    /// Its file system.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// When its content changed: seconds since 1970.
+    pub modified: i64,
+    /// And nanoseconds.
+    pub modified_nanos: u32,
+    changed: i64,
+    changed_nanos: u32,
+}
+
+impl Root {
+    /// Opens a folder, and finds out how paths can be kept beneath it.
+    ///
+    /// # Errors
+    /// It is missing, not a folder, or may not be entered.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut root = Self::open_by(path, Way::Kernel)?;
+        if let Err(Errno::NOSYS | Errno::PERM) = root.open_fd(b".", OFlags::PATH) {
+            root.way = Way::Steps;
+        }
+        Ok(root)
+    }
+
+    /// Opens a folder whose paths are resolved in the given way.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_by(path: &Path, way: Way) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let has_proc = rustix::fs::statat(CWD, "/proc/self/fd", AtFlags::empty()).is_ok();
+        Ok(Self { folder, way, has_proc })
+    }
+
+    /// Opens what lies at `path`, relative to the root and decoded, for reading; `""` is the root.
+    /// Never waits for the other end of a pipe. The caller looks at `Meta::of` what it has got.
+    ///
+    /// # Errors
+    /// It is missing, forbidden, or would lead out (`EXDEV`, `ELOOP`).
+    pub fn open_beneath(&self, path: &[u8]) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Ok(File::from(self.open_fd(path, flags)?))
+    }
+
+    /// What lies at `path`, without the right to read it.
+    ///
+    /// # Errors
+    /// As `open_beneath`.
+    pub fn probe(&self, path: &[u8]) -> io::Result<Meta> {
+        let fd = self.open_fd(path, OFlags::PATH)?;
+        Ok(Meta::from_stat(&rustix::fs::fstat(&fd)?))
+    }
+
+    /// What the name `path` means now: one system call, where `probe` takes three. Links are
+    /// followed wherever they lead, so this is only for comparing with what was opened safely: a
+    /// file that is equal to one that lay beneath is that file.
+    ///
+    /// # Errors
+    /// It is missing or out of reach.
+    pub fn meta_to_compare(&self, path: &[u8]) -> io::Result<Meta> {
+        Ok(Meta::from_stat(&rustix::fs::statat(&self.folder, dot(path), AtFlags::empty())?))
+    }
+
+    /// The folder at `path`.
+    ///
+    /// # Errors
+    /// As `open_beneath`; `ENOTDIR` for anything that is not a folder.
+    pub fn folder(&self, path: &[u8]) -> io::Result<Folder> {
+        let fd = self.open_fd(path, OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok(Folder { fd, has_proc: self.has_proc })
+    }
+
+    /// The folder at `path`, made with the folders above it where they are missing.
+    ///
+    /// # Errors
+    /// As `folder`; and `ENAMETOOLONG` beyond [`DEPTH_MAX`] levels.
+    pub fn make_folders(&self, path: &[u8]) -> io::Result<Folder> {
+        match self.folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+        let segments: Vec<&[u8]> = segments(path).collect();
+        if segments.len() > DEPTH_MAX {
+            return Err(Errno::NAMETOOLONG.into());
+        }
+        for end in 1..=segments.len() {
+            let Some((name, above)) = segments.get(..end).and_then(<[_]>::split_last) else {
+                break;
+            };
+            let parent = self.folder(&above.join(&b'/'))?;
+            match rustix::fs::mkdirat(&parent.fd, plain(name)?, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.folder(path)
+    }
+
+    fn open_fd(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self.way {
+            Way::Kernel => self.open_by_kernel(path, flags | OFlags::CLOEXEC),
+            Way::Steps => self.open_by_steps(path, flags | OFlags::CLOEXEC),
+        }
+    }
+
+    fn open_by_kernel(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let open = || rustix::fs::openat2(&self.folder, dot(path), flags, Mode::empty(), resolve);
+        // EAGAIN: a rename elsewhere made it impossible to prove that `..` stayed beneath.
+        for _ in 1..RACES_MAX {
+            match open() {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                done => return done,
+            }
+        }
+        open()
+    }
+
+    fn open_by_steps(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        if path.len() > PATH_MAX {
+            return Err(Errno::NAMETOOLONG);
+        }
+        let open = |at: &OwnedFd, name: &[u8], flags| {
+            rustix::fs::openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty())
+        };
+        let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut segments = segments(path).peekable();
+        let mut at: Option<OwnedFd> = None;
+        while let Some(name) = segments.next() {
+            let name = plain(name)?;
+            let flags = if segments.peek().is_some() { step } else { flags };
+            at = Some(open(at.as_ref().unwrap_or(&self.folder), name, flags)?);
+        }
+        let must_be_folder = path.ends_with(b"/");
+        match at {
+            None => open(&self.folder, b".", flags),
+            Some(fd) if must_be_folder && !is_folder(&fd) => Err(Errno::NOTDIR),
+            Some(fd) => Ok(fd),
+        }
+    }
+}
+
+impl Meta {
+    /// What an open file is.
+    ///
+    /// # Errors
+    /// What `fstat` says; it has no reason to.
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::from_stat(&rustix::fs::fstat(file)?))
+    }
+
+    // The widths of these fields differ between architectures.
+    #[allow(clippy::unnecessary_cast)]
+    fn from_stat(stat: &Stat) -> Self {
+        Self {
+            kind: Kind::of(FileType::from_raw_mode(stat.st_mode)),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            modified: stat.st_mtime as i64,
+            modified_nanos: stat.st_mtime_nsec as u32,
+            changed: stat.st_ctime as i64,
+            changed_nanos: stat.st_ctime_nsec as u32,
+        }
+    }
+}
+
+impl Kind {
+    fn of(file_type: FileType) -> Self {
+        match file_type {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Folder,
+            FileType::Symlink => Self::Link,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A folder beneath the root, in which names are looked at, made and removed. Names are single
+/// segments; others are refused with `EINVAL`.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    has_proc: bool,
+}
+
+impl Folder {
+    /// What a name stands for, itself: a link is a link.
+    ///
+    /// # Errors
+    /// It is missing or out of reach.
+    pub fn look(&self, name: &[u8]) -> io::Result<Meta> {
+        let stat = rustix::fs::statat(&self.fd, plain(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Meta::from_stat(&stat))
+    }
+
+    /// The names in it with what they stand for, where the file system tells without being asked
+    /// for each; at most `max`, and whether there are more.
+    ///
+    /// # Errors
+    /// It may not be read.
+    pub fn names(&self, max: usize) -> io::Result<(Vec<(Vec<u8>, Option<Kind>)>, bool)> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            if names.len() == max {
+                return Ok((names, true));
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => None,
+                known => Some(Kind::of(known)),
+            };
+            names.push((name.to_vec(), kind));
+        }
+        Ok((names, false))
+    }
+
+    /// Removes a name that is not a folder's.
+    ///
+    /// # Errors
+    /// It is missing, a folder (`EISDIR`), or must not be removed.
+    pub fn remove(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, plain(name)?, AtFlags::empty())?)
+    }
+
+    /// Begins a new file that nobody sees until it is published, in the file system of this folder.
+    ///
+    /// # Errors
+    /// The folder may not be written to, or the disk is full.
+    pub fn draft(&self) -> io::Result<Draft> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        if self.has_proc {
+            match rustix::fs::openat(&self.fd, ".", flags | OFlags::TMPFILE, FILE_MODE) {
+                Ok(fd) => return Ok(Draft { file: File::from(fd), named: None }),
+                // Not every file system has nameless files.
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.named_draft()
+    }
+
+    fn named_draft(&self) -> io::Result<Draft> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+        let name = temporary_name();
+        let fd = rustix::fs::openat(&self.fd, name.as_slice(), flags, FILE_MODE)?;
+        Ok(Draft { file: File::from(fd), named: Some(Named { folder: self.fd.try_clone()?, name }) })
+    }
+}
+
+/// A file being written that has no name yet, or one that begins with a dot and goes with it.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    named: Option<Named>,
+}
+
+/// A temporary name, removed when this is dropped.
+#[derive(Debug)]
+struct Named {
+    folder: OwnedFd,
+    name: Vec<u8>,
+}
+
+impl Draft {
+    /// Where to write.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it a name that is free.
+    ///
+    /// # Errors
+    /// `AlreadyExists`: the name is taken.
+    pub fn publish_new(&self, folder: &Folder, name: &[u8]) -> io::Result<()> {
+        Ok(self.link(&folder.fd, plain(name)?)?)
+    }
+
+    /// Gives it a name, in place of what has it now.
+    ///
+    /// # Errors
+    /// `IsADirectory`: a folder has it.
+    pub fn publish_over(&mut self, folder: &Folder, name: &[u8]) -> io::Result<()> {
+        let name = plain(name)?;
+        match self.link(&folder.fd, name) {
+            Err(Errno::EXIST) => {}
+            done => return Ok(done?),
+        }
+        // A link cannot replace, a rename can: so it is linked beside its place first.
+        if self.named.is_none() {
+            let temporary = temporary_name();
+            self.link(&folder.fd, &temporary)?;
+            self.named = Some(Named { folder: folder.fd.try_clone()?, name: temporary });
+        }
+        if let Some(named) = &self.named {
+            rustix::fs::renameat(&named.folder, named.name.as_slice(), &folder.fd, name)?;
+        }
+        // The temporary name is gone; dropping `Named` must not meet a later one of that name.
+        if let Some(mut named) = self.named.take() {
+            named.name.clear();
+        }
+        Ok(())
+    }
+
+    fn link(&self, folder: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+        match &self.named {
+            Some(named) => rustix::fs::linkat(
+                &named.folder,
+                named.name.as_slice(),
+                folder,
+                name,
+                AtFlags::empty(),
+            ),
+            None => {
+                let nameless = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                rustix::fs::linkat(CWD, nameless, folder, name, AtFlags::SYMLINK_FOLLOW)
+            }
+        }
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            // There is nobody to tell; a name that cannot be removed begins with a dot.
+            let _ = rustix::fs::unlinkat(&self.folder, self.name.as_slice(), AtFlags::empty());
+        }
+    }
+}
+
+/// Levels of folders that one upload may make.
+pub const DEPTH_MAX: usize = 32;
+
+/// As the kernel has it.
+const PATH_MAX: usize = 4096;
+
+/// Attempts at a path that is being renamed under our feet.
+const RACES_MAX: usize = 4;
+
+/// Of new files, before the umask.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// The way to say "the folder itself" in a path.
+fn dot(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"." } else { path }
+}
+
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|b| *b == b'/').filter(|segment| !segment.is_empty())
+}
+
+/// A name that cannot lead anywhere else.
+fn plain(name: &[u8]) -> Result<&[u8], Errno> {
+    let leads_away = matches!(name, b"" | b"." | b"..") || name.contains(&b'/');
+    if leads_away { Err(Errno::INVAL) } else { Ok(name) }
+}
+
+fn is_folder(fd: &impl AsFd) -> bool {
+    rustix::fs::fstat(fd)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// A name nobody can guess or already has: the hasher is keyed by the system's randomness.
+fn temporary_name() -> Vec<u8> {
+    format!(".httpyserver-{:016x}.tmp", RandomState::new().build_hasher().finish()).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::{ErrorKind, Read, Write};
+    use std::os::unix::fs::symlink;
+
+    const WAYS: [Way; 2] = [Way::Kernel, Way::Steps];
+
+    /// `site/` with a file, a folder, and links in and out; `secret` beside it.
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let site = dir.path().join("site");
+        std::fs::create_dir_all(site.join("sub")).unwrap();
+        std::fs::write(dir.path().join("secret"), "secret").unwrap();
+        std::fs::write(site.join("a.txt"), "a").unwrap();
+        std::fs::write(site.join("sub/b.txt"), "b").unwrap();
+        symlink("a.txt", site.join("in")).unwrap();
+        symlink("../a.txt", site.join("sub/up")).unwrap();
+        symlink("../secret", site.join("out")).unwrap();
+        symlink(dir.path().join("secret"), site.join("absolute")).unwrap();
+        symlink("..", site.join("parent")).unwrap();
+        symlink("loop", site.join("loop")).unwrap();
+        let status =
+            std::process::Command::new("mkfifo").arg(site.join("fifo")).status().unwrap();
+        assert!(status.success());
+        dir
+    }
+
+    fn read(root: &Root, path: &str) -> io::Result<String> {
+        let mut text = String::new();
+        root.open_beneath(path.as_bytes())?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn nothing_outside_is_reached() {
+        let dir = tree();
+        for way in WAYS {
+            let root = Root::open_by(&dir.path().join("site"), way).unwrap();
+            assert_eq!(read(&root, "a.txt").unwrap(), "a");
+            assert_eq!(read(&root, "sub/b.txt").unwrap(), "b");
+            assert_eq!(read(&root, "in").is_ok(), way == Way::Kernel, "links only with openat2");
+            assert_eq!(read(&root, "sub/up").is_ok(), way == Way::Kernel);
+            for path in [
+                "..", "../secret", "sub/../../secret", "out", "absolute", "parent/secret",
+                "/etc/passwd", "loop", "a.txt/", "a.txt/b", "none", "nul\0",
+            ] {
+                // A walk has no root but its own: an absolute path is relative to it.
+                assert!(read(&root, path).is_err(), "{way:?} {path}");
+                assert!(root.probe(path.as_bytes()).is_err() || path == "loop", "{way:?} {path}");
+            }
+            assert!(root.open_beneath(&b"x/".repeat(4000)).is_err());
+        }
+    }
+
+    #[test]
+    fn pipes_do_not_block_and_folders_are_folders() {
+        let dir = tree();
+        for way in WAYS {
+            let root = Root::open_by(&dir.path().join("site"), way).unwrap();
+            let fifo = root.open_beneath(b"fifo").unwrap();
+            assert_eq!(Meta::of(&fifo).unwrap().kind, Kind::Other);
+            for path in ["", "sub", "sub/"] {
+                assert_eq!(root.probe(path.as_bytes()).unwrap().kind, Kind::Folder, "{path}");
+            }
+            assert!(root.folder(b"a.txt").is_err());
+        }
+    }
+
+    #[test]
+    fn drafts_appear_whole_or_not_at_all() {
+        let dir = tree();
+        let root = Root::open(&dir.path().join("site")).unwrap();
+        let folder = root.folder(b"sub").unwrap();
+        for nameless in [true, false] {
+            let begin = || if nameless { folder.draft() } else { folder.named_draft() };
+            let name = format!("new-{nameless}");
+            let mut draft = begin().unwrap();
+            draft.file().write_all(b"one").unwrap();
+            assert!(folder.look(name.as_bytes()).is_err());
+            draft.publish_new(&folder, name.as_bytes()).unwrap();
+            let error = draft.publish_new(&folder, name.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+            drop(draft);
+            draft = begin().unwrap();
+            draft.file().write_all(b"two").unwrap();
+            draft.publish_over(&folder, name.as_bytes()).unwrap();
+            drop(draft);
+            assert_eq!(read(&root, &format!("sub/{name}")).unwrap(), "two");
+            draft = begin().unwrap();
+            assert!(draft.publish_over(&root.folder(b"").unwrap(), b"sub").is_err());
+            assert!(draft.publish_over(&folder, b"../x").is_err());
+        }
+        let (names, more) = folder.names(100).unwrap();
+        assert!(!more && names.iter().all(|(name, _)| !name.starts_with(b".")), "{names:?}");
+        assert_eq!(names.len(), 4);
+        assert!(folder.names(2).unwrap().1);
+    }
+
+    #[test]
+    fn folders_are_made_and_bounded() {
+        let dir = tree();
+        for way in WAYS {
+            let root = Root::open_by(&dir.path().join("site"), way).unwrap();
+            let path = format!("made-{way:?}/x/y");
+            root.make_folders(path.as_bytes()).unwrap();
+            assert!(dir.path().join("site").join(path).is_dir());
+            assert!(root.make_folders(b"a.txt/x").is_err());
+            assert!(root.make_folders(b"new/../../x").is_err());
+            assert!(root.make_folders(&b"x/".repeat(DEPTH_MAX + 1)).is_err());
+        }
+        assert!(!dir.path().join("x").exists());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..Default::default() })]
+
+        /// Whatever the path, what is opened is one of the files beneath.
+        #[test]
+        fn any_path_stays_beneath(paths in proptest::collection::vec(any_path(), 100)) {
+            let dir = tree();
+            for (way, path) in WAYS.iter().flat_map(|way| paths.iter().map(move |p| (way, p))) {
+                let root = Root::open_by(&dir.path().join("site"), *way).unwrap();
+                let Ok(mut file) = root.open_beneath(path.as_bytes()) else { continue };
+                if Meta::of(&file).unwrap().kind == Kind::File {
+                    let mut text = String::new();
+                    file.read_to_string(&mut text).unwrap();
+                    prop_assert!(text == "a" || text == "b", "{way:?} {path} gave {text}");
+                }
+            }
+        }
+    }
+
+    fn any_path() -> impl Strategy<Value = String> {
+        let segments = vec![
+            "..", ".", "", "a.txt", "sub", "b.txt", "in", "up", "out", "absolute", "parent",
+            "secret", "site", "proc", "self", "root", "loop", "..\\..", "%2e%2e",
+        ];
+        proptest::collection::vec(proptest::sample::select(segments), 0..8)
+            .prop_map(|parts| parts.join("/"))
+    }
+}
