@@ -69,6 +69,11 @@ impl AccessLog {
         self.sink.as_ref().is_some_and(LogSink::has_gathered)
     }
 
+    /// Whether it goes to a terminal.
+    pub fn is_watched(&self) -> bool {
+        self.sink.as_ref().is_some_and(LogSink::is_terminal)
+    }
+
     /// Writes the lines that wait.
     pub fn flush(&mut self) {
         if let Some(sink) = &mut self.sink {

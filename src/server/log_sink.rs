@@ -3,7 +3,7 @@
 use crate::conf::LogTarget;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 /// Lines are written when this much has gathered, or after a second.
@@ -66,6 +66,11 @@ impl LogSink {
     /// Whether something waits to be written.
     pub fn has_gathered(&self) -> bool {
         !self.gathered.is_empty()
+    }
+
+    /// Whether somebody watches.
+    pub fn is_terminal(&self) -> bool {
+        self.file.as_ref().is_some_and(File::is_terminal)
     }
 
     /// Lines lost because nothing could be written for long.

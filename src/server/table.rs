@@ -62,7 +62,7 @@ mod tests {
         let mut table = ConnTable::default();
         let make = |id| {
             let transport = Transport::Scripted(Script::default());
-            ClientConnection::new(id, transport, Peer::Local, 80, Instant::now())
+            ClientConnection::new(id, transport, Peer::Local, 80, false, Instant::now())
         };
         let first = table.insert(make).id();
         assert!(table.remove(first).is_some());
