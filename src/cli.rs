@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser, ValueEnum};
 use httpyserver::conf::{Format, Level, Listen, LogFormat};
 use httpyserver::server::{ConfigSource, Failure, Origin, Overrides};
 use std::io::{IsTerminal, Read};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Serve files, uploads, redirects and fixed answers for several virtual hosts.
@@ -205,7 +206,7 @@ fn listen(text: &str, port: Option<u16>) -> Listen {
     if let Ok(address) = bare.parse() {
         return Listen::Addr(address);
     }
-    match bare.trim_matches(['[', ']']).parse() {
+    match bare.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(ip) => Listen::Addr((ip, port).into()),
         Err(_) => Args::command()
             .error(

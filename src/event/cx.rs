@@ -88,6 +88,11 @@ impl Cx {
         self.woken.pop()
     }
 
+    /// Whether somebody was woken.
+    pub fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
     /// Has something said on the error log. For events, not for each request.
     pub fn report(&mut self, level: Level, text: impl Into<String>) {
         self.notices.push((level, text.into()));

@@ -6,9 +6,10 @@
 use super::{HttpError, Known, RequestHead, Status, Version, bytes, list};
 
 /// How the length of a request body is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyLength {
     /// There is no body, or it is empty.
+    #[default]
     None,
     /// So many bytes follow the head; never 0.
     Length(u64),
@@ -17,7 +18,7 @@ pub enum BodyLength {
 }
 
 /// What a head says about the message and the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Framing {
     /// What follows the head.
     pub body: BodyLength,

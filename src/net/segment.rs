@@ -42,6 +42,12 @@ impl From<Vec<u8>> for Bytes {
     }
 }
 
+impl From<String> for Bytes {
+    fn from(text: String) -> Self {
+        Self::Owned(text.into_bytes())
+    }
+}
+
 impl From<&'static str> for Bytes {
     fn from(text: &'static str) -> Self {
         Self::Static(text.as_bytes())

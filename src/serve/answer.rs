@@ -1,7 +1,8 @@
 //! The answer of an exchange, framed as it is written.
 
 use crate::event::CHUNK;
-use crate::http::{Headers, HttpError, Status, chunked};
+use super::Request;
+use crate::http::{Headers, HttpError, Method, Status, chunked};
 use crate::net::{FileSlice, SendQueue};
 use std::io::Write;
 use std::rc::Rc;
@@ -10,13 +11,13 @@ use std::rc::Rc;
 #[derive(Clone, Debug, Default)]
 pub struct AnswerState {
     /// HTTP/1.1: may be sent in chunks.
-    pub chunks_allowed: bool,
+    chunks_allowed: bool,
     /// HEAD: the body is left away.
-    pub omit_body: bool,
+    omit_body: bool,
     /// Whether the connection may go on after it; an answer that ends by closing says no.
-    pub persistent: bool,
+    persistent: bool,
     /// HTTP/1.0 that goes on has to be told so.
-    pub is_http10: bool,
+    is_http10: bool,
     phase: Phase,
     status: Option<Status>,
     sent: u64,
@@ -36,6 +37,17 @@ enum Phase {
 }
 
 impl AnswerState {
+    /// The answer to `request`, not yet begun. `last`: the connection ends with it.
+    pub fn new(request: &Request, last: bool) -> Self {
+        Self {
+            chunks_allowed: request.is_http11(),
+            omit_body: request.head.method() == Method::Head,
+            persistent: request.framing.persistent && !last,
+            is_http10: !request.is_http11(),
+            ..Self::default()
+        }
+    }
+
     /// Whether the head was written.
     pub fn is_started(&self) -> bool {
         self.phase != Phase::Unstarted

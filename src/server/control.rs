@@ -22,7 +22,6 @@ pub enum Order {
 }
 
 /// Where signals arrive.
-#[derive(Debug)]
 pub struct Control {
     signals: Signals,
 }

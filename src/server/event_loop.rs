@@ -359,7 +359,7 @@ impl EventLoop {
 
     /// Puts what was loaded in the place of what served before. Returns the warnings.
     fn swap(&mut self, loaded: Loaded) -> Result<String, Failure> {
-        let Loaded { site, listen, access, errors, connections_max, warnings } = loaded;
+        let Loaded { site, listen, access, errors, connections_max, warnings, .. } = loaded;
         let bound = self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
         let site = Rc::new(site);
         self.handlers.start(&site, &mut self.cx)?;

@@ -115,8 +115,9 @@ impl Site {
                 request,
                 ready: &mut Ready::default(),
                 body: BodyIn::new(&mut state, &mut buffer),
-                answer: Answer::new(&mut answer, &mut queue, b""),
+                answer: Answer::new(&mut answer, &mut queue, &Rc::from([])),
                 timer: &mut None,
+                wake_expected: &mut false,
             };
             match exchange.advance(&mut io, &mut self.cx)? {
                 Step::Respond(response) => return Ok(response),
@@ -217,7 +218,7 @@ fn a_file_changed_within_the_step_of_its_clock_is_read_again() {
     let modified = fs::metadata(site.path("a.txt")).unwrap().modified().unwrap();
     assert_eq!(site.get("/a.txt").1, "one");
     fs::write(site.path("a.txt"), "two").unwrap();
-    fs::File::options().write(true).open(site.path("a.txt")).unwrap().set_modified(modified).unwrap();
+    File::options().write(true).open(site.path("a.txt")).unwrap().set_modified(modified).unwrap();
     site.pass(1000);
     assert_eq!(site.get("/a.txt").1, "two");
 }

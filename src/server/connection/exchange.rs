@@ -6,7 +6,7 @@ use super::response::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
 use crate::event::{ConnId, Cx, Door, Ready};
-use crate::http::{HttpError, Known, Method, Status};
+use crate::http::{HttpError, Known, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
     Abort, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo, Request, Step,
@@ -42,19 +42,12 @@ impl Serving {
         turn: &Turn<'_>,
     ) -> Self {
         let limit = routed.route.map_or(0, |route| route.body_limit);
-        let answer = AnswerState {
-            chunks_allowed: request.is_http11(),
-            omit_body: request.head.method() == Method::Head,
-            persistent: request.framing.persistent && !turn.stopping,
-            is_http10: !request.is_http11(),
-            ..AnswerState::default()
-        };
         Self {
             exchange,
             body: BodyState::new(request.framing.body, limit),
             pages: routed.host.map(|host| host.pages.clone()).unwrap_or_default(),
+            answer: AnswerState::new(&request, turn.stopping),
             origin: Origin::new(request, routed, turn.cx.now()),
-            answer,
             timer: None,
             armed: None,
             wants_body: false,

@@ -184,9 +184,12 @@ impl ClientConnection {
     /// An armed instant has come. False if it is not what the exchange waits for now.
     pub fn timer_due(&mut self, at: Instant) -> bool {
         match &mut self.phase {
-            Phase::Serving(serving) if serving.timer_due(at) => {
-                self.ready.set_timer();
-                true
+            Phase::Serving(serving) => {
+                let due = serving.timer_due(at);
+                if due {
+                    self.ready.set_timer();
+                }
+                due
             }
             _ => false,
         }
@@ -305,11 +308,6 @@ impl ClientConnection {
 
     fn pending(&self) -> u64 {
         self.send.as_ref().map_or(0, |queue| queue.pending())
-    }
-
-    /// The queue, borrowed for as long as something is in it.
-    fn queue(&mut self, spares: &mut Spares) -> &mut SendQueue {
-        self.send.get_or_insert_with(|| spares.queue())
     }
 
     /// Stopped with work left: others first.

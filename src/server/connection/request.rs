@@ -3,6 +3,7 @@
 use super::close::Closed;
 use super::exchange::Serving;
 use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn};
+use crate::conf::Level;
 use crate::event::CHUNK;
 use crate::http::{HttpError, Known, Method, MethodSet, Parsed, Status, framing, parse};
 use crate::serve::{Exchange, Outcome, Request, Response};
@@ -95,6 +96,10 @@ impl ClientConnection {
     ) {
         if error.close {
             request.framing.persistent = false;
+        }
+        if error.status.class() == 5 && error.status != Status::NOT_IMPLEMENTED {
+            let path = String::from_utf8_lossy(request.path()).into_owned();
+            turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
         }
         let pages = routed.host.map_or(&site.pages, |host| &host.pages);
         let response = pages.respond(error, request.head.get(Known::Accept));
