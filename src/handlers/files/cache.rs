@@ -110,7 +110,7 @@ impl Cache {
     /// Remembers a file.
     pub fn insert(&mut self, key: &[u8], entry: Rc<Entry>, now: Instant) {
         self.forget(key);
-        if entry.weight() > self.limits.bytes || entry.torn {
+        if entry.torn || !self.make_room(&entry) {
             return;
         }
         self.bytes += entry.weight();
@@ -119,7 +119,6 @@ impl Cache {
         self.index.insert(Rc::clone(&key), self.slots.len());
         // Unused at first: what is asked for once goes before what is asked for twice.
         self.slots.push(Slot { key, entry, checked: now, used: false });
-        self.evict();
     }
 
     /// Remembers that `key` was answered with an error.
@@ -163,33 +162,29 @@ impl Cache {
         }
     }
 
-    fn evict(&mut self) {
+    /// Takes out what nobody asked for, until there is room for `entry`. Returns whether there is.
+    fn make_room(&mut self, entry: &Entry) -> bool {
         // Two rounds: the first takes away the second chances.
-        for _ in 0..2 * self.slots.len() + 2 {
-            if !self.is_over() {
-                return;
+        for _ in 0..=2 * self.slots.len() {
+            let needs_descriptor =
+                entry.holds_file() && self.descriptors >= self.limits.descriptors;
+            let has_room = self.slots.len() < self.limits.entries
+                && self.bytes + entry.weight() <= self.limits.bytes;
+            if has_room && !needs_descriptor {
+                return true;
             }
-            // The newest lies at the end, and does not make room for itself.
-            if self.hand + 1 >= self.slots.len() {
+            if self.hand >= self.slots.len() {
                 self.hand = 0;
             }
-            let needs_descriptor = self.descriptors > self.limits.descriptors;
-            let Some(slot) = self.slots.get_mut(self.hand) else { return };
-            let helps = !needs_descriptor || slot.entry.holds_file();
+            let Some(slot) = self.slots.get_mut(self.hand) else { return false };
+            let helps = !has_room || slot.entry.holds_file();
             if helps && !std::mem::take(&mut slot.used) {
+                // The last one takes its place; it is looked at when the hand comes by again.
                 self.remove(self.hand);
             }
             self.hand += 1;
         }
-        while self.is_over() && !self.slots.is_empty() {
-            self.remove(self.slots.len() - 1);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.slots.len() > self.limits.entries
-            || self.bytes > self.limits.bytes
-            || self.descriptors > self.limits.descriptors
+        false
     }
 
     fn remove(&mut self, at: usize) {

@@ -6,7 +6,7 @@
 use super::resolve::is_hidden;
 use crate::http::{Method, MethodSet, Status, date, escape};
 use crate::serve::Response;
-use crate::sys::fs::{Folder, Kind, Meta, Root};
+use crate::sys::fs::{Folder, Kind, Meta, Name, Names, Root};
 use std::cmp::Ordering;
 use std::fmt::Write;
 use std::io;
@@ -57,23 +57,28 @@ impl Page<'_> {
     /// The folder may not be read.
     pub fn respond(&self) -> io::Result<Response> {
         let folder = self.root.folder(self.folder)?;
-        let (names, more) = folder.names(NAMES_MAX)?;
+        let Names { names, more } = folder.names(NAMES_MAX)?;
         let sort = match self.query.split(|b| *b == b'&').find_map(|p| p.strip_prefix(b"sort=")) {
             Some(b"size") => Sort::Size,
             Some(b"time") => Sort::Time,
             _ => Sort::Name,
         };
         let mut lines: Vec<Line> =
-            names.into_iter().filter_map(|(name, kind)| self.line(&folder, name, kind)).collect();
+            names.into_iter().filter_map(|name| self.line(&folder, name)).collect();
         lines.sort_unstable_by(|a, b| sort.compare(a, b));
-        Ok(Response::text(Status::OK, "text/html; charset=utf-8", self.html(&lines, more, sort))
-            .with_header("Cache-Control", b"no-cache")
-            .with_header("Content-Security-Policy", POLICY.as_bytes())
-            .with_header("X-Content-Type-Options", b"nosniff"))
+        Ok(Response::text(
+            Status::OK,
+            "text/html; charset=utf-8",
+            self.html(&lines, more, sort).into_bytes(),
+        )
+        .with_header("Cache-Control", b"no-cache")
+        .with_header("Content-Security-Policy", POLICY.as_bytes())
+        .with_header("X-Content-Type-Options", b"nosniff"))
     }
 
     /// A line of the page; `None` for what no URL leads to.
-    fn line(&self, folder: &Folder, name: Vec<u8>, kind: Option<Kind>) -> Option<Line> {
+    fn line(&self, folder: &Folder, name: Name) -> Option<Line> {
+        let Name { name, kind } = name;
         // A path with one of these is refused before it gets to any file.
         let has_url = !name.iter().any(|b| b.is_ascii_control() || *b == b'\\');
         let path = match self.folder {
@@ -99,9 +104,11 @@ impl Page<'_> {
         let _ = write!(page, "{HEAD}<title>{title}</title>\n{STYLE}<h1>");
         self.breadcrumbs(&mut page);
         page.push_str("</h1>\n<table>\n<thead><tr>");
-        for (kind, key, label) in
-            [(Sort::Name, "name", "Name"), (Sort::Size, "size", "Size"), (Sort::Time, "time", "Changed (UTC)")]
-        {
+        for (kind, key, label) in [
+            (Sort::Name, "name", "Name"),
+            (Sort::Size, "size", "Size"),
+            (Sort::Time, "time", "Changed (UTC)"),
+        ] {
             let mark = if kind == sort { " aria-sort=ascending" } else { "" };
             let _ = write!(page, "<th{mark}><a href='?sort={key}'>{label}</a>");
         }
@@ -137,7 +144,9 @@ impl Page<'_> {
 
     fn upload_note(&self, page: &mut String) {
         if self.upload.contains(Method::Put) {
-            page.push_str("<p class=note>To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n");
+            page.push_str(
+                "<p class=note>To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n",
+            );
         } else if self.upload.contains(Method::Post) {
             page.push_str(
                 "<p class=note>To add a file: \
@@ -249,7 +258,8 @@ mod tests {
     #[test]
     fn names_are_text_and_never_markup() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["<img src=x onerror=alert(1)>.txt", "javascript:alert(1)", "a'b\"c&d", "%2e?#"] {
+        for name in ["<img src=x onerror=alert(1)>.txt", "javascript:alert(1)", "a'b\"c&d", "%2e?#"]
+        {
             fs::write(dir.path().join(name), "x").unwrap();
         }
         let html = page(dir.path(), "", false);

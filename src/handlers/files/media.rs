@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn table() {
         let table = MediaTable::new(&conf::Media {
-            types: vec![("md".into(), "text/x-own".into()), ("x".into(), "text/x;charset=a".into())],
+            types: vec![
+                ("md".into(), "text/x-own".into()),
+                ("x".into(), "text/x;charset=a".into()),
+            ],
             ..conf::Media::default()
         });
         for (path, want) in [

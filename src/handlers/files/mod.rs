@@ -169,9 +169,7 @@ impl FileHandler {
             Resolution::AddSlash => Ok(add_slash(request)),
             Resolution::Listing(folder) => self.list(&folder, request),
             Resolution::Welcome => Ok(welcome::page()),
-            Resolution::Missing => {
-                Err(self.absent(request, Status::NOT_FOUND, "no such file", cx))
-            }
+            Resolution::Missing => Err(self.absent(request, Status::NOT_FOUND, "no such file", cx)),
             Resolution::Forbidden => {
                 Err(self.absent(request, Status::FORBIDDEN, "not readable, or not a file", cx))
             }
@@ -193,17 +191,13 @@ impl FileHandler {
 
     /// The entry of the file that stands in for pages. Kept once, under its own name, however many
     /// URLs it answers: the name has no slash before it, so no URL has it.
-    fn fallback(
-        &self,
-        path: &[u8],
-        file: (File, Meta),
-        cx: &Cx,
-    ) -> Result<Rc<Entry>, HttpError> {
+    fn fallback(&self, path: &[u8], file: (File, Meta), cx: &Cx) -> Result<Rc<Entry>, HttpError> {
         let known = self.cache.borrow_mut().get(path, cx.now());
-        if let Lookup::Fresh(entry) | Lookup::Stale(entry) = known {
-            if entry.meta == file.1 && !entry.racy {
-                return Ok(entry);
-            }
+        if let Lookup::Fresh(entry) | Lookup::Stale(entry) = known
+            && entry.meta == file.1
+            && !entry.racy
+        {
+            return Ok(entry);
         }
         let entry = self.make(path, file, false, cx)?;
         self.cache.borrow_mut().insert(path, Rc::clone(&entry), cx.now());

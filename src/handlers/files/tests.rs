@@ -67,7 +67,8 @@ impl Site {
 
     /// Status and body, or the error's status.
     fn get(&mut self, target: &str) -> (u16, String) {
-        match self.handler.handle(&request("GET", target, &[("Accept", "text/html")]), &mut self.cx) {
+        match self.handler.handle(&request("GET", target, &[("Accept", "text/html")]), &mut self.cx)
+        {
             Ok(Outcome::Respond(r)) => {
                 (r.status.code(), String::from_utf8_lossy(&body_bytes(&r)).into_owned())
             }
@@ -108,6 +109,7 @@ impl Site {
         let mut state = BodyState::new(request.framing.body, limit);
         let (mut buffer, mut pool) = (RecvBuffer::default(), Buffers::default());
         let mut transport = Transport::Scripted(Script::incoming(body, step));
+        let lines: Rc<[u8]> = Rc::from(&b""[..]);
         let (mut answer, mut queue) = (AnswerState::default(), SendQueue::default());
         loop {
             let mut io = ExchangeIo {
@@ -115,8 +117,9 @@ impl Site {
                 request,
                 ready: &mut Ready::default(),
                 body: BodyIn::new(&mut state, &mut buffer),
-                answer: Answer::new(&mut answer, &mut queue, b""),
+                answer: Answer::new(&mut answer, &mut queue, &lines),
                 timer: &mut None,
+                wake_expected: &mut false,
             };
             match exchange.advance(&mut io, &mut self.cx)? {
                 Step::Respond(response) => return Ok(response),
@@ -217,7 +220,7 @@ fn a_file_changed_within_the_step_of_its_clock_is_read_again() {
     let modified = fs::metadata(site.path("a.txt")).unwrap().modified().unwrap();
     assert_eq!(site.get("/a.txt").1, "one");
     fs::write(site.path("a.txt"), "two").unwrap();
-    fs::File::options().write(true).open(site.path("a.txt")).unwrap().set_modified(modified).unwrap();
+    File::options().write(true).open(site.path("a.txt")).unwrap().set_modified(modified).unwrap();
     site.pass(1000);
     assert_eq!(site.get("/a.txt").1, "two");
 }
@@ -325,7 +328,9 @@ fn conditions_are_those_of_the_file_that_is_served() {
     assert_eq!(site.send("PUT", "/a.txt", &[("If-None-Match", "*")], text.as_bytes(), 999).0, 201);
     for coding in ["identity", "gzip"] {
         let get = request("GET", "/a.txt", &[("Accept-Encoding", coding)]);
-        let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else { panic!() };
+        let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else {
+            panic!()
+        };
         let head = head_text(&response);
         assert_eq!(head.contains("Content-Encoding: gzip"), coding == "gzip");
         let etag = head.split("ETag: ").nth(1).unwrap().lines().next().unwrap();

@@ -165,7 +165,9 @@ impl Target<'_> {
         for _ in 0..=crate::sys::fs::DEPTH_MAX {
             match folder {
                 Ok(folder) => return folder.draft().map_err(|error| in_the_way(&error)),
-                Err(error) if !self.rules.mkdir || Errno::from_io_error(&error) != Some(Errno::NOENT) => {
+                Err(error)
+                    if !self.rules.mkdir || Errno::from_io_error(&error) != Some(Errno::NOENT) =>
+                {
                     return Err(in_the_way(&error));
                 }
                 Err(_) => above = &above[..memchr::memrchr(b'/', above).unwrap_or(0)],
