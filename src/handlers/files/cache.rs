@@ -6,7 +6,9 @@
 //! asks for random paths pushes nothing out.
 
 use super::entry::Entry;
+use super::listing::Sort;
 use crate::http::Status;
+use crate::serve::Response;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -62,7 +64,20 @@ pub struct Cache {
     bytes: usize,
     descriptors: usize,
     absent: HashMap<Box<[u8]>, (Status, Instant)>,
+    pages: Vec<Page>,
 }
+
+/// The listing of a large folder.
+#[derive(Debug)]
+struct Page {
+    url: Box<[u8]>,
+    sort: Sort,
+    response: Response,
+    made: Instant,
+}
+
+/// Listings that are kept: of up to 10,000 names, some MiB each.
+const PAGES_MAX: usize = 8;
 
 #[derive(Debug)]
 struct Slot {
@@ -83,6 +98,7 @@ impl Cache {
             bytes: 0,
             descriptors: 0,
             absent: HashMap::new(),
+            pages: Vec::new(),
         }
     }
 
@@ -93,11 +109,8 @@ impl Cache {
         };
         slot.used = true;
         let entry = Rc::clone(&slot.entry);
-        if now.saturating_duration_since(slot.checked) < self.limits.check_every {
-            Lookup::Fresh(entry)
-        } else {
-            Lookup::Stale(entry)
-        }
+        let checked = slot.checked;
+        if self.is_fresh(checked, now) { Lookup::Fresh(entry) } else { Lookup::Stale(entry) }
     }
 
     /// The file of `key` was found unchanged.
@@ -124,11 +137,8 @@ impl Cache {
     /// Remembers that `key` was answered with an error.
     pub fn insert_absent(&mut self, key: &[u8], status: Status, now: Instant) {
         if self.absent.len() >= self.limits.absent {
-            let every = self.limits.check_every;
-            self.absent.retain(|_, (_, since)| now.saturating_duration_since(*since) < every);
-            if self.absent.len() >= self.limits.absent {
-                self.absent.clear();
-            }
+            // None of them is worth keeping longer than it takes to ask again.
+            self.absent.clear();
         }
         self.absent.insert(key.into(), (status, now));
     }
@@ -141,23 +151,39 @@ impl Cache {
         }
     }
 
+    /// The listing of a folder, if one was made a moment ago.
+    pub fn page(&self, url: &[u8], sort: Sort, now: Instant) -> Option<Response> {
+        let page = self.pages.iter().find(|page| *page.url == *url && page.sort == sort)?;
+        self.is_fresh(page.made, now).then(|| page.response.clone())
+    }
+
+    /// Remembers a listing.
+    pub fn insert_page(&mut self, url: &[u8], sort: Sort, response: Response, now: Instant) {
+        let mut pages = std::mem::take(&mut self.pages);
+        pages.retain(|page| self.is_fresh(page.made, now));
+        pages.truncate(PAGES_MAX - 1);
+        pages.push(Page { url: url.into(), sort, response, made: now });
+        self.pages = pages;
+    }
+
     /// Forgets every URL that was answered with the file at `path`, and everything that was
-    /// missing: it may be there now.
+    /// missing or listed: it may be there now.
     pub fn forget_file(&mut self, path: &[u8]) {
         self.absent.clear();
+        self.pages.clear();
         let mut at = 0;
         while let Some(slot) = self.slots.get(at) {
             if *slot.entry.path == *path { self.remove(at) } else { at += 1 }
         }
     }
 
+    fn is_fresh(&self, since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(since) < self.limits.check_every
+    }
+
     fn get_absent(&self, key: &[u8], now: Instant) -> Lookup {
         match self.absent.get(key) {
-            Some((status, since))
-                if now.saturating_duration_since(*since) < self.limits.check_every =>
-            {
-                Lookup::Absent(*status)
-            }
+            Some((status, since)) if self.is_fresh(*since, now) => Lookup::Absent(*status),
             _ => Lookup::Unknown,
         }
     }

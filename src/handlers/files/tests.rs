@@ -373,3 +373,20 @@ fn folders_are_made_only_for_uploads_that_succeed() {
     assert_eq!(fs::read(site.path("x/y/z")).unwrap(), b"deep");
     assert_eq!(site.names(), ["file", "x"]);
 }
+
+#[test]
+fn large_listings_are_made_once_a_second() {
+    let mut site = Site::uploads(|_| {});
+    site.handler.rules.listing = true;
+    for n in 0..600 {
+        fs::write(site.path(&format!("f{n:03}")), "").unwrap();
+    }
+    assert!(site.get("/").1.contains("f599"));
+    fs::write(site.path("g"), "").unwrap();
+    assert!(!site.get("/").1.contains("./g"), "kept");
+    assert!(site.get("/?sort=time").1.contains("./g"), "another page");
+    site.pass(1000);
+    assert!(site.get("/").1.contains("./g"));
+    assert_eq!(site.send("PUT", "/h", &[], b"", 1).0, 201);
+    assert!(site.get("/").1.contains("./h"), "an upload is seen at once");
+}
