@@ -458,7 +458,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..Default::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 20,
+            failure_persistence: None,
+            ..Default::default()
+        })]
 
         /// Whatever the path, what is opened is one of the files beneath.
         #[test]
