@@ -8,8 +8,14 @@ mod diagnostic;
 mod load;
 mod model;
 mod read;
+mod rules;
+mod show;
 mod units;
+
+#[cfg(test)]
+mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 pub use load::{load, quick, sniff};
 pub use model::*;
+pub use show::effective;

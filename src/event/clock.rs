@@ -59,6 +59,11 @@ impl Clock {
         self.unix
     }
 
+    /// Milliseconds of the current second, as of this turn.
+    pub fn millis(&self) -> u32 {
+        1000 - (self.next_second.saturating_duration_since(self.now).as_millis() as u32).clamp(1, 1000)
+    }
+
     /// Sets what the `Server` header says; `None` sends none.
     pub fn set_server(&mut self, name: Option<&str>) {
         self.server_line = name.map(|n| format!("Server: {n}\r\n").into_bytes()).unwrap_or_default();

@@ -138,6 +138,13 @@ impl RequestHead {
         &self.bytes[..end]
     }
 
+    /// Makes it a GET, unless it is a HEAD: for an internal redirect.
+    pub fn become_get(&mut self) {
+        if self.method != Method::Head {
+            self.method = Method::Get;
+        }
+    }
+
     /// Forgets the request and keeps the memory.
     pub fn clear(&mut self) {
         let (mut bytes, mut fields) =

@@ -2,6 +2,7 @@
 
 use super::response::record;
 use super::{ClientConnection, Phase, Progress, Turn, Verdict};
+use crate::http::{HttpError, Status};
 use crate::net::RecvBuffer;
 use crate::serve::{Abort, BodyIn, BodyState};
 use std::io;
@@ -105,8 +106,16 @@ impl ClientConnection {
         Verdict::Close
     }
 
-    /// The harvester or the end of the server cuts it off.
+    /// The harvester or the end of the server cuts it off. A client whose head came only in part
+    /// is told so, if its socket takes that at once.
     pub fn cut_off(&mut self, why: Abort, reason: &str, turn: &mut Turn<'_>) {
+        if why == Abort::Timeout && matches!(self.phase, Phase::Head) && !self.recv.is_empty() {
+            let error = HttpError::fatal(Status::REQUEST_TIMEOUT, reason.to_owned());
+            let request = turn.spares.request();
+            self.refuse_unparsed(&error, request, turn);
+            // If it is gone, nobody has to be told.
+            let _ = self.flush(turn);
+        }
         self.abandon(why, Some(reason), turn);
     }
 

@@ -49,6 +49,8 @@ pub struct ClientConnection {
     queued: bool,
     /// It has ended its side: nothing more will be received.
     peer_ended: bool,
+    /// It counts towards its address's limit.
+    counted: bool,
 }
 
 /// Where a connection stands.
@@ -128,7 +130,7 @@ pub struct Spares {
 
 impl ClientConnection {
     /// A client that was just accepted. The head of its first request is due by then.
-    pub fn new(id: ConnId, transport: Transport, peer: Peer, port: u16, head_due: Instant) -> Self {
+    pub fn new(id: ConnId, transport: Transport, peer: Peer, port: u16, counted: bool, head_due: Instant) -> Self {
         Self {
             id,
             transport,
@@ -145,6 +147,7 @@ impl ClientConnection {
             served: 0,
             queued: false,
             peer_ended: false,
+            counted,
         }
     }
 
@@ -156,6 +159,11 @@ impl ClientConnection {
     /// Who it is.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// Whether it counts towards its address's limit.
+    pub fn is_counted(&self) -> bool {
+        self.counted
     }
 
     /// The socket, for the poll.

@@ -102,9 +102,9 @@ impl ClientConnection {
     }
 
     /// Answers what is no request. Nothing after it is looked at: where it ends, nobody knows.
-    fn refuse_unparsed(&mut self, error: &HttpError, mut request: Box<Request>, turn: &mut Turn<'_>) {
-        request.clear();
+    pub(super) fn refuse_unparsed(&mut self, error: &HttpError, mut request: Box<Request>, turn: &mut Turn<'_>) {
         request.peer = self.peer;
+        request.port = self.port;
         request.framing.persistent = false;
         let response = turn.site.pages.respond(error, None);
         self.respond(response, request, Routed::default(), Some(&error.reason), turn);

@@ -1,0 +1,241 @@
+//! The command line: what was typed, and what that means.
+
+use clap::{CommandFactory, Parser, ValueEnum};
+use httpyserver::conf::{Format, Level, Listen, LogFormat};
+use httpyserver::server::{ConfigSource, Failure, Origin, Overrides};
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+/// Serve files, uploads, redirects and fixed answers for several virtual hosts.
+#[derive(Debug, Parser)]
+#[command(name = "httpyserver", version, disable_version_flag = true, after_help = EXAMPLES)]
+struct Args {
+    /// The folder to serve, at once and on this machine only
+    #[arg(value_name = "DIR", conflicts_with = "config")]
+    folder: Option<PathBuf>,
+
+    /// The configuration; - reads it from standard input
+    #[arg(short, long, value_name = "FILE", env = "HTTPYSERVER_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Port of every listener; 0 takes a free one and prints it
+    #[arg(short, long, value_name = "PORT", env = "HTTPYSERVER_PORT")]
+    port: Option<u16>,
+
+    /// Address to listen on instead of those configured: an IP address, ADDR:PORT, * or
+    /// unix:/path. May be given several times
+    #[arg(short, long, value_name = "ADDR", env = "HTTPYSERVER_BIND")]
+    bind: Vec<String>,
+
+    /// Say everything on the error log
+    #[arg(short, long)]
+    debug: bool,
+
+    /// Check the configuration and exit: 0 if it is good, 3 if not
+    #[arg(short = 't', long)]
+    check: bool,
+
+    /// Check the configuration, print it as it takes effect, and exit
+    #[arg(short = 'T')]
+    show: bool,
+
+    /// No banner and no access log
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Say more on the error log; twice as much as -d
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Colour in messages
+    #[arg(long, value_name = "WHEN", default_value = "auto", env = "HTTPYSERVER_COLOR")]
+    color: Color,
+
+    /// Form of the access log
+    #[arg(long, value_name = "FORM", env = "HTTPYSERVER_LOG_FORMAT")]
+    log_format: Option<Form>,
+
+    /// Read the file as one of the two formats instead of finding out
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<FileFormat>,
+
+    /// Print version and build, and exit
+    #[arg(short = 'V', long)]
+    version: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  httpyserver                     serve ./web.conf, or this folder if there is none
+  httpyserver ~/site              serve a folder at http://127.0.0.1:8080/
+  httpyserver -c web.conf         serve what the configuration says
+  httpyserver -c web.conf -t      look for mistakes in it
+  httpyserver -p 0 .              take any free port and print it
+
+Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
+configuration again; USR1 opens log files again; QUIT finishes without haste.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    Pretty,
+    Combined,
+    Common,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FileFormat {
+    Toml,
+    Classic,
+}
+
+/// What is to be done.
+pub(crate) enum Task {
+    /// Print this.
+    Version(String),
+    /// Check a configuration.
+    Check(ConfigSource),
+    /// Check it and print it.
+    Show(ConfigSource),
+    /// Serve.
+    Serve {
+        /// What.
+        source: ConfigSource,
+        /// Why that, if it was not said.
+        why: String,
+        /// Without telling.
+        quiet: bool,
+    },
+}
+
+/// Reads the command line. Exits with 2 where it is wrong, as clap does.
+pub(crate) fn parse() -> Result<Task, Failure> {
+    let args = Args::parse();
+    if args.version {
+        return Ok(Task::Version(version()));
+    }
+    let (origin, why) = origin(&args)?;
+    let source = ConfigSource { origin, overrides: overrides(&args) };
+    Ok(match (args.check, args.show) {
+        (_, true) => Task::Show(source),
+        (true, false) => Task::Check(source),
+        (false, false) => Task::Serve { source, why, quiet: args.quiet },
+    })
+}
+
+/// A failure as it is shown on standard error: a refused configuration speaks for itself.
+pub(crate) fn shown(failure: &Failure) -> String {
+    match failure {
+        Failure::Configuration(text) => text.trim_end().to_owned(),
+        Failure::Start(text) => format!("error: {text}"),
+    }
+}
+
+/// What is served: what was said, else ./web.conf, else this folder.
+fn origin(args: &Args) -> Result<(Origin, String), Failure> {
+    if let Some(folder) = &args.folder {
+        if !folder.is_dir() {
+            let hint = if folder.is_file() { "; to run a configuration, use -c" } else { "" };
+            return Err(Failure::Start(format!("{} is not a folder{hint}", folder.display())));
+        }
+        return Ok((Origin::Folder(folder.clone()), String::new()));
+    }
+    match args.config.as_deref() {
+        Some(path) if path == Path::new("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            Ok((Origin::Text(text), String::new()))
+        }
+        Some(path) => Ok((Origin::File(path.into()), String::new())),
+        None if Path::new("web.conf").is_file() => Ok((
+            Origin::File("web.conf".into()),
+            "serving ./web.conf, because it is there and nothing else was asked for\n".into(),
+        )),
+        None => Ok((
+            Origin::Folder(".".into()),
+            "serving this folder, because there is no web.conf in it\n".into(),
+        )),
+    }
+}
+
+fn overrides(args: &Args) -> Overrides {
+    let level = match (args.debug, args.verbose) {
+        (true, _) | (_, 1..) => Some(Level::Debug),
+        _ => None,
+    };
+    Overrides {
+        port: args.port,
+        bind: args.bind.iter().map(|text| listen(text, args.port)).collect(),
+        level,
+        quiet: args.quiet,
+        log_format: args.log_format.map(|form| match form {
+            Form::Pretty => LogFormat::Pretty,
+            Form::Combined => LogFormat::Combined,
+            Form::Common => LogFormat::Common,
+            Form::Json => LogFormat::Json,
+        }),
+        format: args.format.map(|format| match format {
+            FileFormat::Toml => Format::Toml,
+            FileFormat::Classic => Format::Classic,
+        }),
+        colour: wants_colour(args.color),
+    }
+}
+
+/// An address to listen on, as typed. Exits with 2 where it is none.
+fn listen(text: &str, port: Option<u16>) -> Listen {
+    let port = port.unwrap_or(DEFAULT_PORT);
+    let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    if let Some(path) = bare.strip_prefix("unix:") {
+        return Listen::Unix(path.into());
+    }
+    if bare == "*" {
+        return Listen::Any { port };
+    }
+    if let Some(port) = bare.strip_prefix("*:").and_then(|port| port.parse().ok()) {
+        return Listen::Any { port };
+    }
+    let bare = bare.replace("localhost", "127.0.0.1");
+    if let Ok(address) = bare.parse() {
+        return Listen::Addr(address);
+    }
+    match bare.trim_matches(['[', ']']).parse() {
+        Ok(ip) => Listen::Addr((ip, port).into()),
+        Err(_) => Args::command()
+            .error(
+                clap::error::ErrorKind::ValueValidation,
+                format!("{text:?} is no address: try 127.0.0.1, 0.0.0.0:8080, [::1]:8080, * or unix:/path"),
+            )
+            .exit(),
+    }
+}
+
+const DEFAULT_PORT: u16 = 8080;
+
+/// NO_COLOR and CLICOLOR_FORCE decide where the option does not, then whether somebody watches.
+fn wants_colour(color: Color) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if is_set("NO_COLOR") => false,
+        Color::Auto if is_set("CLICOLOR_FORCE") => true,
+        Color::Auto => std::io::stderr().is_terminal() && std::io::stdout().is_terminal(),
+    }
+}
+
+fn version() -> String {
+    format!(
+        "httpyserver {}\nplatform: {} {}\nfeatures: virtual hosts, files, uploads, redirects, gzip\n\
+         not in this version: TLS, CGI, WSGI\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+    )
+}

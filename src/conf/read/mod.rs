@@ -1,0 +1,95 @@
+//! From TOML to the model: walks the tree with its spans and collects every mistake.
+//!
+//! Architecture invariant: reading never stops at a mistake. A wrong value is reported and its
+//! default put in its place, so that the rest is read too; a configuration with errors is thrown
+//! away by `load`.
+
+mod global;
+mod host;
+mod route;
+pub(super) mod schema;
+mod table;
+mod value;
+
+pub(super) use host::no_host;
+pub(super) use value::faulty;
+
+use super::diagnostic::Diagnostic;
+use super::model::{Config, Format};
+use schema::ROOT;
+use std::ops::Range;
+use std::path::Path;
+use table::{Reader, Table};
+use toml::de::DeTable;
+
+/// Reads a TOML configuration. The configuration is worth something only without errors.
+pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader { folder, found: Vec::new() };
+    let config = file(&mut reader, Table::new(&ROOT, tree.get_ref(), 0..0));
+    let syntax: Vec<_> = errors.iter().map(|error| syntax_error(text, error)).collect();
+    let mut found = believable(text, &syntax, reader.found);
+    found.extend(syntax);
+    (config, found)
+}
+
+fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
+    let config = Config {
+        format: Format::Toml,
+        server: global::server(reader, root.take("server")),
+        timeouts: global::timeouts(reader, root.take("timeouts")),
+        limits: global::limits(reader, root.take("limits")),
+        log: global::log(reader, root.take("log")),
+        media: global::media(reader, root.take("media")),
+        compress: global::compress(reader, root.take("compress")),
+        hosts: Vec::new(),
+    };
+    let hosts = root.take("host");
+    if hosts.is_none() && !root.has_rest() {
+        reader.report(no_host());
+    }
+    let config = Config { hosts: host::hosts(reader, hosts), ..config };
+    root.finish(reader);
+    config
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let (name, message) = match error.message() {
+        "duplicate key" => ("duplicate-key", "this key is there already"),
+        message => ("syntax", message),
+    };
+    let span = error.span().unwrap_or(text.len()..text.len());
+    Diagnostic::error(name, message, pointable(text, span))
+}
+
+/// An empty span cannot be underlined: takes a character more, or one less at the end.
+fn pointable(text: &str, span: Range<usize>) -> Range<usize> {
+    if !span.is_empty() {
+        return span;
+    }
+    let after = text.get(span.start..).and_then(|rest| rest.chars().next());
+    match after {
+        Some(c) if c != '\n' && c != '\r' => span.start..span.start + c.len_utf8(),
+        _ => {
+            let before = text.get(..span.start).map_or(0, |before| before.trim_end().len());
+            let last = text.get(..before).and_then(|before| before.chars().next_back());
+            before - last.map_or(0, char::len_utf8)..before
+        }
+    }
+}
+
+/// Beside errors of syntax, only what does not follow from them: the tree has holes there.
+fn believable(text: &str, syntax: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let line = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count();
+    let broken: Vec<_> = syntax.iter().map(|error| line(error.span.start)).collect();
+    // A lost header puts all keys below it into the wrong table.
+    let header = |n: usize| text.lines().nth(n).is_some_and(|l| l.trim_start().starts_with('['));
+    if syntax.iter().any(|error| error.name == "syntax" && header(line(error.span.start))) {
+        return Vec::new();
+    }
+    let absent = ["no-host", "no-action", "unnamed-host", "needs-files", "missing-key"];
+    let follows = |d: &Diagnostic| {
+        !broken.is_empty() && (absent.contains(&d.name) || broken.contains(&line(d.span.start)))
+    };
+    found.into_iter().filter(|d| !follows(d)).collect()
+}

@@ -1,0 +1,231 @@
+//! `[[host.route]]`: a path, and the one thing it does.
+
+use super::host::tables;
+use super::schema::{self, BESIDE_FILES};
+use super::table::{Item, Reader, Table};
+use crate::conf::diagnostic::Diagnostic;
+use crate::conf::model::{Action, At, Files, Overwrite, Redirect, Respond, Route, Upload};
+use crate::conf::rules::{self, Fault};
+use crate::http::{Method, MethodSet, Status};
+use std::ops::Range;
+use toml::de::DeValue;
+
+/// The type of a fixed answer that does not say its own.
+const RESPOND_TYPE: &str = "text/plain; charset=utf-8";
+
+/// Methods a route can be for. TRACE and CONNECT are refused before routing.
+const METHODS: [Method; 7] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+    Method::Options,
+    Method::Patch,
+];
+
+const UPLOAD_METHODS: [Method; 3] = [Method::Put, Method::Post, Method::Delete];
+
+/// The routes of a host.
+pub(super) fn routes(reader: &mut Reader<'_>, item: &Item<'_>) -> Vec<Route> {
+    let tables = tables(reader, item, &schema::ROUTE, "[[host.route]]");
+    tables.into_iter().filter_map(|table| route(reader, table)).collect()
+}
+
+fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
+    let span = table.span.clone();
+    let path = table.take("path");
+    let methods = table.take("methods").and_then(|item| reader.methods(&item, &METHODS));
+    let action = action(reader, &mut table, "files");
+    // A misspelt key is probably the missing one: one message for one mistake.
+    let complete = !table.has_rest();
+    if path.is_none() && complete {
+        let message = "this route has no path";
+        let help = "add `path = \"/docs/\"`; a path that ends in `/` is for everything below";
+        reader.report(Diagnostic::error("missing-key", message, span.clone()).help(help));
+    }
+    if action.is_none() && complete {
+        let help = "give it one of `files`, `redirect` and `respond`";
+        reader.report(Diagnostic::error("no-action", "this route does nothing", span).help(help));
+    }
+    table.finish(reader);
+    let item = path?;
+    let rule = |text: &str| rules::route_path(text).map(|()| text.to_owned());
+    let path = At::new(reader.string(&item, rule)?, item.span);
+    Some(Route { path, methods: methods.map(with_head), action: action?.0? })
+}
+
+/// GET without HEAD is no HTTP (RFC 9110 §9.1): whoever allows the one allows the other.
+fn with_head(methods: MethodSet) -> MethodSet {
+    if methods.contains(Method::Get) { methods.with(Method::Head) } else { methods }
+}
+
+/// The action of a route or, with `root` for `files`, of a host; and where it is written.
+/// `None`: there is no such key. `Some((None, _))`: there is, but it is wrong.
+pub(super) fn action(
+    reader: &mut Reader<'_>,
+    table: &mut Table<'_>,
+    folder_key: &'static str,
+) -> Option<(Option<Action>, Range<usize>)> {
+    let beside: Vec<_> = BESIDE_FILES.iter().filter_map(|key| table.take(key)).collect();
+    let folder = table.take(folder_key);
+    let has_folder = folder.is_some();
+    let given = [folder, table.take("redirect"), table.take("respond")];
+    let mut given: Vec<_> = given.into_iter().flatten().collect();
+    given.sort_by_key(|item| item.key_span.start);
+    for other in given.iter().skip(1) {
+        let message = format!("{} is a second action: there can be one", other.title());
+        let diagnostic = Diagnostic::error("several-actions", message, other.key_span.clone());
+        let first = given.first().map(|first| first.key_span.clone()).unwrap_or_default();
+        reader.report(diagnostic.also(first, "the first is here"));
+    }
+    if !has_folder && !table.has_rest() {
+        for item in &beside {
+            let message = format!("{} needs `{folder_key}` beside it", item.title());
+            reader.report(Diagnostic::error("needs-files", message, item.key_span.clone()));
+        }
+    }
+    let mut found = None;
+    for item in given {
+        let action = match item.key {
+            "redirect" => redirect(reader, &item).map(Action::Redirect),
+            "respond" => respond(reader, &item).map(Action::Respond),
+            _ => files(reader, &item, &beside).map(Action::Files),
+        };
+        found = found.or(Some((action, item.span)));
+    }
+    found
+}
+
+fn files(reader: &mut Reader<'_>, item: &Item<'_>, beside: &[Item<'_>]) -> Option<Files> {
+    let root = reader.path(item);
+    let mut files = Files::of(root.clone().unwrap_or(At::implied("".into())));
+    for item in beside {
+        match item.key {
+            "listing" if item.value.as_str() == Some("json") => {
+                let message = "a listing in JSON is not available in this version";
+                reader.report(Diagnostic::error("not-yet", message, item.span.clone()));
+            }
+            "listing" => files.listing = reader.boolean(item).unwrap_or(false),
+            "hidden" => files.hidden = reader.boolean(item).unwrap_or(false),
+            "clean_urls" => files.clean_urls = reader.boolean(item).unwrap_or(false),
+            "fallback" => {
+                let rule = |text: &str| rules::file_below(text).map(|()| text.to_owned());
+                files.fallback = reader.string(item, rule);
+            }
+            "cache_control" => {
+                let rule = |text: &str| rules::header_value(text).map(|()| text.to_owned());
+                files.cache_control = reader.string(item, rule);
+            }
+            _ => files.upload = upload(reader, item),
+        }
+    }
+    root.map(|_| files)
+}
+
+fn upload(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Upload> {
+    let mut upload = Upload { span: item.span.clone(), ..Upload::default() };
+    match item.value {
+        DeValue::Boolean(true) => return Some(upload),
+        DeValue::Boolean(false) => return None,
+        DeValue::Table(_) => {}
+        _ => {
+            reader.wrong_type(item, "true, false or a table { methods, max, overwrite, mkdir }");
+            return None;
+        }
+    }
+    let mut table = reader.table(item, &schema::UPLOAD)?;
+    if let Some(item) = table.take("methods") {
+        upload.methods = reader.methods(&item, &UPLOAD_METHODS).unwrap_or(upload.methods);
+    }
+    if let Some(item) = table.take("max") {
+        upload.max = reader.size(&item, 1..=u64::MAX).unwrap_or(upload.max);
+    }
+    if let Some(item) = table.take("overwrite") {
+        upload.overwrite = overwrite(reader, &item).unwrap_or(upload.overwrite);
+    }
+    if let Some(item) = table.take("mkdir") {
+        upload.mkdir = reader.boolean(&item).unwrap_or(upload.mkdir);
+    }
+    table.finish(reader);
+    Some(upload)
+}
+
+fn overwrite(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Overwrite> {
+    let words = [
+        ("replace", Overwrite::Replace),
+        ("refuse", Overwrite::Refuse),
+        ("rename", Overwrite::Rename),
+    ];
+    match item.value {
+        DeValue::Boolean(true) => Some(Overwrite::Replace),
+        DeValue::Boolean(false) => Some(Overwrite::Refuse),
+        _ => reader.choice(item, &words),
+    }
+}
+
+fn redirect(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Redirect> {
+    let rule = |text: &str| rules::redirect_target(text).map(|()| text.to_owned());
+    if !item.value.is_table() {
+        let to = reader.string_or(item, "a string or a table { to, status }", rule)?;
+        return Some(Redirect { to: At::new(to, item.span.clone()), status: Status::FOUND });
+    }
+    let mut table = reader.table(item, &schema::REDIRECT)?;
+    let to = table.take("to");
+    let status = table.take("status");
+    let status = status.map(|item| reader.status(&item, &[301, 302, 303, 307, 308]));
+    if to.is_none() && !table.has_rest() {
+        let message = "a redirect needs `to`";
+        reader.report(Diagnostic::error("missing-key", message, item.span.clone()));
+    }
+    table.finish(reader);
+    let to = to?;
+    let target = reader.string(&to, rule)?;
+    Some(Redirect {
+        to: At::new(target, to.span),
+        status: status.flatten().unwrap_or(Status::FOUND),
+    })
+}
+
+fn respond(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Respond> {
+    let mut respond =
+        Respond { status: Status::OK, body: String::new(), content_type: RESPOND_TYPE.to_owned() };
+    let any = |text: &str| Ok::<_, Fault>(text.to_owned());
+    if !item.value.is_table() {
+        respond.body = reader.string_or(item, "a string or a table { status, body, type }", any)?;
+        return Some(respond);
+    }
+    let mut table = reader.table(item, &schema::RESPOND)?;
+    let status = table.take("status");
+    if let Some(item) = &status {
+        respond.status = reader.status(item, &[]).unwrap_or(respond.status);
+    }
+    if let Some(item) = table.take("body") {
+        respond.body = reader.string(&item, any).unwrap_or_default();
+    }
+    if let Some(item) = table.take("type") {
+        let rule = |text: &str| rules::media_type(text).map(|()| text.to_owned());
+        respond.content_type = reader.string(&item, rule).unwrap_or(respond.content_type);
+    }
+    table.finish(reader);
+    if let Some(item) = status {
+        fixed_status(reader, &item, &respond);
+    }
+    Some(respond)
+}
+
+/// A final status that needs nothing beside the body, and no body where none may be.
+fn fixed_status(reader: &mut Reader<'_>, item: &Item<'_>, respond: &Respond) {
+    let status = respond.status;
+    let problem = if status.class() == 1 || status == Status::NOT_MODIFIED {
+        "cannot be a fixed answer"
+    } else if status.class() == 3 {
+        "needs a place to go to: use `redirect`"
+    } else if !status.may_have_body() && !respond.body.is_empty() {
+        "has no body, yet one is given"
+    } else {
+        return;
+    };
+    let message = format!("{}: {} {problem}", item.title(), status.code());
+    reader.report(Diagnostic::error("bad-value", message, item.span.clone()));
+}

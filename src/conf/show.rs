@@ -1,0 +1,252 @@
+//! A configuration as TOML again, with every default written out.
+//!
+//! Reading the result gives the same configuration: paths are written as they were resolved, so
+//! they do not depend on a folder any more unless that one was relative itself.
+
+use super::model::{
+    Action, At, Config, ErrorKey, Files, Host, Level, Listen, LogFormat, LogTarget, Overwrite,
+    Redirect, Respond, Route, Upload,
+};
+use super::units::{show_duration, show_size};
+use crate::http::{Method, MethodSet};
+use std::fmt::Write;
+use std::path::Path;
+
+/// The effective configuration, for `-T`.
+pub fn effective(config: &Config) -> String {
+    let mut out = Out::default();
+    server(&mut out, config);
+    limits(&mut out, config);
+    log(&mut out, config);
+    media(&mut out, config);
+    for host in &config.hosts {
+        self::host(&mut out, host);
+    }
+    out.text
+}
+
+#[derive(Default)]
+struct Out {
+    text: String,
+}
+
+impl Out {
+    fn header(&mut self, header: &str) {
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        self.text.push_str(gap);
+        self.text.push_str(header);
+        self.text.push('\n');
+    }
+
+    fn line(&mut self, key: &str, value: impl AsRef<str>) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{key} = {}", value.as_ref());
+    }
+}
+
+fn server(out: &mut Out, config: &Config) {
+    let server = &config.server;
+    out.header("[server]");
+    out.line("listen", list(server.listen.iter().map(|at| listen(&at.value))));
+    if let Some(user) = &server.user {
+        out.line("user", quote(&user.value));
+    }
+    if let Some(file) = &server.pid_file {
+        out.line("pid_file", path(&file.value));
+    }
+    out.line("server_header", or_false(server.server_header.as_deref()));
+}
+
+fn listen(listen: &Listen) -> String {
+    match listen {
+        Listen::Any { port } => format!("http://*:{port}"),
+        Listen::Addr(address) => format!("http://{address}"),
+        Listen::Unix(path) => format!("unix:{}", path.to_string_lossy()),
+    }
+}
+
+fn limits(out: &mut Out, config: &Config) {
+    let timeouts = &config.timeouts;
+    out.header("[timeouts]");
+    for (key, value) in [
+        ("header", timeouts.header),
+        ("body", timeouts.body),
+        ("idle", timeouts.idle),
+        ("write", timeouts.write),
+        ("shutdown", timeouts.shutdown),
+    ] {
+        out.line(key, quote(&show_duration(value)));
+    }
+    let limits = &config.limits;
+    let bytes = |n: usize| quote(&show_size(n as u64));
+    out.header("[limits]");
+    out.line("connections", limits.connections.to_string());
+    if let Some(per_client) = limits.per_client {
+        out.line("per_client", per_client.to_string());
+    }
+    out.line("request_line", bytes(limits.head.request_line));
+    out.line("header_bytes", bytes(limits.head.head));
+    out.line("header_count", limits.head.count.to_string());
+    out.line("body", quote(&show_size(limits.body)));
+    out.line("min_rate", quote(&format!("{}/s", show_size(limits.min_rate))));
+}
+
+fn log(out: &mut Out, config: &Config) {
+    let log = &config.log;
+    let level = match log.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    };
+    let format = match log.format {
+        LogFormat::Common => "common",
+        LogFormat::Combined => "combined",
+        LogFormat::Json => "json",
+        LogFormat::Pretty => "pretty",
+    };
+    out.header("[log]");
+    out.line("level", quote(level));
+    out.line("error", target(&log.error));
+    out.line("access", log.access.as_ref().map_or("false".to_owned(), target));
+    out.line("format", quote(format));
+    out.line("skip", list(&log.skip));
+}
+
+fn target(target: &At<LogTarget>) -> String {
+    match &target.value {
+        LogTarget::Stderr => quote("stderr"),
+        LogTarget::Stdout => quote("stdout"),
+        LogTarget::File(file) => path(file),
+    }
+}
+
+fn media(out: &mut Out, config: &Config) {
+    let media = &config.media;
+    out.header("[media]");
+    out.line("default", quote(&media.default));
+    out.line("charset", or_false(media.charset.as_deref()));
+    let types = media.types.iter().map(|(name, kind)| (quote(name), quote(kind)));
+    out.line("types", table(types));
+    out.header("[compress]");
+    out.line("dynamic", list(config.compress.gzip.then_some("gzip")));
+    out.line("min", quote(&show_size(config.compress.min)));
+}
+
+fn host(out: &mut Out, host: &Host) {
+    out.header("[[host]]");
+    if !host.names.is_empty() {
+        out.line("names", list(host.names.iter().map(|at| &at.value)));
+    }
+    out.line("default", host.default.to_string());
+    out.line("welcome", host.welcome.to_string());
+    out.line("index", list(&host.index));
+    let errors = host.errors.iter().map(|(key, page)| {
+        let key = match key {
+            ErrorKey::Status(status) => status.code().to_string(),
+            ErrorKey::Class(hundreds) => format!("{hundreds}xx"),
+        };
+        (key, quote(&page.value))
+    });
+    out.line("errors", table(errors));
+    for route in &host.routes {
+        self::route(out, route);
+    }
+}
+
+fn route(out: &mut Out, route: &Route) {
+    out.header("[[host.route]]");
+    out.line("path", quote(&route.path.value));
+    if let Some(set) = route.methods {
+        out.line("methods", methods(set));
+    }
+    match &route.action {
+        Action::Files(files) => self::files(out, files),
+        Action::Redirect(Redirect { to, status }) => {
+            out.line(
+                "redirect",
+                table([("to", quote(&to.value)), ("status", status.code().to_string())]),
+            );
+        }
+        Action::Respond(Respond { status, body, content_type }) => {
+            let status = ("status", status.code().to_string());
+            out.line(
+                "respond",
+                table([status, ("body", quote(body)), ("type", quote(content_type))]),
+            );
+        }
+    }
+}
+
+fn files(out: &mut Out, files: &Files) {
+    out.line("files", path(&files.root.value));
+    out.line("listing", files.listing.to_string());
+    out.line("hidden", files.hidden.to_string());
+    out.line("clean_urls", files.clean_urls.to_string());
+    if let Some(fallback) = &files.fallback {
+        out.line("fallback", quote(fallback));
+    }
+    if let Some(value) = &files.cache_control {
+        out.line("cache_control", quote(value));
+    }
+    if let Some(upload) = &files.upload {
+        out.line("upload", self::upload(upload));
+    }
+}
+
+fn upload(upload: &Upload) -> String {
+    let overwrite = match upload.overwrite {
+        Overwrite::Replace => "replace",
+        Overwrite::Refuse => "refuse",
+        Overwrite::Rename => "rename",
+    };
+    table([
+        ("methods", methods(upload.methods)),
+        ("max", quote(&show_size(upload.max))),
+        ("overwrite", quote(overwrite)),
+        ("mkdir", upload.mkdir.to_string()),
+    ])
+}
+
+fn methods(set: MethodSet) -> String {
+    list(Method::NAMED.iter().filter(|method| set.contains(**method)).map(|m| m.as_str()))
+}
+
+fn or_false(text: Option<&str>) -> String {
+    text.map_or("false".to_owned(), quote)
+}
+
+fn path(path: &Path) -> String {
+    quote(&path.to_string_lossy())
+}
+
+fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| quote(item.as_ref())).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn table(entries: impl IntoIterator<Item = (impl AsRef<str>, String)>) -> String {
+    let entries: Vec<_> =
+        entries.into_iter().map(|(key, value)| format!("{} = {value}", key.as_ref())).collect();
+    if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+}
+
+/// A basic string of TOML.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

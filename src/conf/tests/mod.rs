@@ -1,0 +1,64 @@
+//! What holds for the layer as a whole.
+
+mod classic;
+mod documents;
+mod equality;
+mod mistakes;
+mod mutation;
+
+use super::{Config, Diagnostic, Diagnostics, Format, Source, load};
+use std::path::Path;
+
+pub(super) const FULL: &str = include_str!("../../../conf/web.conf.full");
+pub(super) const CLASSIC: &str = include_str!("../../../conf/web.conf.classic");
+
+/// Loads a text as `web.conf` of the folder `/etc/web`.
+fn read(text: &str) -> (Option<Config>, Diagnostics) {
+    read_as(text, None)
+}
+
+fn read_as(text: &str, format: Option<Format>) -> (Option<Config>, Diagnostics) {
+    let source = Source { name: "web.conf".to_owned(), text: text.to_owned() };
+    load(source, Path::new("/etc/web"), format)
+}
+
+/// The configuration of a text without mistakes.
+fn good(text: &str) -> Config {
+    let (config, found) = read(text);
+    config.unwrap_or_else(|| panic!("{}", found.render(false)))
+}
+
+/// Everything a diagnostic says, for looking into.
+fn words(diagnostic: &Diagnostic) -> String {
+    let label = diagnostic.label.as_deref().unwrap_or_default();
+    let help = diagnostic.help.as_deref().unwrap_or_default();
+    format!("{} {label} {help}", diagnostic.message)
+}
+
+/// The same configuration with all places forgotten, for comparing two texts.
+fn without_places(mut config: Config) -> Config {
+    use super::Action;
+    config.format = Format::Toml;
+    config.server.listen.iter_mut().for_each(|at| at.span = 0..0);
+    config.server.user.iter_mut().for_each(|at| at.span = 0..0);
+    config.server.pid_file.iter_mut().for_each(|at| at.span = 0..0);
+    config.log.error.span = 0..0;
+    config.log.access.iter_mut().for_each(|at| at.span = 0..0);
+    for host in &mut config.hosts {
+        host.span = 0..0;
+        host.names.iter_mut().for_each(|at| at.span = 0..0);
+        host.errors.iter_mut().for_each(|(_, at)| at.span = 0..0);
+        for route in &mut host.routes {
+            route.path.span = 0..0;
+            match &mut route.action {
+                Action::Files(files) => {
+                    files.root.span = 0..0;
+                    files.upload.iter_mut().for_each(|upload| upload.span = 0..0);
+                }
+                Action::Redirect(redirect) => redirect.to.span = 0..0,
+                Action::Respond(_) => {}
+            }
+        }
+    }
+    config
+}

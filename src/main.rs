@@ -1,0 +1,63 @@
+//! Command line to exit code; everything else is in the library.
+
+mod cli;
+
+use cli::Task;
+use httpyserver::server::{Failure, Server};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Asked to stop and did, or the check passed.
+const OK: u8 = 0;
+/// Could not start.
+const START: u8 = 1;
+/// The configuration is refused.
+const CONFIGURATION: u8 = 3;
+/// Stopped by force: not all that was in flight could be finished.
+const FORCED: u8 = 5;
+
+fn main() -> ExitCode {
+    let code = match run() {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{}", cli::shown(&failure));
+            match failure {
+                Failure::Configuration(_) => CONFIGURATION,
+                Failure::Start(_) => START,
+            }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run() -> Result<u8, Failure> {
+    let task = cli::parse()?;
+    match task {
+        Task::Version(text) => print(&text),
+        Task::Check(source) => {
+            let (_, warnings) = source.check()?;
+            eprint!("{warnings}");
+            print("the configuration is good\n")
+        }
+        Task::Show(source) => {
+            let (config, warnings) = source.check()?;
+            eprint!("{warnings}");
+            print(&httpyserver::conf::effective(&config))
+        }
+        Task::Serve { source, why, quiet } => {
+            let server = Server::bind(source)?;
+            if !quiet {
+                print(&why)?;
+                print(server.banner())?;
+            }
+            Ok(if server.run()? { OK } else { FORCED })
+        }
+    }
+}
+
+/// Prints, and does not mind a reader that has left.
+fn print(text: &str) -> Result<u8, Failure> {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(OK)
+}

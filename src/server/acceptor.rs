@@ -1,0 +1,242 @@
+//! Listeners: accepting in bounded bursts, and living with too few descriptors.
+
+use crate::conf::{At, Listen};
+use crate::event::Target;
+use crate::sys::socket::{
+    Accepted, ListenAddress, Listener, SpareDescriptor, inherits_options, set_options,
+};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+/// Clients accepted in one turn, so that a flood of them does not starve those already in.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long accepting rests when descriptors have run out. A closing connection ends it earlier.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the log is told that descriptors have run out.
+const COMPLAIN: Duration = Duration::from_secs(10);
+
+/// All listeners of the process.
+#[derive(Debug)]
+pub struct Acceptor {
+    listeners: Vec<Listening>,
+    next_number: u32,
+    spare: SpareDescriptor,
+    paused_until: Option<Instant>,
+    complained: Option<Instant>,
+    /// Accepted sockets have what their listener has; looked at once.
+    inherits: Option<bool>,
+}
+
+#[derive(Debug)]
+struct Listening {
+    number: u32,
+    asked: Listen,
+    listener: Listener,
+    /// There may be more to accept. An edge will not repeat, so it is remembered.
+    ready: bool,
+}
+
+/// A client and where it came in.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The socket.
+    pub accepted: Accepted,
+    /// The listener's port.
+    pub port: u16,
+}
+
+/// Listeners bound and not yet in use.
+#[derive(Debug)]
+pub struct Bound(Vec<(Listen, Listener)>);
+
+impl Acceptor {
+    /// No listeners yet.
+    pub fn new() -> Self {
+        Self {
+            listeners: Vec::new(),
+            next_number: 0,
+            spare: SpareDescriptor::new(),
+            paused_until: None,
+            complained: None,
+            inherits: None,
+        }
+    }
+
+    /// Binds those of `wanted` that are not open yet. Nothing changes for those that are.
+    ///
+    /// # Errors
+    /// The first that cannot be bound: which, and why.
+    pub fn bind(&self, wanted: &[At<Listen>]) -> Result<Bound, (At<Listen>, io::Error)> {
+        let mut bound = Vec::new();
+        for listen in wanted {
+            if self.listeners.iter().any(|open| open.asked == listen.value) {
+                continue;
+            }
+            let listener = match &listen.value {
+                Listen::Any { port } => Listener::bind_any(*port),
+                Listen::Addr(address) => Listener::bind(*address),
+                Listen::Unix(path) => Listener::bind_unix(path),
+            };
+            bound.push((listen.value.clone(), listener.map_err(|error| (listen.clone(), error))?));
+        }
+        Ok(Bound(bound))
+    }
+
+    /// Listens on `wanted` from now on: takes in what was bound for it, closes what is not wanted
+    /// any more. Clients already accepted stay.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl`.
+    pub fn adopt(&mut self, wanted: &[At<Listen>], bound: Bound, registry: &Registry) -> io::Result<()> {
+        self.listeners.retain(|open| wanted.iter().any(|listen| listen.value == open.asked));
+        for (asked, listener) in bound.0 {
+            let number = self.next_number;
+            self.next_number = self.next_number.wrapping_add(1);
+            let fd = listener.as_fd().as_raw_fd();
+            registry.register(
+                &mut SourceFd(&fd),
+                Target::Listener(number).token(),
+                Interest::READABLE,
+            )?;
+            self.listeners.push(Listening { number, asked, listener, ready: true });
+        }
+        Ok(())
+    }
+
+    /// Closes all listeners. Who waits in their queues is refused by the kernel.
+    pub fn close(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// An event of a listener.
+    pub fn mark(&mut self, number: u32) {
+        if let Some(listening) = self.listeners.iter_mut().find(|l| l.number == number) {
+            listening.ready = true;
+        }
+    }
+
+    /// When there is something to do without an event: at once, or after a pause.
+    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let ready = self.listeners.iter().any(|listening| listening.ready);
+        ready.then(|| self.paused_until.unwrap_or(now))
+    }
+
+    /// A descriptor has become free: whoever waits for one can be accepted.
+    pub fn resume(&mut self) {
+        self.paused_until = None;
+    }
+
+    /// Accepts nobody for a while: the table is full.
+    pub fn pause(&mut self, now: Instant) {
+        self.paused_until = Some(now + PAUSE);
+    }
+
+    /// Accepts who waits, at most [`ACCEPTS_PER_TURN`] and `room`. Returns a complaint for the log
+    /// when descriptors have run out.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        room: usize,
+        mut welcome: impl FnMut(Incoming),
+    ) -> Option<io::Error> {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.paused_until = None;
+        let mut left = ACCEPTS_PER_TURN.min(room);
+        for n in 0..self.listeners.len() {
+            while left > 0 && self.listeners[n].ready {
+                match self.listeners[n].listener.accept() {
+                    Ok(accepted) => {
+                        left -= 1;
+                        self.see_to_options(&accepted);
+                        welcome(Incoming { accepted, port: self.listeners[n].listener.port() });
+                    }
+                    Err(error) => match reaction(&error) {
+                        Reaction::Rest => self.listeners[n].ready = false,
+                        Reaction::Next => {}
+                        Reaction::Pause => {
+                            self.turn_one_away(n);
+                            self.pause(now);
+                            return self.complain(now).then_some(error);
+                        }
+                    },
+                }
+            }
+        }
+        None
+    }
+
+    /// Closes one waiting client with the descriptor held in reserve, so that at least it knows.
+    fn turn_one_away(&mut self, n: usize) {
+        self.spare.release();
+        drop(self.listeners[n].listener.accept());
+        self.spare.refill();
+    }
+
+    fn complain(&mut self, now: Instant) -> bool {
+        let due = self.complained.is_none_or(|last| now - last >= COMPLAIN);
+        if due {
+            self.complained = Some(now);
+        }
+        due
+    }
+
+    fn see_to_options(&mut self, accepted: &Accepted) {
+        if accepted.peer.is_none() {
+            return;
+        }
+        let inherits = *self.inherits.get_or_insert_with(|| inherits_options(&accepted.socket));
+        if !inherits {
+            // It is slower without, not wrong.
+            let _ = set_options(&accepted.socket);
+        }
+    }
+
+    /// Where it listens, for the banner.
+    pub fn addresses(&self) -> impl Iterator<Item = &ListenAddress> {
+        self.listeners.iter().map(|listening| &listening.listener.address)
+    }
+}
+
+impl Default for Acceptor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+enum Reaction {
+    /// Nobody waits: until the next event.
+    Rest,
+    /// That client is gone; the next.
+    Next,
+    /// No descriptors.
+    Pause,
+}
+
+fn reaction(error: &io::Error) -> Reaction {
+    use rustix::io::Errno;
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::AGAIN) => Reaction::Rest,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Reaction::Pause,
+        // Errors of a single connection, which `accept` passes on (accept(2)).
+        Some(_) => Reaction::Next,
+        None if error.kind() == ErrorKind::WouldBlock => Reaction::Rest,
+        None => Reaction::Next,
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Orders from outside: signals, as one more source of the poll.
+
+use crate::event::Target;
+use mio::{Interest, Registry};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook_mio::v1_0::Signals;
+use std::io;
+
+/// What somebody asks of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Read the configuration again (HUP).
+    Reload,
+    /// Open the log files again (USR1).
+    Reopen,
+    /// Say on the log how things stand (USR2).
+    Report,
+    /// Finish what is in flight, within the time allowed (TERM, INT); the second time: now.
+    Stop,
+    /// Finish what is in flight, however long it takes (QUIT).
+    StopPatiently,
+}
+
+/// Where signals arrive.
+#[derive(Debug)]
+pub struct Control {
+    signals: Signals,
+}
+
+impl Control {
+    /// Takes the signals over.
+    ///
+    /// # Errors
+    /// Those of `sigaction` and `epoll_ctl`.
+    pub fn new(registry: &Registry) -> io::Result<Self> {
+        let mut signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT])?;
+        registry.register(&mut signals, Target::Signals.token(), Interest::READABLE)?;
+        Ok(Self { signals })
+    }
+
+    /// The orders that have arrived since it was last asked.
+    pub fn take(&mut self) -> Vec<Order> {
+        let order = |signal| match signal {
+            SIGHUP => Order::Reload,
+            SIGUSR1 => Order::Reopen,
+            SIGUSR2 => Order::Report,
+            SIGQUIT => Order::StopPatiently,
+            _ => Order::Stop,
+        };
+        self.signals.pending().map(order).collect()
+    }
+}

@@ -1,0 +1,502 @@
+//! The turn: wait, mark, drive, and what lies between drives.
+//!
+//! An event never does work. It sets a bit in the connection its token names and puts it on the run
+//! queue; `ClientConnection::drive` does the rest and says whether it lives on.
+
+use super::acceptor::{Acceptor, Incoming};
+use super::access_log::AccessLog;
+use super::connection::{ClientConnection, Expiry, Spares, Turn, Verdict};
+use super::control::{Control, Order};
+use super::error_log::ErrorLog;
+use super::harvester::{Harvester, longest_idle};
+use super::table::ConnTable;
+use super::load::{ConfigSource, Failure, Loaded, cannot_listen};
+use crate::conf::Level;
+use crate::event::{Budget, ConnId, Cx, Door, PoolId, Target};
+use crate::net::Transport;
+use crate::serve::{Abort, Handler, Peer};
+use crate::site::Site;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll};
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+
+/// Timers obeyed in one turn, so that armed instants in the past cannot starve sockets.
+const TIMERS_PER_TURN: usize = 1024;
+
+/// How long a line of the access log may wait.
+const LOG_EVERY: Duration = Duration::from_secs(1);
+
+/// Idle connections closed at once when the table is full.
+const EVICT: usize = 64;
+
+/// The loop and all it owns. The fields are siblings so that each can be lent apart.
+pub struct EventLoop {
+    poll: Poll,
+    table: ConnTable,
+    cx: Cx,
+    site: Rc<Site>,
+    handlers: HandlerPools,
+    acceptor: Acceptor,
+    harvester: Harvester,
+    control: Control,
+    access: AccessLog,
+    errors: ErrorLog,
+    spares: Spares,
+    reloader: ConfigSource,
+    /// Connections of each address, counted only where they are limited.
+    per_client: HashMap<IpAddr, usize>,
+    connections_max: usize,
+    log_due: Option<Instant>,
+    stopping: Option<Stopping>,
+}
+
+/// A stop in progress.
+struct Stopping {
+    /// When what is left is cut off; `None`: never.
+    deadline: Option<Instant>,
+}
+
+/// The handlers that are started, by the number of their pool, with the site they belong to: the
+/// present one, and former ones whose last requests have not ended.
+#[derive(Default)]
+struct HandlerPools {
+    present: Option<SiteHandlers>,
+    retiring: Vec<SiteHandlers>,
+    next: u16,
+}
+
+type SiteHandlers = (Rc<Site>, Vec<(PoolId, Rc<dyn Handler>)>);
+
+impl EventLoop {
+    /// A loop that serves what was loaded.
+    ///
+    /// # Errors
+    /// The poll or the signals cannot be had, a handler cannot start.
+    pub fn new(poll: Poll, loaded: Loaded, acceptor: Acceptor, reloader: ConfigSource) -> io::Result<Self> {
+        let mut cx = Cx::new(poll.registry().try_clone()?);
+        let control = Control::new(poll.registry())?;
+        let Loaded { site, access, errors, connections_max, .. } = loaded;
+        let site = Rc::new(site);
+        cx.clock.set_server(site.server_header.as_deref());
+        let mut handlers = HandlerPools::default();
+        handlers.start(&site, &mut cx)?;
+        Ok(Self {
+            harvester: Harvester::new(&site.timeouts, cx.now()),
+            site,
+            poll,
+            table: ConnTable::default(),
+            cx,
+            handlers,
+            acceptor,
+            control,
+            access,
+            errors,
+            spares: Spares::default(),
+            reloader,
+            per_client: HashMap::new(),
+            connections_max,
+            log_due: None,
+            stopping: None,
+        })
+    }
+
+    /// Serves until it is told to stop. Returns whether all that was in flight was finished.
+    ///
+    /// # Errors
+    /// The poll itself fails.
+    pub fn run(&mut self) -> io::Result<bool> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut turn = Vec::with_capacity(EVENTS);
+        loop {
+            let wait = self.wait();
+            match self.poll.poll(&mut events, wait) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            self.cx.clock.tick();
+            let mut ordered = false;
+            for event in &events {
+                ordered |= self.mark(event);
+            }
+            self.expire_timers();
+            self.mark_woken();
+            self.cx.runq.take(&mut turn);
+            let company = turn.len();
+            for id in &turn {
+                self.drive(*id, company);
+            }
+            self.accept();
+            self.harvest();
+            if ordered {
+                for order in self.control.take() {
+                    self.obey(order);
+                }
+            }
+            self.see_to_logs();
+            if let Some(finished) = self.has_stopped() {
+                self.close_down();
+                return Ok(finished);
+            }
+        }
+    }
+
+    /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
+    /// is open and nothing is to be written.
+    fn wait(&self) -> Option<Duration> {
+        if !self.cx.runq.is_empty() || self.cx.has_woken() {
+            return Some(Duration::ZERO);
+        }
+        let now = self.cx.now();
+        let sweep = (!self.table.is_empty()).then(|| self.harvester.next());
+        let stop = self.stopping.as_ref().and_then(|stopping| stopping.deadline);
+        let retire = (!self.handlers.retiring.is_empty()).then(|| now + LOG_EVERY);
+        let accept = self.acceptor.wakes_at(now);
+        [sweep, stop, retire, accept, self.log_due, self.cx.timers.next()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Sets the bits an event is about. Returns whether signals have arrived.
+    fn mark(&mut self, event: &mio::event::Event) -> bool {
+        match Target::from_token(event.token()) {
+            Some(Target::Connection(id, door)) => {
+                if let Some(connection) = self.table.get(id) {
+                    connection.ready_mut().mark(door, event);
+                    enqueue(connection, &mut self.cx);
+                }
+            }
+            Some(Target::Listener(number)) => self.acceptor.mark(number),
+            Some(Target::Pool(pool, slot)) => self.handlers.event(pool, slot, &mut self.cx),
+            Some(Target::Signals) => return true,
+            None => {}
+        }
+        false
+    }
+
+    fn expire_timers(&mut self) {
+        for _ in 0..TIMERS_PER_TURN {
+            let Some((at, id)) = self.cx.timers.pop_due(self.cx.now()) else { break };
+            if let Some(connection) = self.table.get(id)
+                && connection.timer_due(at)
+            {
+                enqueue(connection, &mut self.cx);
+            }
+        }
+    }
+
+    fn mark_woken(&mut self) {
+        while let Some(id) = self.cx.pop_woken() {
+            if let Some(connection) = self.table.get(id) {
+                connection.ready_mut().set_woken();
+                enqueue(connection, &mut self.cx);
+            }
+        }
+    }
+
+    /// Drives one connection. A panic in it ends it, and nobody else.
+    fn drive(&mut self, id: ConnId, company: usize) {
+        let Some(connection) = self.table.get(id) else { return };
+        let mut turn = Turn {
+            cx: &mut self.cx,
+            site: &self.site,
+            log: &mut self.access,
+            spares: &mut self.spares,
+            budget: Budget::new(company),
+            stopping: self.stopping.is_some(),
+        };
+        let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
+        match verdict {
+            Ok(Verdict::Keep) => {}
+            Ok(Verdict::Close) => self.remove(id),
+            Err(_) => {
+                self.cx.report(Level::Error, "a panic ended a connection; please report it");
+                self.remove(id);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: ConnId) {
+        let Some(connection) = self.table.remove(id) else { return };
+        forget_count(&connection, &mut self.per_client);
+        self.acceptor.resume();
+    }
+
+    fn accept(&mut self) {
+        let now = self.cx.now();
+        let Some(wakes_at) = self.acceptor.wakes_at(now) else { return };
+        if wakes_at > now {
+            return;
+        }
+        let mut room = self.connections_max.saturating_sub(self.table.len());
+        if room == 0 {
+            for id in longest_idle(&mut self.table, EVICT) {
+                self.cut_off(id, Abort::Shutdown, "making room");
+            }
+            room = self.connections_max.saturating_sub(self.table.len());
+        }
+        if room == 0 {
+            self.acceptor.pause(now);
+            return;
+        }
+        let head_due = now + self.site.timeouts.header;
+        let (table, cx, per_client) = (&mut self.table, &mut self.cx, &mut self.per_client);
+        let allowed = self.site.limits.per_client;
+        let complaint = self.acceptor.accept(now, room, |incoming| {
+            welcome(incoming, head_due, allowed, table, cx, per_client);
+        });
+        if let Some(error) = complaint {
+            self.cx.report(Level::Error, format!("cannot accept: {error}; trying again"));
+        }
+    }
+
+    fn harvest(&mut self) {
+        let now = self.cx.now();
+        let doomed =
+            self.harvester.mark(&mut self.table, now, self.site.limits.min_rate).to_vec();
+        for (id, expiry) in doomed {
+            let reason = match expiry {
+                Expiry::Header => "time-out: header",
+                Expiry::Body => "time-out: body",
+                Expiry::Write => "time-out: write",
+                Expiry::Idle | Expiry::Linger | Expiry::None => "time-out",
+            };
+            self.cut_off(id, Abort::Timeout, reason);
+        }
+        self.handlers.retire(&mut self.cx);
+    }
+
+    /// Ends a connection from outside.
+    fn cut_off(&mut self, id: ConnId, why: Abort, reason: &str) {
+        if let Some(connection) = self.table.get(id) {
+            let mut turn = Turn {
+                cx: &mut self.cx,
+                site: &self.site,
+                log: &mut self.access,
+                spares: &mut self.spares,
+                budget: Budget::new(1),
+                stopping: true,
+            };
+            connection.cut_off(why, reason, &mut turn);
+        }
+        self.remove(id);
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Reload => self.reload(),
+            Order::Reopen => self.reopen(),
+            Order::Report => self.report(),
+            Order::Stop if self.stopping.is_some() => {
+                self.stopping = Some(Stopping { deadline: Some(self.cx.now()) });
+            }
+            Order::Stop => self.stop(Some(self.cx.now() + self.site.timeouts.shutdown)),
+            Order::StopPatiently => self.stop(None),
+        }
+    }
+
+    /// Accepts nobody any more, closes who is idle, lets the others finish.
+    fn stop(&mut self, deadline: Option<Instant>) {
+        self.stopping = Some(Stopping { deadline });
+        self.accept();
+        self.acceptor.close();
+        let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();
+        for id in everybody {
+            // What lies in the socket is still answered: it was sent before anybody could know.
+            if let Some(connection) = self.table.get(id) {
+                connection.poke();
+            }
+            self.drive(id, usize::MAX);
+            if self.table.get(id).is_some_and(|connection| connection.is_idle()) {
+                self.remove(id);
+            }
+        }
+        let left = self.table.len();
+        self.cx.report(Level::Info, format!("stopping; {left} connections still at work"));
+    }
+
+    fn has_stopped(&self) -> Option<bool> {
+        let stopping = self.stopping.as_ref()?;
+        if self.table.is_empty() {
+            return Some(true);
+        }
+        stopping.deadline.is_some_and(|at| self.cx.now() >= at).then_some(false)
+    }
+
+    fn close_down(&mut self) {
+        let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();
+        for id in everybody {
+            self.cut_off(id, Abort::Shutdown, "the server stopped");
+        }
+        self.handlers.stop_all(&mut self.cx);
+        self.access.flush();
+        self.see_to_logs();
+    }
+
+    /// Builds everything new before anything old is touched. A failure changes nothing.
+    fn reload(&mut self) {
+        let outcome = self.reloader.load().and_then(|loaded| self.swap(loaded));
+        match outcome {
+            Ok(warnings) => {
+                let text = format!("reloaded\n{warnings}");
+                self.cx.report(Level::Info, text.trim_end());
+            }
+            Err(failure) => {
+                let text = format!("not reloaded, what served before goes on\n{failure}");
+                self.cx.report(Level::Error, text.trim_end());
+            }
+        }
+    }
+
+    /// Puts what was loaded in the place of what served before. Returns the warnings.
+    fn swap(&mut self, loaded: Loaded) -> Result<String, Failure> {
+        let Loaded { site, listen, access, errors, connections_max, warnings } = loaded;
+        let bound = self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let site = Rc::new(site);
+        self.handlers.start(&site, &mut self.cx)?;
+        self.acceptor.adopt(&listen, bound, self.cx.registry())?;
+        self.access.flush();
+        (self.access, self.errors) = (access, errors);
+        self.cx.clock.set_server(site.server_header.as_deref());
+        self.harvester = Harvester::new(&site.timeouts, self.cx.now());
+        self.connections_max = connections_max;
+        self.site = site;
+        Ok(warnings)
+    }
+
+    fn reopen(&mut self) {
+        for result in [self.access.reopen(), self.errors.reopen()] {
+            if let Err(error) = result {
+                self.cx.report(Level::Error, format!("cannot reopen a log file: {error}"));
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        let (open, dropped) = (self.table.len(), self.access.dropped());
+        let idle = self.table.iter_mut().filter(|connection| connection.is_idle()).count();
+        let text = format!("{open} connections, {idle} of them idle; {dropped} log lines dropped");
+        self.cx.report(Level::Info, text);
+    }
+
+    /// Says what there is to say, and writes the access log at most a second after its lines were
+    /// made; at once when somebody watches.
+    fn see_to_logs(&mut self) {
+        for (level, text) in self.cx.take_notices() {
+            self.errors.say(&self.cx.clock, level, &text);
+        }
+        if !self.access.has_gathered() {
+            return;
+        }
+        let now = self.cx.now();
+        let due = *self.log_due.get_or_insert(now + LOG_EVERY);
+        if now >= due || self.access.is_watched() {
+            self.access.flush();
+            self.log_due = None;
+        }
+    }
+}
+
+impl HandlerPools {
+    /// Starts the handlers of a site; those of the one before retire.
+    fn start(&mut self, site: &Rc<Site>, cx: &mut Cx) -> io::Result<()> {
+        let mut started: Vec<(PoolId, Rc<dyn Handler>)> = Vec::new();
+        for handler in &site.handlers {
+            let pool = PoolId(self.next);
+            self.next = self.next.wrapping_add(1);
+            if let Err(error) = handler.start(pool, cx) {
+                started.iter().for_each(|(_, handler)| handler.stop(cx));
+                return Err(error);
+            }
+            started.push((pool, handler.clone()));
+        }
+        if let Some(former) = self.present.replace((site.clone(), started)) {
+            self.retiring.push(former);
+        }
+        Ok(())
+    }
+
+    /// Stops the handlers of former sites whose last request has ended.
+    fn retire(&mut self, cx: &mut Cx) {
+        self.retiring.retain(|(site, handlers)| {
+            let in_use = Rc::strong_count(site) > 1;
+            if !in_use {
+                handlers.iter().for_each(|(_, handler)| handler.stop(cx));
+            }
+            in_use
+        });
+    }
+
+    fn stop_all(&mut self, cx: &mut Cx) {
+        for (_, handlers) in self.retiring.drain(..).chain(self.present.take()) {
+            handlers.iter().for_each(|(_, handler)| handler.stop(cx));
+        }
+    }
+
+    fn event(&self, pool: PoolId, slot: u16, cx: &mut Cx) {
+        let all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
+        for (_, handler) in all.filter(|(id, _)| *id == pool) {
+            handler.pool_event(slot, cx);
+        }
+    }
+}
+
+/// Puts a connection on the run queue, once.
+fn enqueue(connection: &mut ClientConnection, cx: &mut Cx) {
+    if connection.enqueue() {
+        cx.runq.push(connection.id());
+    }
+}
+
+/// Takes a client in: a place in the table, and one registration for both directions, for life.
+fn welcome(
+    incoming: Incoming,
+    head_due: Instant,
+    allowed: Option<usize>,
+    table: &mut ConnTable,
+    cx: &mut Cx,
+    per_client: &mut HashMap<IpAddr, usize>,
+) {
+    let peer = incoming.accepted.peer.map_or(Peer::Local, |at| Peer::Ip(at.ip(), at.port()));
+    let counted = match (allowed, peer) {
+        (Some(allowed), Peer::Ip(ip, _)) => {
+            let count = per_client.entry(ip).or_default();
+            if *count >= allowed {
+                return;
+            }
+            *count += 1;
+            true
+        }
+        _ => false,
+    };
+    let transport = Transport::Plain(incoming.accepted.socket);
+    let connection = table
+        .insert(|id| ClientConnection::new(id, transport, peer, incoming.port, counted, head_due));
+    let (id, fd) = (connection.id(), connection.transport().raw_fd());
+    let both = Interest::READABLE | Interest::WRITABLE;
+    if cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
+        // No memory for a watch: it would never be heard of.
+        if let Some(connection) = table.remove(id) {
+            forget_count(&connection, per_client);
+        }
+    }
+}
+
+fn forget_count(connection: &ClientConnection, per_client: &mut HashMap<IpAddr, usize>) {
+    let Peer::Ip(ip, _) = connection.peer() else { return };
+    if let Some(count) = per_client.get_mut(&ip).filter(|_| connection.is_counted()) {
+        *count -= 1;
+        if *count == 0 {
+            per_client.remove(&ip);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! From a file or a folder, and the command line, to what the loop serves. Used at the start, by
+//! `-t`, and by every reload.
+
+use super::access_log::AccessLog;
+use super::error_log::ErrorLog;
+use super::log_sink::LogSink;
+use crate::conf::{self, At, Config, Diagnostics, Format, Level, Listen, LogFormat, Source};
+use crate::site::{self, Site};
+use crate::sys::{culprit, privilege, socket};
+use std::fmt::{self, Write};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where a configuration comes from, and what the command line says on top of it.
+#[derive(Clone, Debug)]
+pub struct ConfigSource {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What the command line says.
+    pub overrides: Overrides,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A file, read again at each reload.
+    File(PathBuf),
+    /// A text read from standard input.
+    Text(String),
+    /// No configuration: a folder to serve.
+    Folder(PathBuf),
+}
+
+/// What the command line says on top of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The port of every TCP listener.
+    pub port: Option<u16>,
+    /// Addresses instead of those configured.
+    pub bind: Vec<Listen>,
+    /// How much is said.
+    pub level: Option<Level>,
+    /// No access log.
+    pub quiet: bool,
+    /// The form of the access log.
+    pub log_format: Option<LogFormat>,
+    /// Which of the two formats the file has, where that is not to be guessed.
+    pub format: Option<Format>,
+    /// Colour in messages and in the pretty log.
+    pub colour: bool,
+}
+
+/// Why it does not start, or does not reload.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration is refused; the text shows where and why.
+    Configuration(String),
+    /// Something it asks for cannot be had.
+    Start(String),
+}
+
+/// Everything the loop needs, built and not yet in use.
+pub struct Loaded {
+    pub(super) site: Site,
+    pub(super) listen: Vec<At<Listen>>,
+    pub(super) access: AccessLog,
+    pub(super) errors: ErrorLog,
+    pub(super) connections_max: usize,
+    pub(super) warnings: String,
+    user: Option<At<String>>,
+    pid_file: Option<At<PathBuf>>,
+}
+
+/// Descriptors that are not clients: listeners, logs, files being sent, and some to spare.
+const DESCRIPTORS_RESERVED: u64 = 256;
+
+impl ConfigSource {
+    /// Reads the configuration and applies the command line to it.
+    ///
+    /// # Errors
+    /// It cannot be read, or has mistakes: all of them, shown.
+    pub fn read(&self) -> Result<(Config, Diagnostics), Failure> {
+        let (config, diagnostics) = match &self.origin {
+            Origin::Folder(folder) => {
+                let source = Source { name: folder.display().to_string(), text: String::new() };
+                let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                (Some(conf::quick(folder)), Diagnostics::new(source))
+            }
+            Origin::Text(text) => {
+                let source = Source { name: "standard input".into(), text: text.clone() };
+                conf::load(source, Path::new("."), self.overrides.format)
+            }
+            Origin::File(path) => {
+                let text = read_text(path)?;
+                let source = Source { name: path.display().to_string(), text };
+                conf::load(source, self.folder(), self.overrides.format)
+            }
+        };
+        match config {
+            Some(mut config) => {
+                self.overrides.apply(&mut config);
+                Ok((config, diagnostics))
+            }
+            None => Err(Failure::Configuration(diagnostics.render(self.overrides.colour))),
+        }
+    }
+
+    /// Reads the configuration and builds its site, and nothing more: no socket, no log file.
+    /// Returns the warnings, shown.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn check(&self) -> Result<(Config, String), Failure> {
+        let (config, mut diagnostics) = self.read()?;
+        site::build(&config, self.folder(), &mut diagnostics);
+        Ok((config, diagnostics.render(self.overrides.colour)))
+    }
+
+    /// Reads the configuration and builds everything it asks for but the listeners.
+    ///
+    /// # Errors
+    /// As `read`; or a log file cannot be opened.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        let (config, mut diagnostics) = self.read()?;
+        let site = site::build(&config, self.folder(), &mut diagnostics);
+        let open = |target: &At<conf::LogTarget>| {
+            LogSink::open(target.value.clone()).map_err(|error| {
+                Failure::Start(format!("the log {:?} cannot be opened: {error}", target.value))
+            })
+        };
+        let access = config.log.access.as_ref().map(open).transpose()?;
+        let errors = open(&config.log.error)?;
+        let colour = self.overrides.colour
+            && config.log.access.as_ref().is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
+        let descriptors = socket::raise_descriptor_limit();
+        let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
+        Ok(Loaded {
+            site,
+            connections_max: config
+                .limits
+                .connections
+                .min(usize::try_from(possible).unwrap_or(usize::MAX)),
+            listen: config.server.listen,
+            access: AccessLog::new(access, config.log.format, colour, config.log.skip),
+            errors: ErrorLog::new(errors, config.log.level),
+            warnings: diagnostics.render(self.overrides.colour),
+            user: config.server.user,
+            pid_file: config.server.pid_file,
+        })
+    }
+
+    /// What relative paths are relative to.
+    fn folder(&self) -> &Path {
+        match &self.origin {
+            Origin::File(path) => match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            },
+            Origin::Text(_) => Path::new("."),
+            Origin::Folder(folder) => folder,
+        }
+    }
+}
+
+impl Overrides {
+    fn apply(&self, config: &mut Config) {
+        if !self.bind.is_empty() {
+            config.server.listen = self.bind.iter().cloned().map(At::implied).collect();
+        }
+        if let Some(wanted) = self.port {
+            for listen in &mut config.server.listen {
+                match &mut listen.value {
+                    Listen::Any { port } => *port = wanted,
+                    Listen::Addr(address) => address.set_port(wanted),
+                    Listen::Unix(_) => {}
+                }
+            }
+        }
+        if let Some(level) = self.level {
+            config.log.level = level;
+        }
+        if self.quiet {
+            config.log.access = None;
+        }
+        if let Some(format) = self.log_format {
+            config.log.format = format;
+        }
+    }
+}
+
+impl Loaded {
+    /// After binding: writes the process id, then gives up what is no longer needed to serve.
+    pub(super) fn settle_in(&self) -> Result<(), Failure> {
+        if let Some(path) = &self.pid_file {
+            std::fs::write(&path.value, format!("{}\n", std::process::id())).map_err(|error| {
+                Failure::Start(format!("the pid file {} cannot be written: {error}", path.value.display()))
+            })?;
+        }
+        if let Some(user) = &self.user {
+            privilege::become_user(&user.value).map_err(|error| {
+                Failure::Start(format!("cannot become the user {:?}: {error}", user.value))
+            })?;
+        }
+        privilege::gain_no_more();
+        Ok(())
+    }
+
+    /// What whoever starts the server sees.
+    pub(super) fn banner<'a>(
+        &self,
+        source: &ConfigSource,
+        addresses: impl Iterator<Item = &'a socket::ListenAddress>,
+    ) -> String {
+        let origin = match &source.origin {
+            Origin::File(path) => path.display().to_string(),
+            Origin::Text(_) => "standard input".into(),
+            Origin::Folder(folder) => format!("folder {}", folder.display()),
+        };
+        let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+        let mut text = format!("httpyserver {version}  ·  {origin}  ·  pid {pid}\n");
+        for address in addresses {
+            let _ = match address {
+                socket::ListenAddress::Ip(at) if at.ip().is_unspecified() => {
+                    writeln!(text, "  http    all addresses, port {0}: http://localhost:{0}/", at.port())
+                }
+                socket::ListenAddress::Ip(at) => writeln!(text, "  http    http://{at}/"),
+                socket::ListenAddress::Unix(path) => writeln!(text, "  http    unix:{}", path.display()),
+            };
+        }
+        for host in &self.site.hosts {
+            let routes = host.routes.len();
+            let word = if routes == 1 { "route" } else { "routes" };
+            let _ = writeln!(text, "  host    {:<32} {routes} {word}", host.name);
+        }
+        text + &self.warnings + "ready\n"
+    }
+}
+
+/// A listener that cannot be had: which, why, and who has it.
+pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
+    let (name, port) = match &at.value {
+        Listen::Any { port } => (format!("port {port}"), *port),
+        Listen::Addr(address) => (address.to_string(), address.port()),
+        Listen::Unix(path) => (format!("unix:{}", path.display()), 0),
+    };
+    Failure::Start(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let who = culprit::of_port(port).map_or_else(|| "another process".into(), |c| c.to_string());
+            format!("{name} is taken by {who}; use -p 0 for a free one")
+        }
+        io::ErrorKind::PermissionDenied if port != 0 && port < 1024 => {
+            format!("{name}: ports below 1024 need root or CAP_NET_BIND_SERVICE; use -p 8080")
+        }
+        _ => format!("cannot listen on {name}: {error}"),
+    })
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::Configuration(format!("error[unreadable]: {}: {error}\n", path.display()))
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::Configuration(format!(
+            "error[not-utf8]: {} is not UTF-8 text: byte {at}\n",
+            path.display()
+        ))
+    })
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(text) => f.write_str(text.trim_end()),
+            Self::Start(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Start(error.to_string())
+    }
+}
+
