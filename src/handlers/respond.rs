@@ -59,7 +59,13 @@ mod tests {
     #[test]
     fn table() {
         for (status, body, media, head, sent) in [
-            (200, "ok\n", "text/plain", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n", "ok\n"),
+            (
+                200,
+                "ok\n",
+                "text/plain",
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n",
+                "ok\n",
+            ),
             (204, "ignored", "text/plain", "HTTP/1.1 204 No Content\r\n", ""),
             (418, "", "a/b\r\nX: y", "HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n", ""),
         ] {

@@ -9,6 +9,5 @@ pub use recv::{Filled, RecvBuffer};
 pub use segment::{Bytes, FileSlice};
 pub use send::{Flushed, SendQueue};
 #[cfg(test)]
-#[allow(unused_imports)] // the simulation
-pub(crate) use transport::{Incoming, Script};
+pub use transport::{Incoming, Script};
 pub use transport::Transport;

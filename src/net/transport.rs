@@ -102,9 +102,10 @@ fn flags(more: bool) -> SendFlags {
 }
 
 #[cfg(test)]
-pub(crate) use script::Script;
+pub use script::{Incoming, Script};
 
 #[cfg(test)]
+#[allow(missing_docs)] // for tests only
 mod script {
     use super::FileSlice;
     use std::collections::VecDeque;
@@ -113,7 +114,7 @@ mod script {
 
     /// What happens at the next call.
     #[derive(Clone, Debug)]
-    pub(crate) enum Incoming {
+    pub enum Incoming {
         Bytes(Vec<u8>),
         WouldBlock,
         End,
@@ -122,24 +123,24 @@ mod script {
 
     /// A client made of a list of what arrives and a list of how much it takes.
     #[derive(Debug, Default)]
-    pub(crate) struct Script {
-        pub(crate) incoming: VecDeque<Incoming>,
+    pub struct Script {
+        pub incoming: VecDeque<Incoming>,
         /// How much each write may take; 0 is WouldBlock; when empty, everything.
-        pub(crate) takes: VecDeque<usize>,
-        pub(crate) sent: Vec<u8>,
-        pub(crate) closed_by_us: bool,
-        pub(crate) reset: bool,
+        pub takes: VecDeque<usize>,
+        pub sent: Vec<u8>,
+        pub closed_by_us: bool,
+        pub reset: bool,
     }
 
     impl Script {
         /// All of `bytes`, in reads of at most `step`.
-        pub(crate) fn incoming(bytes: &[u8], step: usize) -> Self {
+        pub fn incoming(bytes: &[u8], step: usize) -> Self {
             let incoming =
                 bytes.chunks(step.max(1)).map(|piece| Incoming::Bytes(piece.to_vec())).collect();
             Self { incoming, ..Self::default() }
         }
 
-        pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             match self.incoming.pop_front() {
                 Some(Incoming::Bytes(mut bytes)) => {
                     let n = bytes.len().min(into.len());
@@ -162,13 +163,13 @@ mod script {
             }
         }
 
-        pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let n = self.takes(bytes.len())?;
             self.sent.extend_from_slice(&bytes[..n]);
             Ok(n)
         }
 
-        pub(crate) fn send_file(&mut self, slice: &FileSlice, count: usize) -> io::Result<usize> {
+        pub fn send_file(&mut self, slice: &FileSlice, count: usize) -> io::Result<usize> {
             let n = self.takes(count)?;
             let mut piece = vec![0; n];
             let read = slice.file.read_at(&mut piece, slice.offset)?;
@@ -188,5 +189,3 @@ mod script {
         }
     }
 }
-#[cfg(test)]
-pub(crate) use script::Incoming;

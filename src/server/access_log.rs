@@ -238,7 +238,8 @@ mod tests {
     fn line(format: LogFormat, raw: &[u8]) -> String {
         let mut clock = Clock::new();
         clock.set(Instant::now(), UNIX_EPOCH + Duration::from_millis(1_791_640_536_250));
-        let mut request = Request { peer: Peer::Ip([192, 0, 2, 7].into(), 9), ..Request::default() };
+        let mut request = Request::default();
+        request.peer = Peer::Ip([192, 0, 2, 7].into(), 9);
         let Parsed::Complete(_) = parse(raw, 0, &HeadLimits::default(), &mut request.head) else {
             panic!("not a request")
         };

@@ -6,7 +6,9 @@
 //! asks for random paths pushes nothing out.
 
 use super::entry::Entry;
+use super::listing::Sort;
 use crate::http::Status;
+use crate::serve::Response;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -62,7 +64,20 @@ pub struct Cache {
     bytes: usize,
     descriptors: usize,
     absent: HashMap<Box<[u8]>, (Status, Instant)>,
+    pages: Vec<Page>,
 }
+
+/// The listing of a large folder.
+#[derive(Debug)]
+struct Page {
+    url: Box<[u8]>,
+    sort: Sort,
+    response: Response,
+    made: Instant,
+}
+
+/// Listings that are kept: of up to 10,000 names, some MiB each.
+const PAGES_MAX: usize = 8;
 
 #[derive(Debug)]
 struct Slot {
@@ -83,6 +98,7 @@ impl Cache {
             bytes: 0,
             descriptors: 0,
             absent: HashMap::new(),
+            pages: Vec::new(),
         }
     }
 
@@ -93,11 +109,8 @@ impl Cache {
         };
         slot.used = true;
         let entry = Rc::clone(&slot.entry);
-        if now.saturating_duration_since(slot.checked) < self.limits.check_every {
-            Lookup::Fresh(entry)
-        } else {
-            Lookup::Stale(entry)
-        }
+        let checked = slot.checked;
+        if self.is_fresh(checked, now) { Lookup::Fresh(entry) } else { Lookup::Stale(entry) }
     }
 
     /// The file of `key` was found unchanged.
@@ -110,7 +123,7 @@ impl Cache {
     /// Remembers a file.
     pub fn insert(&mut self, key: &[u8], entry: Rc<Entry>, now: Instant) {
         self.forget(key);
-        if entry.weight() > self.limits.bytes || entry.torn {
+        if entry.torn || !self.make_room(&entry) {
             return;
         }
         self.bytes += entry.weight();
@@ -119,17 +132,13 @@ impl Cache {
         self.index.insert(Rc::clone(&key), self.slots.len());
         // Unused at first: what is asked for once goes before what is asked for twice.
         self.slots.push(Slot { key, entry, checked: now, used: false });
-        self.evict();
     }
 
     /// Remembers that `key` was answered with an error.
     pub fn insert_absent(&mut self, key: &[u8], status: Status, now: Instant) {
         if self.absent.len() >= self.limits.absent {
-            let every = self.limits.check_every;
-            self.absent.retain(|_, (_, since)| now.saturating_duration_since(*since) < every);
-            if self.absent.len() >= self.limits.absent {
-                self.absent.clear();
-            }
+            // None of them is worth keeping longer than it takes to ask again.
+            self.absent.clear();
         }
         self.absent.insert(key.into(), (status, now));
     }
@@ -142,54 +151,66 @@ impl Cache {
         }
     }
 
+    /// The listing of a folder, if one was made a moment ago.
+    pub fn page(&self, url: &[u8], sort: Sort, now: Instant) -> Option<Response> {
+        let page = self.pages.iter().find(|page| *page.url == *url && page.sort == sort)?;
+        self.is_fresh(page.made, now).then(|| page.response.clone())
+    }
+
+    /// Remembers a listing.
+    pub fn insert_page(&mut self, url: &[u8], sort: Sort, response: Response, now: Instant) {
+        let mut pages = std::mem::take(&mut self.pages);
+        pages.retain(|page| self.is_fresh(page.made, now));
+        pages.truncate(PAGES_MAX - 1);
+        pages.push(Page { url: url.into(), sort, response, made: now });
+        self.pages = pages;
+    }
+
     /// Forgets every URL that was answered with the file at `path`, and everything that was
-    /// missing: it may be there now.
+    /// missing or listed: it may be there now.
     pub fn forget_file(&mut self, path: &[u8]) {
         self.absent.clear();
+        self.pages.clear();
         let mut at = 0;
         while let Some(slot) = self.slots.get(at) {
             if *slot.entry.path == *path { self.remove(at) } else { at += 1 }
         }
     }
 
+    fn is_fresh(&self, since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(since) < self.limits.check_every
+    }
+
     fn get_absent(&self, key: &[u8], now: Instant) -> Lookup {
         match self.absent.get(key) {
-            Some((status, since))
-                if now.saturating_duration_since(*since) < self.limits.check_every =>
-            {
-                Lookup::Absent(*status)
-            }
+            Some((status, since)) if self.is_fresh(*since, now) => Lookup::Absent(*status),
             _ => Lookup::Unknown,
         }
     }
 
-    fn evict(&mut self) {
+    /// Takes out what nobody asked for, until there is room for `entry`. Returns whether there is.
+    fn make_room(&mut self, entry: &Entry) -> bool {
         // Two rounds: the first takes away the second chances.
-        for _ in 0..2 * self.slots.len() + 2 {
-            if !self.is_over() {
-                return;
+        for _ in 0..=2 * self.slots.len() {
+            let needs_descriptor =
+                entry.holds_file() && self.descriptors >= self.limits.descriptors;
+            let has_room = self.slots.len() < self.limits.entries
+                && self.bytes + entry.weight() <= self.limits.bytes;
+            if has_room && !needs_descriptor {
+                return true;
             }
-            // The newest lies at the end, and does not make room for itself.
-            if self.hand + 1 >= self.slots.len() {
+            if self.hand >= self.slots.len() {
                 self.hand = 0;
             }
-            let needs_descriptor = self.descriptors > self.limits.descriptors;
-            let Some(slot) = self.slots.get_mut(self.hand) else { return };
-            let helps = !needs_descriptor || slot.entry.holds_file();
+            let Some(slot) = self.slots.get_mut(self.hand) else { return false };
+            let helps = !has_room || slot.entry.holds_file();
             if helps && !std::mem::take(&mut slot.used) {
+                // The last one takes its place; it is looked at when the hand comes by again.
                 self.remove(self.hand);
             }
             self.hand += 1;
         }
-        while self.is_over() && !self.slots.is_empty() {
-            self.remove(self.slots.len() - 1);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.slots.len() > self.limits.entries
-            || self.bytes > self.limits.bytes
-            || self.descriptors > self.limits.descriptors
+        false
     }
 
     fn remove(&mut self, at: usize) {

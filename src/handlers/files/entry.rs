@@ -216,6 +216,7 @@ impl Variant {
 
 impl Content {
     /// Bytes.
+    #[allow(clippy::len_without_is_empty)] // nobody asks
     pub fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
@@ -223,16 +224,13 @@ impl Content {
         }
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Part of it as a body; `start` and `len` lie within it.
     pub fn part(&self, start: u64, len: u64) -> Body {
         match self {
             Self::Memory(bytes) => Body::Bytes(shared(bytes, start, len)),
-            Self::File(file, _) => Body::File(FileSlice { file: Rc::clone(file), offset: start, len }),
+            Self::File(file, _) => {
+                Body::File(FileSlice { file: Rc::clone(file), offset: start, len })
+            }
         }
     }
 

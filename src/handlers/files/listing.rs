@@ -6,10 +6,11 @@
 use super::resolve::is_hidden;
 use crate::http::{Method, MethodSet, Status, date, escape};
 use crate::serve::Response;
-use crate::sys::fs::{Folder, Kind, Meta, Root};
+use crate::sys::fs::{Folder, Kind, Meta, Name, Names, Root};
 use std::cmp::Ordering;
 use std::fmt::Write;
 use std::io;
+use std::rc::Rc;
 
 /// What the page is made of.
 pub struct Page<'a> {
@@ -21,8 +22,8 @@ pub struct Page<'a> {
     pub url: &'a [u8],
     /// It is the top of its route: there is nothing above.
     pub is_top: bool,
-    /// `sort=name`, `sort=size` or `sort=time`.
-    pub query: &'a [u8],
+    /// The order.
+    pub sort: Sort,
     /// Whether names that begin with a dot are shown.
     pub hidden: bool,
     /// What may be written here.
@@ -36,11 +37,23 @@ const NAMES_MAX: usize = 10_000;
 pub const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'";
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sort {
+/// The order of the names in a kind. Folders are always first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// By name.
     Name,
+    /// Large ones first.
     Size,
+    /// New ones first.
     Time,
+}
+
+/// A page and how much is on it.
+pub struct Listed {
+    /// The page.
+    pub response: Response,
+    /// How many names were read for it.
+    pub names: usize,
 }
 
 struct Line {
@@ -55,25 +68,24 @@ impl Page<'_> {
     ///
     /// # Errors
     /// The folder may not be read.
-    pub fn respond(&self) -> io::Result<Response> {
+    pub fn respond(&self) -> io::Result<Listed> {
         let folder = self.root.folder(self.folder)?;
-        let (names, more) = folder.names(NAMES_MAX)?;
-        let sort = match self.query.split(|b| *b == b'&').find_map(|p| p.strip_prefix(b"sort=")) {
-            Some(b"size") => Sort::Size,
-            Some(b"time") => Sort::Time,
-            _ => Sort::Name,
-        };
+        let Names { names, more } = folder.names(NAMES_MAX)?;
+        let count = names.len();
         let mut lines: Vec<Line> =
-            names.into_iter().filter_map(|(name, kind)| self.line(&folder, name, kind)).collect();
-        lines.sort_unstable_by(|a, b| sort.compare(a, b));
-        Ok(Response::text(Status::OK, "text/html; charset=utf-8", self.html(&lines, more, sort))
+            names.into_iter().filter_map(|name| self.line(&folder, name)).collect();
+        lines.sort_unstable_by(|a, b| self.sort.compare(a, b));
+        let html: Rc<[u8]> = self.html(&lines, more).into_bytes().into();
+        let response = Response::text(Status::OK, "text/html; charset=utf-8", html)
             .with_header("Cache-Control", b"no-cache")
             .with_header("Content-Security-Policy", POLICY.as_bytes())
-            .with_header("X-Content-Type-Options", b"nosniff"))
+            .with_header("X-Content-Type-Options", b"nosniff");
+        Ok(Listed { response, names: count })
     }
 
     /// A line of the page; `None` for what no URL leads to.
-    fn line(&self, folder: &Folder, name: Vec<u8>, kind: Option<Kind>) -> Option<Line> {
+    fn line(&self, folder: &Folder, name: Name) -> Option<Line> {
+        let Name { name, kind } = name;
         // A path with one of these is refused before it gets to any file.
         let has_url = !name.iter().any(|b| b.is_ascii_control() || *b == b'\\');
         let path = match self.folder {
@@ -93,16 +105,18 @@ impl Page<'_> {
         (is_folder || kind == Kind::File).then_some(Line { name, is_folder, size, modified })
     }
 
-    fn html(&self, lines: &[Line], more: bool, sort: Sort) -> String {
+    fn html(&self, lines: &[Line], more: bool) -> String {
         let title = escape::html_bytes(self.url);
         let mut page = String::with_capacity(2048 + lines.len() * 160);
         let _ = write!(page, "{HEAD}<title>{title}</title>\n{STYLE}<h1>");
         self.breadcrumbs(&mut page);
         page.push_str("</h1>\n<table>\n<thead><tr>");
-        for (kind, key, label) in
-            [(Sort::Name, "name", "Name"), (Sort::Size, "size", "Size"), (Sort::Time, "time", "Changed (UTC)")]
-        {
-            let mark = if kind == sort { " aria-sort=ascending" } else { "" };
+        for (kind, key, label) in [
+            (Sort::Name, "name", "Name"),
+            (Sort::Size, "size", "Size"),
+            (Sort::Time, "time", "Changed (UTC)"),
+        ] {
+            let mark = if kind == self.sort { " aria-sort=ascending" } else { "" };
             let _ = write!(page, "<th{mark}><a href='?sort={key}'>{label}</a>");
         }
         page.push_str("</thead>\n<tbody>\n");
@@ -137,7 +151,9 @@ impl Page<'_> {
 
     fn upload_note(&self, page: &mut String) {
         if self.upload.contains(Method::Put) {
-            page.push_str("<p class=note>To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n");
+            page.push_str(
+                "<p class=note>To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n",
+            );
         } else if self.upload.contains(Method::Post) {
             page.push_str(
                 "<p class=note>To add a file: \
@@ -166,6 +182,15 @@ impl Line {
 }
 
 impl Sort {
+    /// What `?sort=` asks for.
+    pub fn of_query(query: &[u8]) -> Self {
+        match query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(b"sort=")) {
+            Some(b"size") => Self::Size,
+            Some(b"time") => Self::Time,
+            _ => Self::Name,
+        }
+    }
+
     /// Folders first; then what was asked for, large and new ones first; then by name.
     fn compare(self, a: &Line, b: &Line) -> Ordering {
         let by_key = match self {
@@ -239,17 +264,18 @@ mod tests {
             folder: b"",
             url: b"/a <b>/",
             is_top: false,
-            query: query.as_bytes(),
+            sort: Sort::of_query(query.as_bytes()),
             hidden,
             upload: MethodSet::of(&[Method::Put]),
         };
-        String::from_utf8(body_bytes(&page.respond().unwrap())).unwrap()
+        String::from_utf8(body_bytes(&page.respond().unwrap().response)).unwrap()
     }
 
     #[test]
     fn names_are_text_and_never_markup() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["<img src=x onerror=alert(1)>.txt", "javascript:alert(1)", "a'b\"c&d", "%2e?#"] {
+        for name in ["<img src=x onerror=alert(1)>.txt", "javascript:alert(1)", "a'b\"c&d", "%2e?#"]
+        {
             fs::write(dir.path().join(name), "x").unwrap();
         }
         let html = page(dir.path(), "", false);

@@ -64,12 +64,16 @@ fn extension(path: &[u8]) -> Option<String> {
 }
 
 fn with_charset(content_type: &str, charset: Option<&str>) -> String {
-    match charset {
-        Some(charset) if is_text(&bare(content_type)) && !content_type.contains("charset") => {
-            format!("{content_type}; charset={charset}")
-        }
-        _ => content_type.to_string(),
+    // Nothing may end the header line, whoever wrote the type.
+    let mut full: String = content_type.chars().filter(|c| !c.is_control()).collect();
+    if let Some(charset) = charset
+        && is_text(&bare(&full))
+        && !full.contains("charset")
+    {
+        full.push_str("; charset=");
+        full.extend(charset.chars().filter(|c| !c.is_control()));
     }
+    full
 }
 
 /// The type without parameters.
@@ -99,7 +103,10 @@ mod tests {
     #[test]
     fn table() {
         let table = MediaTable::new(&conf::Media {
-            types: vec![("md".into(), "text/x-own".into()), ("x".into(), "text/x;charset=a".into())],
+            types: vec![
+                ("md".into(), "text/x-own".into()),
+                ("x".into(), "text/x;charset=a".into()),
+            ],
             ..conf::Media::default()
         });
         for (path, want) in [

@@ -41,7 +41,7 @@ use crate::serve::{Handler, Outcome, Request, Response};
 use crate::sys::fs::{Meta, Root};
 use cache::{Cache, Lookup};
 use entry::{Entry, Recipe};
-use resolve::{Question, Resolution, Rules};
+use resolve::{Question, Resolution, Rules, Step};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -103,9 +103,16 @@ impl FileHandler {
         }
     }
 
-    /// What the route allows, for who wants to `resolve` without a request.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    /// What answers a question, and in `trace` each step on the way.
+    ///
+    /// # Errors
+    /// The file system is in trouble.
+    pub fn explain(
+        &self,
+        question: Question<'_>,
+        trace: &mut dyn FnMut(Step<'_>),
+    ) -> io::Result<Resolution<(File, Meta)>> {
+        resolve::resolve(&Disk(&self.root), &self.rules, question, trace)
     }
 
     fn read(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
@@ -153,7 +160,7 @@ impl FileHandler {
             wants_page: request.head.method().is_read()
                 && prefers_html(request.head.get(Known::Accept)),
         };
-        resolve::resolve(&Disk(&self.root), &self.rules, question, &mut |_| {})
+        self.explain(question, &mut |_| {})
     }
 
     fn find(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
@@ -167,11 +174,9 @@ impl FileHandler {
                 self.respond(&*self.fallback(&path, file, cx)?, request)
             }
             Resolution::AddSlash => Ok(add_slash(request)),
-            Resolution::Listing(folder) => self.list(&folder, request),
+            Resolution::Listing(folder) => self.list(&folder, request, cx),
             Resolution::Welcome => Ok(welcome::page()),
-            Resolution::Missing => {
-                Err(self.absent(request, Status::NOT_FOUND, "no such file", cx))
-            }
+            Resolution::Missing => Err(self.absent(request, Status::NOT_FOUND, "no such file", cx)),
             Resolution::Forbidden => {
                 Err(self.absent(request, Status::FORBIDDEN, "not readable, or not a file", cx))
             }
@@ -193,37 +198,43 @@ impl FileHandler {
 
     /// The entry of the file that stands in for pages. Kept once, under its own name, however many
     /// URLs it answers: the name has no slash before it, so no URL has it.
-    fn fallback(
-        &self,
-        path: &[u8],
-        file: (File, Meta),
-        cx: &Cx,
-    ) -> Result<Rc<Entry>, HttpError> {
+    fn fallback(&self, path: &[u8], file: (File, Meta), cx: &Cx) -> Result<Rc<Entry>, HttpError> {
         let known = self.cache.borrow_mut().get(path, cx.now());
-        if let Lookup::Fresh(entry) | Lookup::Stale(entry) = known {
-            if entry.meta == file.1 && !entry.racy {
-                return Ok(entry);
-            }
+        if let Lookup::Fresh(entry) | Lookup::Stale(entry) = known
+            && entry.meta == file.1
+            && !entry.racy
+        {
+            return Ok(entry);
         }
         let entry = self.make(path, file, false, cx)?;
         self.cache.borrow_mut().insert(path, Rc::clone(&entry), cx.now());
         Ok(entry)
     }
 
-    fn list(&self, folder: &[u8], request: &Request) -> Result<Response, HttpError> {
+    fn list(&self, folder: &[u8], request: &Request, cx: &Cx) -> Result<Response, HttpError> {
+        let query = request.head.query().unwrap_or_default();
+        let sort = listing::Sort::of_query(query);
+        if let Some(page) = self.cache.borrow().page(request.path(), sort, cx.now()) {
+            return Ok(page);
+        }
         let page = listing::Page {
             root: &self.root,
             folder,
             url: request.path(),
             is_top: request.rest().is_empty(),
-            query: request.head.query().unwrap_or_default(),
+            sort,
             hidden: self.rules.hidden,
             upload: self.upload.as_ref().map(|upload| upload.methods).unwrap_or_default(),
         };
-        page.respond().map_err(|error| match resolve::is_forbidden(&error) {
+        let listed = page.respond().map_err(|error| match resolve::is_forbidden(&error) {
             true => HttpError::new(Status::FORBIDDEN, "a folder that may not be read"),
             false => in_trouble(error),
-        })
+        })?;
+        if listed.names >= LISTING_LARGE {
+            let mut cache = self.cache.borrow_mut();
+            cache.insert_page(request.path(), sort, listed.response.clone(), cx.now());
+        }
+        Ok(listed.response)
     }
 
     /// An error that is remembered, unless the next one to ask might get the fallback.
@@ -279,6 +290,9 @@ impl Handler for FileHandler {
     }
 }
 
+/// Names from which on a listing is kept for a second: it takes milliseconds to make.
+const LISTING_LARGE: usize = 500;
+
 /// Texts for the lines between parts: not to be guessed, so that nobody can write a file that
 /// contains one.
 #[derive(Default)]
@@ -315,7 +329,10 @@ fn add_slash(request: &Request) -> Response {
 fn in_trouble(error: io::Error) -> HttpError {
     use rustix::io::Errno;
     let status = match Errno::from_io_error(&error) {
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Status::SERVICE_UNAVAILABLE,
+        // AGAIN: somebody renamed folders faster than paths could be proven to stay beneath.
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN) => {
+            Status::SERVICE_UNAVAILABLE
+        }
         _ => Status::INTERNAL_SERVER_ERROR,
     };
     HttpError::new(status, format!("a file cannot be read: {error}"))

@@ -59,10 +59,7 @@ mod tests {
             assert_eq!(String::from_utf8(body_bytes(&response)).unwrap(), expected);
             assert_eq!(response.body.len(), expected.len() as u64);
             let Head::Fields(headers) = response.head else { panic!() };
-            assert_eq!(
-                headers.get("content-type"),
-                Some(&b"multipart/byteranges; boundary=B"[..])
-            );
+            assert_eq!(headers.get("content-type"), Some(&b"multipart/byteranges; boundary=B"[..]));
         }
     }
 }

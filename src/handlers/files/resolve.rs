@@ -248,7 +248,9 @@ impl<T: Tree> Search<'_, T> {
     fn fallback(&mut self, path: &[u8]) -> io::Result<Option<Resolution<T::File>>> {
         (self.trace)(Step::FallingBack { path });
         Ok(match self.look(path)? {
-            Look::Found(Found::File(file)) => Some(Resolution::Fallback { path: path.into(), file }),
+            Look::Found(Found::File(file)) => {
+                Some(Resolution::Fallback { path: path.into(), file })
+            }
             _ => None,
         })
     }
@@ -279,9 +281,25 @@ mod tests {
     }
 
     const TREE: Fake = Fake(&[
-        "index.html", "a.txt", "about.html", "sub/", "sub/second.html", "empty/", "pipe|",
-        "secret!", ".env", ".git/", ".git/config", ".well-known/", ".well-known/x", "spa.html",
-        "dir.html/", "locked/", "locked/index.html!", "sub/.well-known/", "sub/.well-known/x",
+        "index.html",
+        "a.txt",
+        "about.html",
+        "sub/",
+        "sub/second.html",
+        "empty/",
+        "pipe|",
+        "secret!",
+        ".env",
+        ".git/",
+        ".git/config",
+        ".well-known/",
+        ".well-known/x",
+        "spa.html",
+        "dir.html/",
+        "locked/",
+        "locked/index.html!",
+        "sub/.well-known/",
+        "sub/.well-known/x",
     ]);
 
     fn rules() -> Rules {

@@ -67,7 +67,8 @@ impl Site {
 
     /// Status and body, or the error's status.
     fn get(&mut self, target: &str) -> (u16, String) {
-        match self.handler.handle(&request("GET", target, &[("Accept", "text/html")]), &mut self.cx) {
+        match self.handler.handle(&request("GET", target, &[("Accept", "text/html")]), &mut self.cx)
+        {
             Ok(Outcome::Respond(r)) => {
                 (r.status.code(), String::from_utf8_lossy(&body_bytes(&r)).into_owned())
             }
@@ -108,6 +109,7 @@ impl Site {
         let mut state = BodyState::new(request.framing.body, limit);
         let (mut buffer, mut pool) = (RecvBuffer::default(), Buffers::default());
         let mut transport = Transport::Scripted(Script::incoming(body, step));
+        let lines: Rc<[u8]> = Rc::from(&b""[..]);
         let (mut answer, mut queue) = (AnswerState::default(), SendQueue::default());
         loop {
             let mut io = ExchangeIo {
@@ -115,7 +117,7 @@ impl Site {
                 request,
                 ready: &mut Ready::default(),
                 body: BodyIn::new(&mut state, &mut buffer),
-                answer: Answer::new(&mut answer, &mut queue, &Rc::from([])),
+                answer: Answer::new(&mut answer, &mut queue, &lines),
                 timer: &mut None,
                 wake_expected: &mut false,
             };
@@ -326,7 +328,9 @@ fn conditions_are_those_of_the_file_that_is_served() {
     assert_eq!(site.send("PUT", "/a.txt", &[("If-None-Match", "*")], text.as_bytes(), 999).0, 201);
     for coding in ["identity", "gzip"] {
         let get = request("GET", "/a.txt", &[("Accept-Encoding", coding)]);
-        let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else { panic!() };
+        let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else {
+            panic!()
+        };
         let head = head_text(&response);
         assert_eq!(head.contains("Content-Encoding: gzip"), coding == "gzip");
         let etag = head.split("ETag: ").nth(1).unwrap().lines().next().unwrap();
@@ -368,4 +372,21 @@ fn folders_are_made_only_for_uploads_that_succeed() {
     assert_eq!(site.send("PUT", &"/d".repeat(60), &[], b"x", 9).0, 409);
     assert_eq!(fs::read(site.path("x/y/z")).unwrap(), b"deep");
     assert_eq!(site.names(), ["file", "x"]);
+}
+
+#[test]
+fn large_listings_are_made_once_a_second() {
+    let mut site = Site::uploads(|_| {});
+    site.handler.rules.listing = true;
+    for n in 0..600 {
+        fs::write(site.path(&format!("f{n:03}")), "").unwrap();
+    }
+    assert!(site.get("/").1.contains("f599"));
+    fs::write(site.path("g"), "").unwrap();
+    assert!(!site.get("/").1.contains("./g"), "kept");
+    assert!(site.get("/?sort=time").1.contains("./g"), "another page");
+    site.pass(1000);
+    assert!(site.get("/").1.contains("./g"));
+    assert_eq!(site.send("PUT", "/h", &[], b"", 1).0, 201);
+    assert!(site.get("/").1.contains("./h"), "an upload is seen at once");
 }

@@ -123,10 +123,9 @@ impl Target<'_> {
         if rest.is_empty() || rest.ends_with(b"/") {
             return Err(conflict("a folder, where a file's name is needed"));
         }
-        let (folder, name) = match memchr::memrchr(b'/', rest) {
-            Some(slash) => (&rest[..slash], &rest[slash + 1..]),
-            None => (&b""[..], rest),
-        };
+        let slash = memchr::memrchr(b'/', rest);
+        let (folder, name) = rest.split_at(slash.unwrap_or(0));
+        let name = name.strip_prefix(b"/").unwrap_or(name);
         self.place(folder, name.to_vec())
     }
 
@@ -165,10 +164,12 @@ impl Target<'_> {
         for _ in 0..=crate::sys::fs::DEPTH_MAX {
             match folder {
                 Ok(folder) => return folder.draft().map_err(|error| in_the_way(&error)),
-                Err(error) if !self.rules.mkdir || Errno::from_io_error(&error) != Some(Errno::NOENT) => {
+                Err(error)
+                    if !self.rules.mkdir || Errno::from_io_error(&error) != Some(Errno::NOENT) =>
+                {
                     return Err(in_the_way(&error));
                 }
-                Err(_) => above = &above[..memchr::memrchr(b'/', above).unwrap_or(0)],
+                Err(_) => above = parent(above),
             }
             folder = self.root.folder(above);
         }
@@ -236,6 +237,11 @@ pub(super) fn in_the_way(error: &io::Error) -> HttpError {
 /// 409.
 pub(super) fn conflict(reason: &'static str) -> HttpError {
     HttpError::new(Status::CONFLICT, reason)
+}
+
+/// The folder above; that of a name alone is the root, `""`.
+fn parent(path: &[u8]) -> &[u8] {
+    path.split_at(memchr::memrchr(b'/', path).unwrap_or(0)).0
 }
 
 /// The part of the URL's path that is not below the route, with a slash at its end.
