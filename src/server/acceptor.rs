@@ -93,7 +93,12 @@ impl Acceptor {
     ///
     /// # Errors
     /// Those of `epoll_ctl`.
-    pub fn adopt(&mut self, wanted: &[At<Listen>], bound: Bound, registry: &Registry) -> io::Result<()> {
+    pub fn adopt(
+        &mut self,
+        wanted: &[At<Listen>],
+        bound: Bound,
+        registry: &Registry,
+    ) -> io::Result<()> {
         self.listeners.retain(|open| wanted.iter().any(|listen| listen.value == open.asked));
         for (asked, listener) in bound.0 {
             let number = self.next_number;

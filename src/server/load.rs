@@ -131,7 +131,11 @@ impl ConfigSource {
         let access = config.log.access.as_ref().map(open).transpose()?;
         let errors = open(&config.log.error)?;
         let colour = self.overrides.colour
-            && config.log.access.as_ref().is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
+            && config
+                .log
+                .access
+                .as_ref()
+                .is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
         let descriptors = socket::raise_descriptor_limit();
         let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
         Ok(Loaded {
@@ -193,7 +197,10 @@ impl Loaded {
     pub(super) fn settle_in(&self) -> Result<(), Failure> {
         if let Some(path) = &self.pid_file {
             std::fs::write(&path.value, format!("{}\n", std::process::id())).map_err(|error| {
-                Failure::Start(format!("the pid file {} cannot be written: {error}", path.value.display()))
+                Failure::Start(format!(
+                    "the pid file {} cannot be written: {error}",
+                    path.value.display()
+                ))
             })?;
         }
         if let Some(user) = &self.user {
@@ -221,10 +228,16 @@ impl Loaded {
         for address in addresses {
             let _ = match address {
                 socket::ListenAddress::Ip(at) if at.ip().is_unspecified() => {
-                    writeln!(text, "  http    all addresses, port {0}: http://localhost:{0}/", at.port())
+                    writeln!(
+                        text,
+                        "  http    all addresses, port {0}: http://localhost:{0}/",
+                        at.port()
+                    )
                 }
                 socket::ListenAddress::Ip(at) => writeln!(text, "  http    http://{at}/"),
-                socket::ListenAddress::Unix(path) => writeln!(text, "  http    unix:{}", path.display()),
+                socket::ListenAddress::Unix(path) => {
+                    writeln!(text, "  http    unix:{}", path.display())
+                }
             };
         }
         for host in &self.site.hosts {
@@ -245,7 +258,8 @@ pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
     };
     Failure::Start(match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let who = culprit::of_port(port).map_or_else(|| "another process".into(), |c| c.to_string());
+            let who =
+                culprit::of_port(port).map_or_else(|| "another process".into(), |c| c.to_string());
             format!("{name} is taken by {who}; use -p 0 for a free one")
         }
         io::ErrorKind::PermissionDenied if port != 0 && port < 1024 => {
@@ -284,4 +298,3 @@ impl From<io::Error> for Failure {
         Self::Start(error.to_string())
     }
 }
-
