@@ -9,7 +9,7 @@ use super::connection::{ClientConnection, Expiry, Spares, Turn, Verdict};
 use super::control::{Control, Order};
 use super::error_log::ErrorLog;
 use super::harvester::{Harvester, longest_idle};
-use super::load::{ConfigSource, Failure, Loaded, cannot_listen};
+use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_everywhere};
 use super::table::ConnTable;
 use crate::conf::Level;
 use crate::event::{Budget, ConnId, Cx, Door, PoolId, Target};
@@ -374,6 +374,7 @@ impl EventLoop {
         let Loaded { site, listen, access, errors, connections_max, warnings, .. } = loaded;
         let bound =
             self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let warnings = cannot_listen_everywhere(&bound) + &warnings;
         let site = Rc::new(site);
         self.handlers.start(&site, &mut self.cx)?;
         self.acceptor.adopt(&listen, bound, self.cx.registry())?;

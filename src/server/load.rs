@@ -1,6 +1,7 @@
 //! From a file or a folder, and the command line, to what the loop serves. Used at the start, by
 //! `-t`, and by every reload.
 
+use super::acceptor::Bound;
 use super::access_log::AccessLog;
 use super::error_log::ErrorLog;
 use super::log_sink::LogSink;
@@ -112,7 +113,7 @@ impl ConfigSource {
     /// As `read`.
     pub fn check(&self) -> Result<(Config, String), Failure> {
         let (config, mut diagnostics) = self.read()?;
-        site::build(&config, self.folder(), &mut diagnostics);
+        site::build(&config, &mut diagnostics);
         Ok((config, diagnostics.render(self.overrides.colour)))
     }
 
@@ -122,7 +123,7 @@ impl ConfigSource {
     /// As `read`; or a log file cannot be opened.
     pub fn load(&self) -> Result<Loaded, Failure> {
         let (config, mut diagnostics) = self.read()?;
-        let site = site::build(&config, self.folder(), &mut diagnostics);
+        let site = site::build(&config, &mut diagnostics);
         let open = |target: &At<conf::LogTarget>| {
             LogSink::open(target.value.clone()).map_err(|error| {
                 Failure::Start(format!("the log {:?} cannot be opened: {error}", target.value))
@@ -217,6 +218,7 @@ impl Loaded {
         &self,
         source: &ConfigSource,
         addresses: impl Iterator<Item = &'a socket::ListenAddress>,
+        missing: &str,
     ) -> String {
         let origin = match &source.origin {
             Origin::File(path) => path.display().to_string(),
@@ -245,7 +247,7 @@ impl Loaded {
             let word = if routes == 1 { "route" } else { "routes" };
             let _ = writeln!(text, "  host    {:<32} {routes} {word}", host.name);
         }
-        text + &self.warnings + "ready\n"
+        text + missing + &self.warnings + "ready\n"
     }
 }
 
@@ -267,6 +269,16 @@ pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
         }
         _ => format!("cannot listen on {name}: {error}"),
     })
+}
+
+/// The listeners that are left out, as warnings.
+pub(super) fn cannot_listen_everywhere(bound: &Bound) -> String {
+    let warn = |(listen, error): &(Listen, io::Error)| {
+        let (Failure::Start(text) | Failure::Configuration(text)) =
+            cannot_listen(&At::implied(listen.clone()), error);
+        format!("  warning {text}\n")
+    };
+    bound.missing.iter().map(warn).collect()
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
