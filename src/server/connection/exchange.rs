@@ -202,7 +202,7 @@ impl ClientConnection {
 
     /// The connection ends before its exchange does.
     pub(super) fn abandon_exchange(
-        &mut self,
+        &self,
         mut serving: Serving,
         why: Abort,
         reason: Option<&str>,
