@@ -221,6 +221,8 @@ impl EventLoop {
         };
         let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
         match verdict {
+            // Its answer was promised to be followed by others before the stop began.
+            Ok(Verdict::Keep) if self.stopping.is_some() && connection.is_done() => self.remove(id),
             Ok(Verdict::Keep) if connection.register_once() => {
                 let fd = connection.transport().raw_fd();
                 let both = Interest::READABLE | Interest::WRITABLE;

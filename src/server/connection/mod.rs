@@ -413,6 +413,11 @@ impl ClientConnection {
         matches!(self.phase, Phase::Head) && self.recv.is_empty() && self.send.is_none()
     }
 
+    /// Whether it is idle, and nothing has arrived that no drive has seen yet.
+    pub fn is_done(&self) -> bool {
+        self.is_idle() && !self.may_have_input()
+    }
+
     /// Whether data may have arrived that no drive has seen yet.
     pub fn may_have_input(&self) -> bool {
         self.ready.readable(Door::Client)
