@@ -254,7 +254,11 @@ impl EventLoop {
         }
         let mut room = self.connections_max.saturating_sub(self.table.len());
         if room == 0 {
-            for id in longest_idle(&mut self.table, EVICT) {
+            if !self.acceptor.somebody_waits() {
+                return;
+            }
+            let count = EVICT.min(self.connections_max / 16).max(1);
+            for id in longest_idle(&mut self.table, count) {
                 self.cut_off(id, Abort::Shutdown, "making room");
             }
             room = self.connections_max.saturating_sub(self.table.len());
