@@ -4,6 +4,8 @@ use crate::support::{TestServer, Wire};
 
 const CONFIG: &str = r#"
 [[host]]
+default = true
+names = ["localhost"]
 root = "root"
 upload = { max = "1KiB", methods = ["PUT"] }
   [[host.route]]
@@ -13,6 +15,12 @@ upload = { max = "1KiB", methods = ["PUT"] }
   [[host.route]]
   path = "/read/"
   files = "root"
+[[host]]
+names = ["single"]
+  [[host.route]]
+  path = "/fixed"
+  methods = ["GET", "POST"]
+  respond = "fixed"
 "#;
 
 fn server() -> TestServer {
@@ -31,7 +39,8 @@ fn methods() {
         ("OPTIONS /fixed HTTP/1.1", 204, Some("GET, HEAD, POST, OPTIONS")),
         ("POST /fixed HTTP/1.1", 200, None),
         ("POST /read/a.txt HTTP/1.1", 405, Some("GET, HEAD, OPTIONS")),
-        ("PUT /fixed HTTP/1.1", 405, Some("GET, HEAD, POST, OPTIONS")),
+        ("PUT http://single/fixed HTTP/1.1", 405, Some("GET, HEAD, POST, OPTIONS")),
+        ("GET http://single/other HTTP/1.1", 404, None),
         ("DELETE /a.txt HTTP/1.1", 405, Some("GET, HEAD, PUT, OPTIONS")),
         ("PATCH /a.txt HTTP/1.1", 405, Some("GET, HEAD, PUT, OPTIONS")),
         ("TRACE /a.txt HTTP/1.1", 405, Some("GET, HEAD, OPTIONS")),

@@ -49,6 +49,18 @@ fn a_new_client_takes_the_place_of_the_longest_idle() {
     assert_eq!(busy.response().text(), "ok", "who is at work stays");
 }
 
+/// All idle connections were closed as soon as the last place was taken.
+#[test]
+fn a_full_house_that_nobody_waits_for_keeps_its_idle_clients() {
+    let server = TestServer::new("[limits]\nconnections = 5\n[[host]]\nrespond = \"ok\"\n", &[]);
+    let mut clients: Vec<_> = (0..5).map(|_| Wire::connect(&server)).collect();
+    for _ in 0..3 {
+        for wire in &mut clients {
+            assert_eq!(wire.get("/").text(), "ok");
+        }
+    }
+}
+
 #[test]
 fn a_full_house_of_clients_at_work_keeps_others_waiting() {
     let config = "[timeouts]\nheader = \"700ms\"\n[limits]\nconnections = 5\n[[host]]\nrespond = \"ok\"\n";

@@ -22,8 +22,8 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// Sends a byte now and then until there is an answer or the end.
 fn trickle(wire: &mut Wire, byte: u8) {
-    let pause = Duration::from_millis(50);
-    while wire.is_silent(pause) {
+    let deadline = Instant::now() + crate::support::PATIENCE;
+    while wire.is_silent(Duration::from_millis(50)) && Instant::now() < deadline {
         wire.send([byte]);
     }
 }

@@ -69,6 +69,28 @@ fn put_post_and_delete() {
     assert_eq!(put("/a.txt", "x").status, 405, "not a route for uploads");
 }
 
+/// It stalled until its time-out when part of the body lay in the socket before it was asked for.
+#[test]
+fn an_upload_larger_than_a_buffer_does_not_stall() {
+    let server = server();
+    for size in [4_000, 9_000, 65_535, 65_536, 65_537, 70_000, 102_400] {
+        let (body, head) = ("x".repeat(size), "PUT /up/large HTTP/1.1\r\nHost: a\r\n");
+        let chunks = format!("{size:x}\r\n{body}\r\n0\r\n\r\n");
+        let mut wire = Wire::connect(&server);
+        for (headers, body) in [
+            (format!("Content-Length: {size}"), &body),
+            ("Transfer-Encoding: chunked".into(), &chunks),
+        ] {
+            wire.send(format!("{head}{headers}\r\n\r\n{body}"));
+            assert!(matches!(wire.response().status, 201 | 204), "{size}, {headers}");
+            wire.send(format!("{head}{headers}\r\nExpect: 100-continue\r\n\r\n"));
+            assert_eq!(wire.response().status, 100, "{size}, {headers}");
+            assert_eq!(wire.send(body).response().status, 204, "{size}, {headers}");
+            assert_eq!(wire.get("/up/large").body.len(), size);
+        }
+    }
+}
+
 #[test]
 fn names_that_are_taken() {
     let server = server();
