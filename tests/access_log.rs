@@ -6,7 +6,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 fn config(log: &str) -> String {
-    format!("[log]\n{log}\n[[host]]\nnames = [\"a\"]\ndefault = true\nroot = \"root\"\nupload = true\n")
+    format!(
+        "[log]\n{log}\n[[host]]\nnames = [\"a\"]\ndefault = true\nroot = \"root\"\nupload = true\n"
+    )
 }
 
 /// The last line of the log, once it is there.
@@ -30,8 +32,10 @@ fn without_time(line: &str) -> String {
 fn combined_and_common() {
     let files = [("root/a.txt", "hello"), ("root/index.html", "")];
     for (format, tail) in [("combined", r#" "http://r/\x22" "agent/1 \x1b[0m""#), ("common", "")] {
-        let server =
-            TestServer::new(&config(&format!("access = \"access.log\"\nformat = \"{format}\"")), &files);
+        let server = TestServer::new(
+            &config(&format!("access = \"access.log\"\nformat = \"{format}\"")),
+            &files,
+        );
         let headers = "Host: a\r\nReferer: http://r/\"\r\nUser-Agent: agent/1 \u{1b}[0m\r\n\r\n";
         for (request, line) in [
             ("GET /a.txt?x=1 HTTP/1.1", r#""GET /a.txt?x=1 HTTP/1.1" 200 5"#),

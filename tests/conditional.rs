@@ -84,7 +84,8 @@ fn gzip_where_it_helps() {
     assert_eq!(plain.header("Vary"), Some("Accept-Encoding"), "caches must know it from both");
     assert_ne!(packed.header("ETag"), plain.header("ETag"));
     let tag = packed.header("ETag").unwrap();
-    let again = ask(&server, "/long.txt", &format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}"));
+    let again =
+        ask(&server, "/long.txt", &format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}"));
     assert_eq!(again.status, 304);
     let range = ask(&server, "/long.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-9");
     assert_eq!((range.status, range.text()), (206, &text[..10]), "ranges are of the file itself");

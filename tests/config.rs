@@ -87,7 +87,11 @@ fn standard_input_and_round_trip() {
         let (code, shown, err) = run(folder.path(), &["-c", "-", "-T"], text);
         assert_eq!(code, Some(0), "{err}");
         let (code, again, err) = run(folder.path(), &["-c", "-", "-T"], &shown);
-        assert_eq!((code, again), (Some(0), shown), "what -T prints is itself a configuration: {err}");
+        assert_eq!(
+            (code, again),
+            (Some(0), shown),
+            "what -T prints is itself a configuration: {err}"
+        );
     }
 }
 
@@ -95,7 +99,8 @@ fn standard_input_and_round_trip() {
 fn a_port_that_is_taken_names_who_has_it() {
     let server = TestServer::of_files(&[("root/a.txt", "")]);
     let folder = folder(&[("docs/a", "")]);
-    let (code, _, err) = run(folder.path(), &["-p", &server.address.port().to_string(), "docs"], "");
+    let (code, _, err) =
+        run(folder.path(), &["-p", &server.address.port().to_string(), "docs"], "");
     assert_eq!(code, Some(1), "{err}");
     let pid = server.pid().as_raw_nonzero().to_string();
     for text in [&*server.address.port().to_string(), "taken by httpyserver", &pid, "-p 0"] {
@@ -108,7 +113,8 @@ fn quick_mode() {
     let files = [("pics/a.txt", "hello"), ("pics/.env", "SECRET")];
     for (arguments, why) in [(&["pics"][..], ""), (&[], "because there is no web.conf")] {
         let folder = folder(&files);
-        let place = if arguments.is_empty() { folder.path().join("pics") } else { folder.path().into() };
+        let place =
+            if arguments.is_empty() { folder.path().join("pics") } else { folder.path().into() };
         let server = Start::quick(folder, &place, arguments).run();
         assert!(server.banner.contains(why), "{}", server.banner);
         assert!(server.banner.contains("http://127.0.0.1:"), "{}", server.banner);
@@ -118,7 +124,10 @@ fn quick_mode() {
         assert!(!listing.text().contains(".env"));
         assert_eq!(server.get("/a.txt").text(), "hello");
         assert_eq!(server.get("/.env").status, 404);
-        assert_eq!(server.ask("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").status, 405);
+        assert_eq!(
+            server.ask("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").status,
+            405
+        );
     }
 }
 

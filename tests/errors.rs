@@ -41,7 +41,11 @@ errors = { 404 = "/no/such/page.html" }
             assert_eq!(response.header("Cache-Control"), Some("no-store"), "{line}");
         }
     }
-    assert!(server.banner.contains("page.html"), "a page that is missing is told: {}", server.banner);
+    assert!(
+        server.banner.contains("page.html"),
+        "a page that is missing is told: {}",
+        server.banner
+    );
     assert!(server.banner.contains("no-such-folder"), "and a folder: {}", server.banner);
 }
 
@@ -101,7 +105,10 @@ fn listings_escape_names() {
     let page = response.text();
     assert!(page.contains("javascript:x") && !page.contains("<img"), "{page}");
     let links = page.split("href=").skip(1).map(|link| link.trim_start_matches(['"', '\'']));
-    assert!(links.clone().count() >= 2 && !links.into_iter().any(|l| l.starts_with("java")), "{page}");
+    assert!(
+        links.clone().count() >= 2 && !links.into_iter().any(|l| l.starts_with("java")),
+        "{page}"
+    );
     let encoded = "/%3Cimg%20src=x%20onerror=alert(1)%3E%22'&.txt";
     assert_eq!(server.get(encoded).text(), "text");
 }

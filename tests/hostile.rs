@@ -45,10 +45,33 @@ impl Random {
 
 /// Pieces of which trouble is made.
 const PIECES: [&[u8]; 28] = [
-    b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b"%", b"..", b"/", b"\\", b"%2e%2e", b"%00",
-    b"\xff", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: a\r\n",
-    b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"Range: bytes=0-,-1\r\n",
-    b"If-None-Match: *\r\n", b"HTTP/1.0", b"PUT /x ", b"DELETE ", b"0\r\n\r\n", b"/old/", b"/fixed/",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b"%",
+    b"..",
+    b"/",
+    b"\\",
+    b"%2e%2e",
+    b"%00",
+    b"\xff",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Host: a\r\n",
+    b"Connection: close\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Range: bytes=0-,-1\r\n",
+    b"If-None-Match: *\r\n",
+    b"HTTP/1.0",
+    b"PUT /x ",
+    b"DELETE ",
+    b"0\r\n\r\n",
+    b"/old/",
+    b"/fixed/",
     b"18446744073709551616",
 ];
 
@@ -119,7 +142,8 @@ fn attack(socket: &Path, seeds: &[Vec<u8>], random: &mut Random, count: usize) {
 #[test]
 fn twenty_thousand_mutations() {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = std::env::var("HTTPYSERVER_SEED").map_or_else(|_| now(), |text| text.parse().unwrap());
+    let seed =
+        std::env::var("HTTPYSERVER_SEED").map_or_else(|_| now(), |text| text.parse().unwrap());
     println!("HTTPYSERVER_SEED={seed}");
     let files = [("root/index.html", "index"), ("root/guide", "guide"), ("root/sub/x", "")];
     let server = TestServer::new(CONFIG, &files);

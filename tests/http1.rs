@@ -136,9 +136,13 @@ fn expectations() {
 #[test]
 fn every_answer_has_date_and_server() {
     let server = server();
-    for request in
-        ["GET / HTTP/1.1", "GET /missing HTTP/1.1", "OPTIONS * HTTP/1.1", "GET /read HTTP/1.1", "G\t"]
-    {
+    for request in [
+        "GET / HTTP/1.1",
+        "GET /missing HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "GET /read HTTP/1.1",
+        "G\t",
+    ] {
         let response = server.ask(format!("{request}\r\nHost: a\r\n\r\n"));
         let date = response.header("Date").unwrap_or_default();
         assert!(date.len() == 29 && date.ends_with(" GMT"), "{request}: {}", response.head);

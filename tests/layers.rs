@@ -28,7 +28,9 @@ fn imports(source: &str) -> Vec<String> {
 fn nothing_is_imported_from_above() {
     let src = repository("src");
     let mut seen = 0;
-    for path in names_below(&src).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+    for path in
+        names_below(&src).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"))
+    {
         let inner = path.strip_prefix(&src).unwrap();
         let first = inner.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
         let Some(own) = rank(first.trim_end_matches(".rs")) else { continue };
@@ -54,6 +56,7 @@ fn every_module_has_its_layer() {
 
 #[test]
 fn imports_are_found() {
-    let source = "use crate::http::X;\n// crate::no\nuse crate::{net::Y, site};\nfn f() { crate::sys::g() }";
+    let source =
+        "use crate::http::X;\n// crate::no\nuse crate::{net::Y, site};\nfn f() { crate::sys::g() }";
     assert_eq!(imports(source), ["http", "net", "site", "sys"]);
 }

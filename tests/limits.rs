@@ -63,7 +63,8 @@ fn a_full_house_that_nobody_waits_for_keeps_its_idle_clients() {
 
 #[test]
 fn a_full_house_of_clients_at_work_keeps_others_waiting() {
-    let config = "[timeouts]\nheader = \"700ms\"\n[limits]\nconnections = 5\n[[host]]\nrespond = \"ok\"\n";
+    let config =
+        "[timeouts]\nheader = \"700ms\"\n[limits]\nconnections = 5\n[[host]]\nrespond = \"ok\"\n";
     let server = TestServer::new(config, &[]);
     let mut slow: Vec<_> = (0..5).map(|_| Wire::connect(&server)).collect();
     for wire in &mut slow {

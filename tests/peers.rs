@@ -39,7 +39,10 @@ fn curl() {
         (&["-s", "-0", "URL/a.txt"], "hello"),
         (&["-s", "-T", "up.txt", "-w", status, "URL/"], "201 0 1"),
         (&["-s", "-H", "Expect: 100-continue", "-T", "up.txt", "-w", status, "URL/up.txt"], "204 "),
-        (&["-s", "-H", "Transfer-Encoding: chunked", "-T", "up.txt", "-w", status, "URL/c"], "201 "),
+        (
+            &["-s", "-H", "Transfer-Encoding: chunked", "-T", "up.txt", "-w", status, "URL/c"],
+            "201 ",
+        ),
         (&["-s", "--data-binary", "@up.txt", "-w", status, "URL/?name=p.txt"], "201 "),
         (&["-s", "-X", "DELETE", "-w", status, "URL/c"], "204 "),
         (&["-s", "-C", "5", "-o", "resumed", "-w", status, "URL/big.txt"], "206 299995"),

@@ -125,8 +125,7 @@ fn the_corpus_of_ranges() {
 fn if_range() {
     let (server, content) = (server(), content());
     let first = server.get("/small.txt");
-    let (etag, modified) =
-        (first.header("ETag").unwrap(), first.header("Last-Modified").unwrap());
+    let (etag, modified) = (first.header("ETag").unwrap(), first.header("Last-Modified").unwrap());
     for (condition, status) in [
         (etag.to_owned(), 206),
         ("\"x\"".to_owned(), 200),

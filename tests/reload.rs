@@ -42,7 +42,9 @@ fn listeners_come_and_go() {
     server.configure(&listen("\"http://127.0.0.1:0\", \"unix:web.sock\""));
     reload(&server);
     let mut local = UnixStream::connect(&socket).unwrap();
-    local.write_all(get("/").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    local
+        .write_all(get("/").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes())
+        .unwrap();
     let mut answer = String::new();
     local.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("hello"), "{answer}");
@@ -60,7 +62,8 @@ fn listeners_come_and_go() {
 fn a_broken_file_changes_nothing_and_the_log_says_where() {
     let server = TestServer::new(&answering("good"), &[]);
     let taken = TestServer::new(&answering("other"), &[]);
-    let listen = format!("[server]\nlisten = [\"http://127.0.0.1:0\", \"http://{}\"]\n", taken.address);
+    let listen =
+        format!("[server]\nlisten = [\"http://127.0.0.1:0\", \"http://{}\"]\n", taken.address);
     for (config, says) in [
         ("[[host]]\nrooot = \"x\"\n".to_owned(), "web.conf:2:1"),
         ("[[host]]\nroot = \n".to_owned(), "web.conf:2:"),
@@ -83,7 +86,12 @@ fn a_broken_file_changes_nothing_and_the_log_says_where() {
 
 #[test]
 fn no_request_is_lost() {
-    let config = |n: u32| format!("{}  [[host.route]]\n  path = \"/f/\"\n  files = \"root\"\n", answering(&n.to_string()));
+    let config = |n: u32| {
+        format!(
+            "{}  [[host.route]]\n  path = \"/f/\"\n  files = \"root\"\n",
+            answering(&n.to_string())
+        )
+    };
     let big = "x".repeat(1_000_000);
     let server = TestServer::new(&config(0), &[("root/big.bin", &big)]);
     let done = AtomicBool::new(false);

@@ -17,9 +17,10 @@ fn statuses(server: &TestServer, message: &[u8]) -> (Vec<u16>, bool) {
     wire.send(message).finish();
     let mut statuses = Vec::new();
     let mut smuggled = false;
-    while let Some(response) = wire.try_response("GET").unwrap_or_else(|error| {
-        panic!("{error}: the answer was lost: {}", message.escape_ascii())
-    }) {
+    while let Some(response) = wire
+        .try_response("GET")
+        .unwrap_or_else(|error| panic!("{error}: the answer was lost: {}", message.escape_ascii()))
+    {
         statuses.push(response.status);
         smuggled |= response.body.starts_with(b"SMUGGLED");
     }
@@ -125,7 +126,9 @@ fn the_corpus_of_heads() {
         assert!(!smuggled, "{name}");
         match refusal(&message) {
             Some(status) => assert_eq!(got, [status], "{name}"),
-            None => assert!(got.iter().all(|s| matches!(s, 100..=499 | 501 | 505)), "{name} {got:?}"),
+            None => {
+                assert!(got.iter().all(|s| matches!(s, 100..=499 | 501 | 505)), "{name} {got:?}")
+            }
         }
         // The same with a request after it: whoever is refused takes it along.
         if let Some(status) = refusal(&message) {
@@ -155,7 +158,8 @@ fn decoded(mut body: &[u8]) -> Result<Option<Vec<u8>>, u16> {
 fn the_corpus_of_chunks() {
     let server = server();
     for (number, (name, body)) in corpus("chunked").into_iter().enumerate() {
-        let head = format!("PUT /c{number} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head =
+            format!("PUT /c{number} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
         let (got, _) = statuses(&server, &[head.as_bytes(), &body].concat());
         let stored = std::fs::read(server.path(&format!("root/c{number}"))).ok();
         match decoded(&body) {

@@ -91,7 +91,8 @@ fn folders_get_their_slash_and_never_another_host() {
 #[test]
 fn no_spelling_leads_out() {
     let server = TestServer::of_files(&[("root/sub/a.txt", "a"), ("secret.txt", "SECRET")]);
-    let ups = ["..", "%2e%2e", ".%2e", "%2E.", "%252e%252e", "..%00", "%c0%ae%c0%ae", "..;", "%u002e."];
+    let ups =
+        ["..", "%2e%2e", ".%2e", "%2E.", "%252e%252e", "..%00", "%c0%ae%c0%ae", "..;", "%u002e."];
     let slashes = ["/", "%2f", "%5c", "\\", "%252f", "//", "/./", "%c0%af"];
     for up in ups {
         for slash in slashes {
@@ -101,13 +102,19 @@ fn no_spelling_leads_out() {
                     format!("{start}{up}{slash}{up}{slash}secret.txt"),
                 ] {
                     let response = server.get(&path);
-                    assert!(matches!(response.status, 400 | 403 | 404), "{path}: {}", response.status);
+                    assert!(
+                        matches!(response.status, 400 | 403 | 404),
+                        "{path}: {}",
+                        response.status
+                    );
                     assert!(!response.text().contains("SECRET"), "{path}");
                 }
             }
         }
     }
-    for path in ["/sub/a.txt%00", "/sub%2fa.txt", "/sub\\a.txt", "/sub%5ca.txt", "/%", "/%4", "/%zz"] {
+    for path in
+        ["/sub/a.txt%00", "/sub%2fa.txt", "/sub\\a.txt", "/sub%5ca.txt", "/%", "/%4", "/%zz"]
+    {
         assert_eq!(server.get(path).status, 400, "{path}");
     }
     assert_eq!(server.get(&format!("/{}", "a".repeat(300))).status, 404);
@@ -130,7 +137,7 @@ fn only_regular_files_within_the_root() {
     let fifo = std::process::Command::new("mkfifo").arg(root.join("fifo")).status().unwrap();
     assert!(fifo.success());
     let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
-    fs::set_permissions(root.join("locked.txt"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("locked.txt"), Permissions::from_mode(0o000)).unwrap();
     // Root may read everything.
     let locked = if File::open(root.join("locked.txt")).is_ok() { 200 } else { 403 };
     for (path, allowed) in [
@@ -146,7 +153,10 @@ fn only_regular_files_within_the_root() {
     ] {
         let response = server.get(path);
         assert!(allowed.contains(&response.status), "{path}: {}", response.status);
-        assert!(!response.text().contains("SECRET") && !response.text().contains("root:"), "{path}");
+        assert!(
+            !response.text().contains("SECRET") && !response.text().contains("root:"),
+            "{path}"
+        );
     }
 }
 

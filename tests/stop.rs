@@ -53,6 +53,17 @@ fn idle_connections_close_and_the_download_arrives() {
 }
 
 #[test]
+fn a_reload_during_a_download_does_not_disturb_it() {
+    let (server, mut download) = at_work();
+    for _ in 0..3 {
+        server.signal(Signal::HUP);
+    }
+    server.read_until("stderr.txt", "reloaded");
+    assert_eq!(download.take(SIZE).unwrap().len(), SIZE);
+    assert_eq!(download.get("/a.txt").text(), "hello");
+}
+
+#[test]
 fn a_second_signal_ends_it_now() {
     for first in [Signal::TERM, Signal::QUIT] {
         let (mut server, download) = at_work();
@@ -77,14 +88,21 @@ fn the_time_to_stop_is_bounded() {
     });
     server.signal(Signal::HUP);
     server.read_until("stderr.txt", "reloaded");
-    File::options().write(true).open(server.path("root/large.bin")).unwrap().set_len(SIZE as u64).unwrap();
+    File::options()
+        .write(true)
+        .open(server.path("root/large.bin"))
+        .unwrap()
+        .set_len(SIZE as u64)
+        .unwrap();
     let mut download = Wire::connect(&server);
     download.send(get("/large.bin"));
     download.head().unwrap().unwrap();
     let since = Instant::now();
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(5));
-    assert!(since.elapsed() >= Duration::from_millis(400) && since.elapsed() < Duration::from_secs(5));
+    assert!(
+        since.elapsed() >= Duration::from_millis(400) && since.elapsed() < Duration::from_secs(5)
+    );
 }
 
 #[test]
@@ -92,7 +110,8 @@ fn a_request_sent_before_is_answered_and_an_upload_finishes() {
     let config = "[[host]]\nroot = \"root\"\nupload = true\n";
     let mut server = TestServer::new(config, &[("root/a.txt", "hello")]);
     let mut upload = Wire::connect(&server);
-    upload.send("PUT /new HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n");
+    upload
+        .send("PUT /new HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n");
     assert_eq!(upload.response().status, 100);
     upload.send("new");
     server.signal(Signal::TERM);
@@ -110,7 +129,10 @@ fn it_starts_again_at_once_after_being_killed() {
     assert_eq!(wire.get("/a.txt").text(), "hello");
     server.signal(Signal::KILL);
     server.wait();
-    let config = format!("[server]\nlisten = \"http://{}\"\n[[host]]\nrespond = \"again\"\n", server.address);
+    let config = format!(
+        "[server]\nlisten = \"http://{}\"\n[[host]]\nrespond = \"again\"\n",
+        server.address
+    );
     let again = TestServer::new(&config, &[]);
     assert_eq!(again.get("/").text(), "again");
 }

@@ -99,7 +99,8 @@ fn a_reader_that_never_reads() {
     wire.send(get("/large.bin"));
     let log = server.read_until("access.log", "time-out: write");
     assert!(log.contains("\"path\":\"/large.bin\""), "{log}");
-    let ended = crate::support::eventually(|| (server.descriptors() <= descriptors + 1).then_some(()));
+    let ended =
+        crate::support::eventually(|| (server.descriptors() <= descriptors + 1).then_some(()));
     assert!(ended.is_some(), "its socket is kept");
     // The file may be kept open for the next one who asks.
     assert_eq!(server.get("/a.txt").text(), "hello");

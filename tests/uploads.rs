@@ -141,7 +141,8 @@ fn names_that_are_refused() {
     ] {
         assert_eq!(send(&server, &format!("PUT {path}"), "", "x").status, status, "{path}");
     }
-    for name in ["..", ".", ".x", "a/b", "..%2fx", "%2e%2e", "a%00", "a%5cb", "", &"x".repeat(300)] {
+    for name in ["..", ".", ".x", "a/b", "..%2fx", "%2e%2e", "a%00", "a%5cb", "", &"x".repeat(300)]
+    {
         let status = send(&server, &format!("POST /up/?name={name}"), "", "x").status;
         assert!(matches!(status, 400 | 403), "{name}: {status}");
     }
@@ -176,6 +177,41 @@ fn too_large_by_length_and_by_chunks() {
 }
 
 #[test]
+fn a_client_that_sends_on_still_sees_that_it_is_too_large() {
+    let server = server();
+    let body = vec![b'x'; 5 << 20];
+    for headers in ["Content-Length: 5242880", "Transfer-Encoding: chunked"] {
+        let mut wire = Wire::connect(&server);
+        wire.send(format!("PUT /up/x HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n"));
+        if headers.ends_with("chunked") {
+            wire.send("500000\r\n");
+        }
+        assert_eq!(wire.send(&body).response().status, 413, "{headers}");
+    }
+}
+
+#[test]
+fn what_another_site_asks_for_is_refused() {
+    let server = server();
+    for (headers, status) in [
+        ("Origin: http://a\r\n", 204),
+        ("Origin: http://a\r\nSec-Fetch-Site: same-origin\r\n", 204),
+        ("Origin: http://evil.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+        ("Origin: http://a.evil.example\r\nSec-Fetch-Site: cross-site\r\n", 403),
+    ] {
+        assert_eq!(send(&server, "PUT /up/old.txt", headers, "x").status, status, "{headers}");
+        let deleted = send(&server, "DELETE /up/sub/none", headers, "").status;
+        assert_eq!(deleted, if status == 403 { 403 } else { 404 }, "{headers}");
+        let posted = send(&server, "POST /up/", headers, "x").status;
+        assert_eq!(posted, if status == 403 { 403 } else { 201 }, "{headers}");
+        let read = server.ask(format!("GET /up/old.txt HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
+        assert_eq!(read.status, 200, "reading is for everybody: {headers}");
+    }
+}
+
+#[test]
 fn what_breaks_off_leaves_nothing() {
     let server = server();
     let (before, descriptors) = (files(&server), server.descriptors());
@@ -188,7 +224,9 @@ fn what_breaks_off_leaves_nothing() {
         wire.send(format!("PUT /up/x{n} HTTP/1.1\r\nHost: a\r\n{body}"));
         match n % 4 {
             // Reset, by closing with an answer unread or by the linger option.
-            0 => rustix::net::sockopt::set_socket_linger(&wire.stream, Some(Duration::ZERO)).unwrap(),
+            0 => {
+                rustix::net::sockopt::set_socket_linger(&wire.stream, Some(Duration::ZERO)).unwrap()
+            }
             1 => drop(wire.finish().rest()),
             _ => {}
         }
@@ -223,7 +261,8 @@ fn readers_see_the_old_file_until_the_new_one_is_whole() {
 }
 
 /// A disk of its own for the server alone, which is gone with it.
-const SMALL_DISK: &str = "exec unshare -m sh -c 'mount -t tmpfs -o size=64k none up && exec \"$@\"' sh \"$@\"";
+const SMALL_DISK: &str =
+    "exec unshare -m sh -c 'mount -t tmpfs -o size=64k none up && exec \"$@\"' sh \"$@\"";
 /// Where that is not possible: no file may be larger than so many blocks, and no signal for it.
 const SMALL_FILES: &str = "trap '' XFSZ; ulimit -f 64; exec \"$@\"";
 

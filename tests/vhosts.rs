@@ -24,7 +24,8 @@ fn asked(server: &TestServer, host: &str) -> (u16, String) {
 
 #[test]
 fn names() {
-    let default = format!("{CONFIG}[[host]]\nnames = [\"d\"]\ndefault = true\nrespond = \"default\"\n");
+    let default =
+        format!("{CONFIG}[[host]]\nnames = [\"d\"]\ndefault = true\nrespond = \"default\"\n");
     let (with, without) = (TestServer::new(&default, &[]), TestServer::new(CONFIG, &[]));
     for (host, want) in [
         ("example.org", "exact"),
@@ -77,7 +78,9 @@ fn a_host_nobody_has_is_explained_and_the_connection_goes_on() {
 #[test]
 fn bad_names_are_refused() {
     let server = TestServer::new(CONFIG, &[]);
-    for host in ["", " ", "a b", "a/b", "u@example.org", "example.org:x", "[::1", "a\\b", "a,b", ":"] {
+    for host in
+        ["", " ", "a b", "a/b", "u@example.org", "example.org:x", "[::1", "a\\b", "a,b", ":"]
+    {
         assert_eq!(asked(&server, host).0, 400, "{host:?}");
     }
 }
@@ -101,7 +104,9 @@ fn the_file_of_2013() {
     assert_eq!(asked(&server, "Example.org"), (200, "example".into()));
     assert_eq!(asked(&server, "anything"), (200, "default".into()));
     assert!(asked(&server, "new").1.contains("It works"));
-    for (path, media_type) in [("/a.txt", "text/special"), ("/a.weird", "text/plain"), ("/", "text/html")] {
+    for (path, media_type) in
+        [("/a.txt", "text/special"), ("/a.weird", "text/plain"), ("/", "text/html")]
+    {
         let response = server.ask(format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n"));
         assert_eq!(response.header("Content-Type"), Some(media_type), "{path}");
     }
