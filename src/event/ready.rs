@@ -38,6 +38,12 @@ impl Ready {
         }
     }
 
+    /// As `mark` for a client that has ended its side, and with `gone` both, in a simulation.
+    #[cfg(test)]
+    pub fn set_ended(&mut self, gone: bool) {
+        self.0 |= READABLE | CLOSED | if gone { WRITABLE | GONE } else { 0 };
+    }
+
     /// Whether the client's connection has failed or is closed in both directions: nothing that is
     /// still written would arrive.
     pub fn gone(self) -> bool {
