@@ -187,11 +187,15 @@ impl ClientConnection {
             let path = String::from_utf8_lossy(serving.origin.request.path()).into_owned();
             turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
         }
-        if serving.answer.is_started() {
-            self.phase = Phase::Serving(serving);
-            return Err(Closed::Broken(error.reason.into_owned()));
+        let Serving { mut origin, body, answer, pages, .. } = *serving;
+        if let Some(status) = answer.status() {
+            // What is queued still leaves: answers to earlier requests may be part of it.
+            origin.request.framing.persistent = false;
+            let bytes_in = body.received();
+            self.settle_next(&origin.request, body, turn.stopping);
+            self.follow(origin, status, bytes_in, answer.sent(), Some(error.reason.into_owned()));
+            return Ok(Progress::Moved);
         }
-        let Serving { mut origin, body, pages, .. } = *serving;
         if error.close {
             origin.request.framing.persistent = false;
         }

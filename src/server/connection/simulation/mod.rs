@@ -6,6 +6,7 @@
 //!
 //! `HTTPYSERVER_SIM_RUNS=10000` looks for longer, `HTTPYSERVER_SEED=17` looks at one run again.
 
+mod ending;
 mod rng;
 mod stage;
 
