@@ -86,10 +86,12 @@ impl Ready {
         self.0 & CLOSED << shift(door) != 0
     }
 
-    /// A new exchange begins: its doors are tried before they are waited for.
+    /// A new exchange begins: its doors are tried before they are waited for, and what the one
+    /// before was told and did not ask for is not its own.
     pub fn open_upstream_doors(&mut self) {
         let both = READABLE | WRITABLE;
         let mask = 0b111 << shift(Door::Upstream) | 0b111 << shift(Door::Feed);
+        let mask = mask | TIMER | WOKEN;
         self.0 = self.0 & !mask | both << shift(Door::Upstream) | both << shift(Door::Feed);
     }
 

@@ -7,6 +7,7 @@
 //! `HTTPYSERVER_SIM_RUNS=10000` looks for longer, `HTTPYSERVER_SEED=17` looks at one run again.
 
 mod ending;
+mod flow;
 mod rng;
 mod stage;
 
@@ -23,12 +24,13 @@ use mio::Poll;
 use stage::Stage;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 
 /// A loop without a kernel.
 struct World {
     cx: Cx,
+    wall: SystemTime,
     site: Rc<Site>,
     stage: Rc<Stage>,
     log: AccessLog,
@@ -51,7 +53,8 @@ impl World {
     fn new(settings: impl FnOnce(&mut Site)) -> Self {
         let poll = Poll::new().unwrap();
         let mut cx = Cx::new(poll.registry().try_clone().unwrap());
-        cx.clock.set(cx.now(), UNIX_EPOCH + Duration::from_secs(1_791_640_536));
+        let wall = UNIX_EPOCH + Duration::from_secs(1_791_640_536);
+        cx.clock.set(cx.now(), wall);
         let stage = Stage::new();
         let mut site = stage::site(&stage);
         settings(&mut site);
@@ -59,6 +62,7 @@ impl World {
         let sink = LogSink::open(LogTarget::File(log_file.path().into())).unwrap();
         Self {
             cx,
+            wall,
             site: Rc::new(site),
             stage,
             log: AccessLog::new(Some(sink), LogFormat::Json, false, Vec::new()),
@@ -173,8 +177,8 @@ impl World {
 
     /// Lets time pass, and nothing else happen.
     fn pass(&mut self, span: Duration) {
-        let (now, unix) = (self.cx.now() + span, self.cx.clock.unix());
-        self.cx.clock.set(now, UNIX_EPOCH + Duration::from_secs(unix) + span);
+        self.wall += span;
+        self.cx.clock.set(self.cx.now() + span, self.wall);
     }
 
     /// Reaps whose time is up.

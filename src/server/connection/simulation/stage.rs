@@ -329,11 +329,14 @@ impl Actor {
     }
 
     fn write_kept(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
-        let n = io.answer.room().min(self.kept.len() - self.done);
-        io.answer.write(&self.kept[self.done..self.done + n])?;
-        self.done += n;
-        if self.done < self.kept.len() {
-            return Ok(Step::Wait);
+        // An answer to HEAD has room for ever.
+        while self.done < self.kept.len() {
+            let n = io.answer.room().min(self.kept.len() - self.done);
+            if n == 0 {
+                return Ok(Step::Wait);
+            }
+            io.answer.write(&self.kept[self.done..self.done + n])?;
+            self.done += n;
         }
         io.answer.finish()?;
         Ok(Step::Done)
