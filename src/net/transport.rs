@@ -153,6 +153,9 @@ mod script {
 
         /// `bytes` arrive behind what has not been read yet: one read may take them all.
         pub fn arrive(&mut self, bytes: &[u8]) {
+            if bytes.is_empty() {
+                return;
+            }
             match self.incoming.back_mut() {
                 Some(Incoming::Bytes(unread)) => unread.extend_from_slice(bytes),
                 _ => self.incoming.push_back(Incoming::Bytes(bytes.to_vec())),

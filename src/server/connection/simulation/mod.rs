@@ -6,6 +6,7 @@
 //!
 //! `HTTPYSERVER_SIM_RUNS=10000` looks for longer, `HTTPYSERVER_SEED=17` looks at one run again.
 
+mod deadlines;
 mod ending;
 mod flow;
 mod rng;
@@ -210,6 +211,19 @@ impl World {
         self.log.flush();
         let text = std::fs::read_to_string(self.log_file.path()).unwrap();
         text.lines().map(str::to_owned).collect()
+    }
+}
+
+/// The end of the server.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();
+        for id in everybody {
+            self.cut_off(id, Abort::Shutdown, "the server stopped");
+        }
     }
 }
 
