@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::serve::Abort;
+use std::time::Duration;
 
 #[test]
 fn an_exchange_that_fails_after_its_head_is_aborted_once() {
@@ -27,4 +28,67 @@ fn answers_before_one_that_fails_arrive() {
     let lines = world.log_lines();
     assert_eq!(lines.len(), 2);
     assert!(lines[1].contains("\"bytes_out\":500") && lines[1].contains("died late"), "{lines:?}");
+}
+
+#[test]
+fn a_half_closed_client_gets_its_whole_answer() {
+    for (path, len) in [("/Fixed", 10), ("/File", 200 * 1024), ("/Flood?count=300000", 300_000)] {
+        let mut world = World::new(|_| {});
+        let id = world.connect();
+        world.take(id, Some(5));
+        world.say(id, format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        world.say_end(id);
+        assert!(world.is_open(id), "{path}");
+        world.take(id, None);
+        let sent = world.script(id).sent.clone();
+        let head = sent.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(sent.len() - head, len, "{path}");
+        assert!(!world.is_open(id), "{path}");
+    }
+}
+
+#[test]
+fn a_half_closed_client_gets_an_answer_that_takes_time() {
+    let mut world = World::new(|_| {});
+    let id = world.connect();
+    world.say(id, b"GET /Ticks?count=2&ms=10 HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.say_end(id);
+    for _ in 0..2 {
+        assert!(world.is_open(id));
+        world.wait(Duration::from_millis(10));
+    }
+    assert!(world.heard(id).ends_with("tick\n\r\n0\r\n\r\n"));
+    assert!(!world.is_open(id));
+}
+
+#[test]
+fn half_a_request_and_then_the_end_is_the_end() {
+    for (name, text, aborts) in [
+        ("nothing", "", 0),
+        ("half a head", "GET /Fixed HT", 0),
+        ("half a body", "POST /Echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", 1),
+        ("half a chunk", "POST /Echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", 1),
+    ] {
+        let mut world = World::new(|_| {});
+        let id = world.connect();
+        world.say(id, text.as_bytes());
+        assert!(world.is_open(id), "{name}");
+        world.say_end(id);
+        assert!(!world.is_open(id), "{name}");
+        assert_eq!(*world.stage.aborts.borrow(), vec![Abort::Gone; aborts], "{name}");
+    }
+}
+
+#[test]
+fn what_comes_while_the_last_answer_leaves_does_not_cost_it() {
+    let mut world = World::new(|_| {});
+    let id = world.connect();
+    world.take(id, Some(1000));
+    world.say(id, b"GET /File HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    world.say(id, b"GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.take(id, None);
+    assert!(world.is_open(id) && world.script(id).closed_by_us, "closing now would reset");
+    world.say_end(id);
+    assert!(!world.is_open(id));
+    assert!(!world.heard(id).contains("as always"));
 }
