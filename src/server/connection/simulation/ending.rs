@@ -1,6 +1,6 @@
 //! How connections end.
 
-use super::World;
+use super::{Expiry, World};
 use crate::serve::Abort;
 use std::time::Duration;
 
@@ -80,6 +80,34 @@ fn half_a_request_and_then_the_end_is_the_end() {
 }
 
 #[test]
+fn after_a_doubt_about_framing_input_is_dropped_for_a_while() {
+    let bad = b"POST /Echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n";
+    let refused = || {
+        let mut world = World::new(|_| {});
+        let id = world.connect();
+        world.say(id, bad);
+        let heard = world.heard(id);
+        assert!(heard.starts_with("HTTP/1.1 400 ") && heard.contains("\r\nConnection: close\r\n"));
+        assert!(world.script(id).closed_by_us && world.is_open(id));
+        (world, id)
+    };
+    let (mut world, id) = refused();
+    world.say(id, &[b'x'; 40_000]);
+    assert!(world.is_open(id) && world.script(id).incoming.is_empty(), "dropped");
+    world.say(id, &[b'x'; 40_000]);
+    assert!(!world.is_open(id), "enough is enough");
+    let (mut world, id) = refused();
+    world.say_end(id);
+    assert!(!world.is_open(id), "it has heard");
+    let (mut world, id) = refused();
+    world.wait(Duration::from_millis(1900));
+    world.say(id, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.wait(Duration::from_millis(100));
+    assert_eq!(world.reaped(id), Some(Expiry::Linger));
+    assert_eq!(world.heard(id), "");
+}
+
+#[test]
 fn what_comes_while_the_last_answer_leaves_does_not_cost_it() {
     let mut world = World::new(|_| {});
     let id = world.connect();
@@ -91,4 +119,21 @@ fn what_comes_while_the_last_answer_leaves_does_not_cost_it() {
     world.say_end(id);
     assert!(!world.is_open(id));
     assert!(!world.heard(id).contains("as always"));
+}
+
+#[test]
+fn an_unread_body_is_dropped_up_to_a_length() {
+    for path in ["/Fixed", "/Ignore", "/Refuse"] {
+        for (length, kept) in [(1, true), (256 * 1024, true), (256 * 1024 + 1, false)] {
+            let mut world = World::new(|_| {});
+            let id = world.connect();
+            let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+            world.say(id, head.as_bytes());
+            world.heard(id);
+            world.say(id, &vec![b'x'; length]);
+            world.say(id, b"GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n");
+            let answered = world.heard(id).ends_with("as always\n");
+            assert_eq!(answered, kept, "{path}: {length}");
+        }
+    }
 }
