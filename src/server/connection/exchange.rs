@@ -139,7 +139,9 @@ impl ClientConnection {
             }
             Ok(Step::Wait) => {
                 let cut_short = serving.wants_body && self.peer_ended && self.recv.is_empty();
-                let hung_up = self.ready.gone() && !self.ready.readable(Door::Client);
+                // What a client that is gone has sent before is still of use, but nobody reads it now.
+                let reading = serving.wants_body && self.ready.readable(Door::Client);
+                let hung_up = self.ready.gone() && !reading;
                 self.phase = Phase::Serving(serving);
                 if cut_short || hung_up {
                     return Err(Closed::Reset);

@@ -80,6 +80,18 @@ fn half_a_request_and_then_the_end_is_the_end() {
 }
 
 #[test]
+fn a_reset_ends_an_exchange_that_waits_for_something_else() {
+    for path in ["/Wake", "/Ticks?count=9&ms=1000"] {
+        let mut world = World::new(|_| {});
+        let id = world.connect();
+        world.say(id, format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        world.say_reset(id);
+        assert!(!world.is_open(id), "{path}");
+        assert_eq!(*world.stage.aborts.borrow(), [Abort::Gone], "{path}");
+    }
+}
+
+#[test]
 fn after_a_doubt_about_framing_input_is_dropped_for_a_while() {
     let bad = b"POST /Echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n";
     let refused = || {
@@ -136,4 +148,22 @@ fn an_unread_body_is_dropped_up_to_a_length() {
             assert_eq!(answered, kept, "{path}: {length}");
         }
     }
+}
+
+#[test]
+fn what_was_for_a_former_connection_reaches_nobody() {
+    let mut world = World::new(|_| {});
+    let former = world.connect();
+    world.say(former, b"GET /Ticks?count=9&ms=10 HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.say_reset(former);
+    let present = world.connect();
+    world.settle();
+    assert_eq!(former.index, present.index);
+    world.pass(Duration::from_millis(10));
+    world.deliver(former);
+    world.cx.wake(former);
+    world.turn();
+    assert!(world.cx.runq.is_empty() && !world.cx.has_woken());
+    let ready = world.table.get(present).unwrap().ready_mut();
+    assert!(!ready.take_woken() && !ready.take_timer());
 }
