@@ -80,6 +80,20 @@ fn half_a_request_and_then_the_end_is_the_end() {
 }
 
 #[test]
+fn answers_before_half_a_request_arrive() {
+    let mut world = World::new(|_| {});
+    let id = world.connect();
+    world.take(id, Some(10));
+    world.say(id, b"GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.say(id, b"POST /Midway?count=9 HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf");
+    world.say_end(id);
+    world.take(id, None);
+    assert!(world.heard(id).ends_with("as always\n"));
+    assert!(!world.is_open(id));
+    assert_eq!(*world.stage.aborts.borrow(), [Abort::Gone]);
+}
+
+#[test]
 fn a_reset_ends_an_exchange_that_waits_for_something_else() {
     for path in ["/Wake", "/Ticks?count=9&ms=1000"] {
         let mut world = World::new(|_| {});
@@ -147,6 +161,37 @@ fn an_unread_body_is_dropped_up_to_a_length() {
             let answered = world.heard(id).ends_with("as always\n");
             assert_eq!(answered, kept, "{path}: {length}");
         }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_ends_the_connection_and_is_written_down_once() {
+    let mut world = World::new(|_| {});
+    let id = world.connect();
+    world.take(id, Some(1000));
+    world.say(id, b"GET /File HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.stage.file.set_len(50_000).unwrap();
+    world.take(id, None);
+    assert!(!world.is_open(id));
+    assert!(world.script(id).sent.len() < 51_000);
+    let lines = world.log_lines();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("\"status\":200,\"bytes_in\":0,\"bytes_out\":50000,"), "{lines:?}");
+    assert!(lines[0].contains("cut while it was sent"), "{lines:?}");
+}
+
+#[test]
+fn a_server_that_stops_ends_connections_with_their_answers() {
+    for path in ["/Fixed", "/Echo", "/File", "/Midway"] {
+        let mut world = World::new(|_| {});
+        let id = world.connect();
+        world.stopping = true;
+        world.say(id, format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(2).as_bytes());
+        let heard = world.heard(id);
+        assert_eq!(heard.matches("HTTP/1.1 200 OK\r\n").count(), 1, "{path}");
+        assert!(heard.contains("\r\nConnection: close\r\n"), "{path}");
+        world.say_end(id);
+        assert!(!world.is_open(id), "{path}");
     }
 }
 
