@@ -114,7 +114,7 @@ impl Serving {
         let framing = &mut self.origin.request.framing;
         if self.wants_body && framing.expects_continue && !self.answer.is_started() {
             framing.expects_continue = false;
-            if recv.is_empty() {
+            if recv.is_empty() && self.body.received() == 0 {
                 queue.copy(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
         }

@@ -9,6 +9,7 @@
 mod deadlines;
 mod ending;
 mod flow;
+mod reader;
 mod rng;
 mod stage;
 
