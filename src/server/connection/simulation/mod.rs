@@ -6,9 +6,11 @@
 //!
 //! `HTTPYSERVER_SIM_RUNS=10000` looks for longer, `HTTPYSERVER_SEED=17` looks at one run again.
 
+mod client;
 mod deadlines;
 mod ending;
 mod flow;
+mod random;
 mod reader;
 mod rng;
 mod stage;
