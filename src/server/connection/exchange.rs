@@ -149,7 +149,9 @@ impl ClientConnection {
                 if cut_short || hung_up {
                     return Err(Closed::Reset);
                 }
-                Ok(if before == after { Progress::Still } else { Progress::Moved })
+                // What it asks for now may be in the socket already, and then no event comes.
+                let readable = self.wants_input() && self.ready.readable(Door::Client);
+                Ok(if before != after || readable { Progress::Moved } else { Progress::Still })
             }
             Ok(Step::Done) => self.finish_exchange(*serving, turn),
             Ok(Step::Respond(response)) if !serving.answer.is_started() => {

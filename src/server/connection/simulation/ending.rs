@@ -80,6 +80,19 @@ fn half_a_request_and_then_the_end_is_the_end() {
 }
 
 #[test]
+fn an_end_that_comes_together_with_a_head_is_heard() {
+    for reset in [false, true] {
+        let mut world = World::new(|_| {});
+        let id = world.connect();
+        let head = b"POST /Midway?count=9 HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n";
+        world.script(id).arrive(head);
+        if reset { world.say_reset(id) } else { world.say_end(id) }
+        assert!(!world.is_open(id), "reset: {reset}");
+        assert_eq!(*world.stage.aborts.borrow(), [Abort::Gone]);
+    }
+}
+
+#[test]
 fn answers_before_half_a_request_arrive() {
     let mut world = World::new(|_| {});
     let id = world.connect();
