@@ -92,7 +92,8 @@ impl Client {
             }
             text.extend_from_slice(&ask.text.1);
         }
-        let truncated = rng.chance(5);
+        let broken = client.asks.iter().any(|ask| ask.want.cut == Cut::May);
+        let truncated = rng.chance(15);
         if truncated {
             text.truncate(rng.below(text.len() + 1));
             // From which request on something is missing is not looked into: anything goes.
@@ -102,7 +103,8 @@ impl Client {
         match rng.below(100) {
             0..15 => client.outbox.push_back(Piece::End),
             15..20 => client.outbox.push_back(Piece::Reset),
-            _ if truncated => client.outbox.push_back(Piece::End),
+            20..60 if truncated => client.outbox.push_back(Piece::Reset),
+            _ if truncated || broken => client.outbox.push_back(Piece::End),
             _ => {}
         }
         client
@@ -152,7 +154,11 @@ impl Client {
 
 impl Ask {
     fn random(rng: &mut Rng, n: usize, last: bool, stage: &Stage) -> Self {
-        let act = rng.pick(&Act::ALL);
+        let mut act = rng.pick(&Act::ALL);
+        // Those who end the connection leave the others little to do.
+        if act.ends_badly() && !last {
+            act = rng.pick(&Act::ALL);
+        }
         let (is_head, is_http10) = (rng.chance(10), rng.chance(10));
         let body_len = if rng.chance(55) { 0 } else { rng.size() };
         let chunked = body_len > 0 && !is_http10 && rng.chance(40);
@@ -183,9 +189,15 @@ impl Ask {
             head += "Expect: 100-continue\r\n";
         }
         let body = rng.bytes(body_len);
+        let broken = chunked && last && rng.chance(20);
         let framed = if chunked {
             head += "Transfer-Encoding: chunked\r\n";
-            chunks(&body, rng)
+            let mut framed = chunks(&body, rng);
+            if broken {
+                framed.truncate(rng.below(framed.len()));
+                framed.extend_from_slice(b"\r\rzz\r\n\0");
+            }
+            framed
         } else {
             if body_len > 0 {
                 head += &format!("Content-Length: {body_len}\r\n");
@@ -194,7 +206,12 @@ impl Ask {
         };
         head += "\r\n";
         let ask = Asked { act, is_head, is_http10, chunked, expects, persistent, count };
-        let want = ask.want(&body, stage);
+        let mut want = ask.want(&body, stage);
+        if broken {
+            want.statuses.extend([400, 413]);
+            want.body = None;
+            (want.closes, want.cut) = (Closes::May, Cut::May);
+        }
         Self { act, is_head, is_http10, body, text: (head.into(), framed), expects, want }
     }
 

@@ -54,6 +54,33 @@ struct Play {
     edges: Vec<ConnId>,
     /// Nobody is reaped: the answers are all complete.
     patient: bool,
+    mood: Mood,
+}
+
+/// How the clients of a run are: most like to send and to take, some hardly do.
+struct Mood {
+    sends: usize,
+    takes: usize,
+    pause_ms: usize,
+}
+
+impl Mood {
+    fn random(rng: &mut Rng) -> Self {
+        let eager = [100, 100, 100, 20, 5];
+        Self { sends: rng.pick(&eager), takes: rng.pick(&eager), pause_ms: rng.pick(&[3, 30, 90]) }
+    }
+
+    fn sends(&self, rng: &mut Rng) -> bool {
+        rng.chance(self.sends)
+    }
+
+    fn takes(&self, rng: &mut Rng) -> bool {
+        rng.chance(self.takes)
+    }
+
+    fn pause(&self, rng: &mut Rng) -> Duration {
+        Duration::from_millis(rng.below(self.pause_ms) as u64)
+    }
 }
 
 impl Play {
@@ -79,7 +106,7 @@ impl Play {
             }
             clients.push((id, client));
         }
-        Self { world, clients, edges: Vec::new(), patient }
+        Self { world, clients, edges: Vec::new(), patient, mood: Mood::random(rng) }
     }
 
     /// Something happens.
@@ -87,11 +114,11 @@ impl Play {
         let which = rng.below(self.clients.len());
         let id = self.clients[which].0;
         match rng.below(100) {
-            0..25 => self.arrive(which, rng.size() + 1, rng.chance(3)),
-            25..45 => self.make_room(id, rng.size()),
+            0..25 if self.mood.sends(rng) => self.arrive(which, rng.size() + 1, rng.chance(3)),
+            25..45 if self.mood.takes(rng) => self.make_room(id, rng.size()),
             45..65 => self.deliver(),
             65..85 => self.world.turn(),
-            85..93 => self.world.pass(Duration::from_millis(rng.below(30) as u64)),
+            85..93 => self.world.pass(self.mood.pause(rng)),
             93..95 => self.world.cx.wake(id),
             95..97 => self.grant(),
             97..98 => self.rumour(id, rng),

@@ -81,6 +81,11 @@ impl Act {
         Self::MidwayFile,
     ];
 
+    /// Whether the connection does not outlive it.
+    pub(super) fn ends_badly(self) -> bool {
+        matches!(self, Self::DieLate | Self::LieShort | Self::LieLong | Self::LieDone)
+    }
+
     /// Where it plays.
     pub(super) fn path(self) -> String {
         format!("/{self:?}")
