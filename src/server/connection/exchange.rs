@@ -114,7 +114,7 @@ impl Serving {
         let framing = &mut self.origin.request.framing;
         if self.wants_body && framing.expects_continue && !self.answer.is_started() {
             framing.expects_continue = false;
-            if recv.is_empty() {
+            if recv.is_empty() && self.body.received() == 0 {
                 queue.copy(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
         }
@@ -138,13 +138,20 @@ impl ClientConnection {
                 Ok(Progress::Yield)
             }
             Ok(Step::Wait) => {
-                let cut_short = serving.wants_body && self.peer_ended && self.recv.is_empty();
-                let hung_up = self.ready.gone() && !self.ready.readable(Door::Client);
+                let cut_short = serving.wants_body
+                    && self.peer_ended
+                    && self.recv.is_empty()
+                    && self.pending() == 0;
+                // What a client that is gone has sent before is still of use, but nobody reads it now.
+                let reading = serving.wants_body && self.ready.readable(Door::Client);
+                let hung_up = self.ready.gone() && !reading;
                 self.phase = Phase::Serving(serving);
                 if cut_short || hung_up {
                     return Err(Closed::Reset);
                 }
-                Ok(if before == after { Progress::Still } else { Progress::Moved })
+                // What it asks for now may be in the socket already, and then no event comes.
+                let readable = self.wants_input() && self.ready.readable(Door::Client);
+                Ok(if before != after || readable { Progress::Moved } else { Progress::Still })
             }
             Ok(Step::Done) => self.finish_exchange(*serving, turn),
             Ok(Step::Respond(response)) if !serving.answer.is_started() => {
@@ -187,11 +194,15 @@ impl ClientConnection {
             let path = String::from_utf8_lossy(serving.origin.request.path()).into_owned();
             turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
         }
-        if serving.answer.is_started() {
-            self.phase = Phase::Serving(serving);
-            return Err(Closed::Broken(error.reason.into_owned()));
+        let Serving { mut origin, body, answer, pages, .. } = *serving;
+        if let Some(status) = answer.status() {
+            // What is queued still leaves: answers to earlier requests may be part of it.
+            origin.request.framing.persistent = false;
+            let bytes_in = body.received();
+            self.settle_next(&origin.request, body, turn.stopping);
+            self.follow(origin, status, bytes_in, answer.sent(), Some(error.reason.into_owned()));
+            return Ok(Progress::Moved);
         }
-        let Serving { mut origin, body, pages, .. } = *serving;
         if error.close {
             origin.request.framing.persistent = false;
         }

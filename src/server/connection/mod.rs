@@ -351,8 +351,9 @@ impl ClientConnection {
         let timeouts = &turn.site.timeouts;
         let fresh = expiry != self.expiry;
         let renewed = match expiry {
-            // Fixed at the first byte: a head that comes byte by byte has no more time.
-            Expiry::Header => fresh.then_some(timeouts.header),
+            // Fixed at the first byte: a head that comes byte by byte has no more time. If
+            // something was sent, this is the head of another request.
+            Expiry::Header => (fresh || moved.sent > 0).then_some(timeouts.header),
             Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
             Expiry::Idle => (fresh || moved.sent > 0).then_some(timeouts.idle),
