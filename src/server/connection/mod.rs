@@ -245,6 +245,10 @@ impl ClientConnection {
         moved.sent += sent;
         match step {
             Progress::Still if received > 0 || sent > 0 => Ok(Progress::Moved),
+            // The step has begun to want what was held back: no further edge would tell.
+            Progress::Still if self.ready.readable(Door::Client) && self.wants_input() => {
+                Ok(Progress::Moved)
+            }
             other => Ok(other),
         }
     }
@@ -257,6 +261,9 @@ impl ClientConnection {
         }
         if !self.ready.readable(Door::Client) || !self.wants_input() {
             return Ok(0);
+        }
+        if matches!(&self.phase, Phase::Serving(serving) if serving.expects_much()) {
+            self.recv.enlarge(&mut turn.cx.buffers);
         }
         match self.recv.fill(&mut self.transport, &mut turn.cx.buffers) {
             Ok(filled) => {
