@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Serve files, uploads, redirects and fixed answers for several virtual hosts.
 #[derive(Debug, Parser)]
-#[command(name = "httpyserver", version, disable_version_flag = true, after_help = EXAMPLES)]
+#[command(name = "httpyserver", version, disable_version_flag = true)]
+#[command(after_help = EXAMPLES, max_term_width = 80)]
 struct Args {
     /// The folder to serve, at once and on this machine only
     #[arg(value_name = "DIR", conflicts_with = "config")]

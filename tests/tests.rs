@@ -1,1 +1,29 @@
-//! The one test binary.
+//! The server as its users meet it: the real binary, started on a free port with a folder and a
+//! configuration of its own, and asked over sockets.
+//!
+//! Rules: no fixed port, no sleep where a deadline does, every server is stopped by its own pid.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod access_log;
+mod conditional;
+mod config;
+mod errors;
+mod fairness;
+mod hostile;
+mod http1;
+mod keepalive;
+mod layers;
+mod limits;
+mod peers;
+mod pipelining;
+mod ranges;
+mod reload;
+mod smuggling;
+mod static_files;
+mod stop;
+mod timeouts;
+mod uploads;
+mod vhosts;

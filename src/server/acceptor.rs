@@ -143,6 +143,14 @@ impl Acceptor {
         ready.then(|| self.paused_until.unwrap_or(now))
     }
 
+    /// Whether a client really waits. Asked before another one is sent away for it.
+    pub fn somebody_waits(&mut self) -> bool {
+        for listening in &mut self.listeners {
+            listening.ready &= listening.listener.has_waiting();
+        }
+        self.listeners.iter().any(|listening| listening.ready)
+    }
+
     /// A descriptor has become free: whoever waits for one can be accepted.
     pub fn resume(&mut self) {
         self.paused_until = None;

@@ -221,6 +221,8 @@ impl EventLoop {
         };
         let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
         match verdict {
+            // Its answer was promised to be followed by others before the stop began.
+            Ok(Verdict::Keep) if self.stopping.is_some() && connection.is_done() => self.remove(id),
             Ok(Verdict::Keep) if connection.register_once() => {
                 let fd = connection.transport().raw_fd();
                 let both = Interest::READABLE | Interest::WRITABLE;
@@ -252,7 +254,11 @@ impl EventLoop {
         }
         let mut room = self.connections_max.saturating_sub(self.table.len());
         if room == 0 {
-            for id in longest_idle(&mut self.table, EVICT) {
+            if !self.acceptor.somebody_waits() {
+                return;
+            }
+            let count = EVICT.min(self.connections_max / 16).max(1);
+            for id in longest_idle(&mut self.table, count) {
                 self.cut_off(id, Abort::Shutdown, "making room");
             }
             room = self.connections_max.saturating_sub(self.table.len());

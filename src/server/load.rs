@@ -89,7 +89,7 @@ impl ConfigSource {
             }
             Origin::Text(text) => {
                 let source = Source { name: "standard input".into(), text: text.clone() };
-                conf::load(source, Path::new("."), self.overrides.format)
+                conf::load(source, self.folder(), self.overrides.format)
             }
             Origin::File(path) => {
                 let text = read_text(path)?;
@@ -157,11 +157,8 @@ impl ConfigSource {
     /// What relative paths are relative to.
     fn folder(&self) -> &Path {
         match &self.origin {
-            Origin::File(path) => match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
-            },
-            Origin::Text(_) => Path::new("."),
+            Origin::File(path) => path.parent().unwrap_or(Path::new("")),
+            Origin::Text(_) => Path::new(""),
             Origin::Folder(folder) => folder,
         }
     }

@@ -9,6 +9,7 @@ use crate::handlers::{RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Handler, Outcome, OwnPage, Request};
 use crate::sys::fs::Root;
+use crate::sys::socket::raise_descriptor_limit;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
@@ -100,8 +101,15 @@ impl Builder<'_> {
             welcome: host.welcome,
             media: self.media.clone(),
             compress: self.config.compress.clone(),
-            cache: CacheLimits::default(),
+            cache: CacheLimits { descriptors: self.descriptors(), ..CacheLimits::default() },
         }))
+    }
+
+    /// Files that a route may keep open: all of them together an eighth of what the process has.
+    fn descriptors(&self) -> usize {
+        let routes = self.config.hosts.iter().map(|host| host.routes.len()).sum::<usize>().max(1);
+        let all = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
+        (all / routes).clamp(1, CacheLimits::default().descriptors)
     }
 
     fn root(&mut self, path: &At<PathBuf>) -> Option<Root> {

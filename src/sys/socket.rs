@@ -1,5 +1,6 @@
 //! Listening sockets and accepting from them.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fs::File;
@@ -117,6 +118,12 @@ impl Listener {
         let (socket, peer) =
             acceptfrom_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
         Ok(Accepted { socket, peer: peer.and_then(to_std) })
+    }
+
+    /// Whether `accept` would find somebody. Yes if that cannot be said.
+    pub fn has_waiting(&self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
     /// The port; 0 for a Unix socket.

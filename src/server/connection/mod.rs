@@ -343,7 +343,12 @@ impl ClientConnection {
 
     /// Stopped with work left: others first.
     fn yield_turn(&mut self, turn: &mut Turn<'_>, moved: Moved) -> Verdict {
-        self.rest(turn, moved);
+        // What it waits for is not known before it rests, but the rate of a body is still measured.
+        let expiry = match self.expiry_now(moved) {
+            Expiry::None => Expiry::Body,
+            known => known,
+        };
+        self.expect(expiry, turn, moved);
         if self.enqueue() {
             turn.cx.runq.push(self.id);
         }
@@ -352,9 +357,12 @@ impl ClientConnection {
 
     /// Nothing moves any more: gives back what is not needed and says until when this may last.
     fn rest(&mut self, turn: &mut Turn<'_>, moved: Moved) {
+        self.expect(self.expiry_now(moved), turn, moved);
+    }
+
+    fn expect(&mut self, expiry: Expiry, turn: &mut Turn<'_>, moved: Moved) {
         self.recv.release(&mut turn.cx.buffers);
         let now = turn.cx.now();
-        let expiry = self.expiry_now(moved);
         let timeouts = &turn.site.timeouts;
         let fresh = expiry != self.expiry;
         let renewed = match expiry {
@@ -411,6 +419,11 @@ impl ClientConnection {
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Head) && self.recv.is_empty() && self.send.is_none()
+    }
+
+    /// Whether it is idle, and nothing has arrived that no drive has seen yet.
+    pub fn is_done(&self) -> bool {
+        self.is_idle() && !self.may_have_input()
     }
 
     /// Whether data may have arrived that no drive has seen yet.

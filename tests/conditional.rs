@@ -1,0 +1,92 @@
+//! Requests with conditions, and gzip.
+
+use crate::support::{Response, TestServer};
+
+fn ask(server: &TestServer, path: &str, headers: &str) -> Response {
+    server.ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n"))
+}
+
+#[test]
+fn validators_of_files() {
+    let server = TestServer::of_files(&[("root/a.txt", "hello")]);
+    let first = server.get("/a.txt");
+    let etag = first.header("ETag").unwrap().to_owned();
+    let modified = first.header("Last-Modified").unwrap().to_owned();
+    assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+    let (old, new) = ("Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
+    for (headers, status) in [
+        (format!("If-None-Match: {etag}"), 304),
+        (format!("If-None-Match: W/{etag}"), 304),
+        (format!("If-None-Match: \"x\", {etag}"), 304),
+        ("If-None-Match: *".into(), 304),
+        ("If-None-Match: \"x\"".into(), 200),
+        (format!("If-Modified-Since: {modified}"), 304),
+        (format!("If-Modified-Since: {new}"), 304),
+        (format!("If-Modified-Since: {old}"), 200),
+        ("If-Modified-Since: yesterday".into(), 200),
+        (format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {new}"), 200),
+        (format!("If-Match: {etag}"), 200),
+        ("If-Match: *".into(), 200),
+        ("If-Match: \"x\"".into(), 412),
+        (format!("If-Match: W/{etag}"), 412),
+        (format!("If-Unmodified-Since: {new}"), 200),
+        (format!("If-Unmodified-Since: {old}"), 412),
+    ] {
+        let response = ask(&server, "/a.txt", &headers);
+        assert_eq!(response.status, status, "{headers}");
+        if status == 304 {
+            assert_eq!(response.header("ETag"), Some(&*etag), "{headers}");
+            assert_eq!(response.header("Content-Length"), None, "{headers}");
+        }
+    }
+    assert_eq!(ask(&server, "/none", "If-None-Match: *").status, 404);
+}
+
+#[test]
+fn another_content_has_another_tag() {
+    let server = TestServer::of_files(&[("root/a.txt", "one")]);
+    let before = server.get("/a.txt").header("ETag").unwrap().to_owned();
+    server.write("new", "two");
+    std::fs::rename(server.path("new"), server.path("root/a.txt")).unwrap();
+    let changed = crate::support::eventually(|| {
+        let response = ask(&server, "/a.txt", &format!("If-None-Match: {before}"));
+        (response.status == 200).then_some(response)
+    });
+    assert_ne!(changed.unwrap().header("ETag"), Some(&*before));
+}
+
+#[test]
+fn gzip_where_it_helps() {
+    let text = "all work and no play ".repeat(200);
+    let server = TestServer::of_files(&[
+        ("root/long.txt", &text),
+        ("root/short.txt", "short"),
+        ("root/long.png", &text),
+    ]);
+    let coding = |path, headers| {
+        let response = ask(&server, path, headers);
+        assert_eq!(response.status, 200, "{path}");
+        response.header("Content-Encoding").map(str::to_owned)
+    };
+    let gzip = Some("gzip".to_owned());
+    assert_eq!(coding("/long.txt", "Accept-Encoding: gzip, br"), gzip);
+    assert_eq!(coding("/long.txt", "Accept-Encoding: *"), gzip);
+    assert_eq!(coding("/long.txt", "Accept-Encoding: gzip;q=0"), None);
+    assert_eq!(coding("/long.txt", "Accept-Encoding: br"), None);
+    assert_eq!(coding("/long.txt", "Accept: */*"), None);
+    assert_eq!(coding("/short.txt", "Accept-Encoding: gzip"), None);
+    assert_eq!(coding("/long.png", "Accept-Encoding: gzip"), None);
+
+    let plain = ask(&server, "/long.txt", "Accept: */*");
+    let packed = ask(&server, "/long.txt", "Accept-Encoding: gzip");
+    assert!(packed.body.len() < plain.body.len() / 4 && packed.body.starts_with(&[0x1f, 0x8b]));
+    assert_eq!(packed.header("Vary"), Some("Accept-Encoding"));
+    assert_eq!(plain.header("Vary"), Some("Accept-Encoding"), "caches must know it from both");
+    assert_ne!(packed.header("ETag"), plain.header("ETag"));
+    let tag = packed.header("ETag").unwrap();
+    let again =
+        ask(&server, "/long.txt", &format!("Accept-Encoding: gzip\r\nIf-None-Match: {tag}"));
+    assert_eq!(again.status, 304);
+    let range = ask(&server, "/long.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-9");
+    assert_eq!((range.status, range.text()), (206, &text[..10]), "ranges are of the file itself");
+}

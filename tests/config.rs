@@ -1,0 +1,150 @@
+//! The command line, and what it says about a configuration.
+
+use crate::support::{Start, TestServer, folder, repository};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the binary to its end in a folder.
+fn run(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_httpyserver"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+const GOOD: &str = "[[host]]\nroot = \"docs\"\n";
+const TWO_MISTAKES: &str = "[timeouts]\nidle = 30\n\n[[host]]\nrooot = \"docs\"\n";
+
+#[test]
+fn exit_codes() {
+    let files = [("good.conf", GOOD), ("bad.conf", TWO_MISTAKES), ("docs/a", ""), ("lone/x", "")];
+    let folder = folder(&files);
+    for (arguments, code, says) in [
+        (&["-c", "good.conf", "-t"][..], 0, "good"),
+        (&["-c", "good.conf", "-T"], 0, "[[host]]"),
+        (&["-V"], 0, "httpyserver "),
+        (&["--help"], 0, "Examples"),
+        (&["-h"], 0, "Usage"),
+        (&["-c", "bad.conf", "-t"], 3, "2 errors"),
+        (&["-c", "bad.conf"], 3, "2 errors"),
+        (&["-c", "none.conf"], 3, "none.conf"),
+        (&["-c", "none.conf", "-t"], 3, "none.conf"),
+        (&["nowhere"], 1, "nowhere"),
+        (&["good.conf"], 1, "-c"),
+        (&["--bogus"], 2, "--bogus"),
+        (&["-p", "70000", "docs"], 2, "70000"),
+        (&["-b", "nonsense", "docs"], 2, "nonsense"),
+        (&["-c", "good.conf", "docs"], 2, "cannot be used"),
+        (&["docs", "lone"], 2, "lone"),
+    ] {
+        let (got, out, err) = run(folder.path(), arguments, "");
+        assert_eq!(got, Some(code), "{arguments:?}: {out}{err}");
+        assert!((out.clone() + &err).contains(says), "{arguments:?}: {out}{err}");
+        let quiet = if code == 0 { &err } else { &out };
+        assert_eq!(quiet, "", "{arguments:?}: the right stream");
+    }
+}
+
+#[test]
+fn two_mistakes_two_messages_with_carets() {
+    let folder = folder(&[("web.conf", TWO_MISTAKES)]);
+    let (_, _, err) = run(folder.path(), &["-c", "web.conf", "-t"], "");
+    for text in [
+        "error[missing-unit]",
+        "--> web.conf:2:8",
+        "^^ write \"30s\"",
+        "error[unknown-key]: `rooot` is not a key of [[host]]",
+        "--> web.conf:5:1",
+        "^^^^^ did you mean `root`?",
+        "web.conf: 2 errors",
+    ] {
+        assert!(err.contains(text), "no {text:?} in\n{err}");
+    }
+    assert!(!err.contains('\x1b'), "colour in a pipe:\n{err}");
+    let (_, _, coloured) = run(folder.path(), &["-c", "web.conf", "-t", "--color", "always"], "");
+    assert!(coloured.contains('\x1b'));
+    let (_, _, plain) = run(folder.path(), &["-c", "web.conf", "-t", "--color", "never"], "");
+    assert_eq!(plain, err);
+}
+
+#[test]
+fn standard_input_and_round_trip() {
+    let folder = folder(&[("docs/a", "")]);
+    let (code, _, _) = run(folder.path(), &["-c", "-", "-t"], GOOD);
+    assert_eq!(code, Some(0));
+    let (code, _, err) = run(folder.path(), &["-c", "-", "-t"], TWO_MISTAKES);
+    assert!(code == Some(3) && err.contains("standard input:5:1"), "{err}");
+    for text in [GOOD, "host default docs\nparameter timeout 5\nmedia x text/x\n"] {
+        let (code, shown, err) = run(folder.path(), &["-c", "-", "-T"], text);
+        assert_eq!(code, Some(0), "{err}");
+        let (code, again, err) = run(folder.path(), &["-c", "-", "-T"], &shown);
+        assert_eq!(
+            (code, again),
+            (Some(0), shown),
+            "what -T prints is itself a configuration: {err}"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_names_who_has_it() {
+    let server = TestServer::of_files(&[("root/a.txt", "")]);
+    let folder = folder(&[("docs/a", "")]);
+    let (code, _, err) =
+        run(folder.path(), &["-p", &server.address.port().to_string(), "docs"], "");
+    assert_eq!(code, Some(1), "{err}");
+    let pid = server.pid().as_raw_nonzero().to_string();
+    for text in [&*server.address.port().to_string(), "taken by httpyserver", &pid, "-p 0"] {
+        assert!(err.contains(text), "no {text:?} in {err}");
+    }
+}
+
+#[test]
+fn quick_mode() {
+    let files = [("pics/a.txt", "hello"), ("pics/.env", "SECRET")];
+    for (arguments, why) in [(&["pics"][..], ""), (&[], "because there is no web.conf")] {
+        let folder = folder(&files);
+        let place =
+            if arguments.is_empty() { folder.path().join("pics") } else { folder.path().into() };
+        let server = Start::quick(folder, &place, arguments).run();
+        assert!(server.banner.contains(why), "{}", server.banner);
+        assert!(server.banner.contains("http://127.0.0.1:"), "{}", server.banner);
+        assert!(server.address.ip().is_loopback() && server.address.port() != 0);
+        let listing = server.get("/");
+        assert!(listing.status == 200 && listing.text().contains("a.txt"), "{}", listing.text());
+        assert!(!listing.text().contains(".env"));
+        assert_eq!(server.get("/a.txt").text(), "hello");
+        assert_eq!(server.get("/.env").status, 404);
+        assert_eq!(
+            server.ask("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").status,
+            405
+        );
+    }
+}
+
+#[test]
+fn the_help_fits_a_terminal() {
+    for option in ["-h", "--help"] {
+        let (_, out, _) = run(Path::new("/"), &[option], "");
+        for line in out.lines() {
+            assert!(line.chars().count() <= 80, "{option}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_shipped_files_are_good() {
+    for name in ["web.conf", "web.conf.full", "web.conf.classic"] {
+        let (code, _, err) = run(&repository("conf"), &["-c", name, "-t"], "");
+        assert_eq!(code, Some(0), "{name}: {err}");
+    }
+}

@@ -1,0 +1,62 @@
+//! A module imports only from layers before its own (`src/lib.rs` has the list).
+
+use crate::support::{names_below, repository};
+
+const LAYERS: [&str; 9] =
+    ["http", "conf", "sys", "event", "net", "serve", "handlers", "site", "server"];
+
+fn rank(layer: &str) -> Option<usize> {
+    LAYERS.iter().position(|known| *known == layer)
+}
+
+/// The layers that a source names after `crate::`, also in lists: `crate::{a, b::c}`.
+fn imports(source: &str) -> Vec<String> {
+    let mut imports = Vec::new();
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    for after in code.split("crate::").skip(1) {
+        let list = after.strip_prefix('{').and_then(|list| list.split('}').next());
+        for item in list.unwrap_or(after).split(if list.is_some() { ',' } else { '\0' }) {
+            let word = item.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            imports.push(word.unwrap_or_default().to_owned());
+        }
+    }
+    imports
+}
+
+#[test]
+fn nothing_is_imported_from_above() {
+    let src = repository("src");
+    let mut seen = 0;
+    for path in
+        names_below(&src).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"))
+    {
+        let inner = path.strip_prefix(&src).unwrap();
+        let first = inner.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let Some(own) = rank(first.trim_end_matches(".rs")) else { continue };
+        for import in imports(&std::fs::read_to_string(&path).unwrap()) {
+            let Some(other) = rank(&import) else { continue };
+            assert!(other <= own, "{} imports from {import}, a layer above it", inner.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "only {seen} imports found: is this test still looking?");
+}
+
+#[test]
+fn every_module_has_its_layer() {
+    let lib = std::fs::read_to_string(repository("src/lib.rs")).unwrap();
+    let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let mut sorted = LAYERS;
+    sorted.sort_unstable();
+    assert_eq!(modules.collect::<Vec<_>>(), sorted);
+    let table = lib.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split('`').next());
+    assert_eq!(table.collect::<Vec<_>>(), LAYERS, "the table in its documentation");
+}
+
+#[test]
+fn imports_are_found() {
+    let source =
+        "use crate::http::X;\n// crate::no\nuse crate::{net::Y, site};\nfn f() { crate::sys::g() }";
+    assert_eq!(imports(source), ["http", "net", "site", "sys"]);
+}
