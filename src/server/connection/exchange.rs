@@ -154,10 +154,7 @@ impl ClientConnection {
                 if cut_short || hung_up {
                     return Err(Closed::Reset);
                 }
-                // It has only now asked for more, and more may lie in the socket: of what came before
-                // it asked there will be no further event.
-                let more = self.ready.readable(Door::Client) && self.wants_input();
-                Ok(if before == after && !more { Progress::Still } else { Progress::Moved })
+                Ok(if before == after { Progress::Still } else { Progress::Moved })
             }
             Ok(Step::Done) => self.finish_exchange(*serving, turn),
             Ok(Step::Respond(response)) if !serving.answer.is_started() => {

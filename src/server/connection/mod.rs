@@ -343,12 +343,7 @@ impl ClientConnection {
 
     /// Stopped with work left: others first.
     fn yield_turn(&mut self, turn: &mut Turn<'_>, moved: Moved) -> Verdict {
-        // What it waits for is not known before it rests, but the rate of a body is still measured.
-        let expiry = match self.expiry_now(moved) {
-            Expiry::None => Expiry::Body,
-            known => known,
-        };
-        self.expect(expiry, turn, moved);
+        self.rest(turn, moved);
         if self.enqueue() {
             turn.cx.runq.push(self.id);
         }
@@ -357,12 +352,9 @@ impl ClientConnection {
 
     /// Nothing moves any more: gives back what is not needed and says until when this may last.
     fn rest(&mut self, turn: &mut Turn<'_>, moved: Moved) {
-        self.expect(self.expiry_now(moved), turn, moved);
-    }
-
-    fn expect(&mut self, expiry: Expiry, turn: &mut Turn<'_>, moved: Moved) {
         self.recv.release(&mut turn.cx.buffers);
         let now = turn.cx.now();
+        let expiry = self.expiry_now(moved);
         let timeouts = &turn.site.timeouts;
         let fresh = expiry != self.expiry;
         let renewed = match expiry {
