@@ -67,7 +67,11 @@ fn half_a_request_and_then_the_end_is_the_end() {
         ("nothing", "", 0),
         ("half a head", "GET /Fixed HT", 0),
         ("half a body", "POST /Echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", 1),
-        ("half a chunk", "POST /Echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", 1),
+        (
+            "half a chunk",
+            "POST /Echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+            1,
+        ),
     ] {
         let mut world = World::new(|_| {});
         let id = world.connect();
@@ -86,7 +90,11 @@ fn an_end_that_comes_together_with_a_head_is_heard() {
         let id = world.connect();
         let head = b"POST /Midway?count=9 HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n";
         world.script(id).arrive(head);
-        if reset { world.say_reset(id) } else { world.say_end(id) }
+        if reset {
+            world.say_reset(id)
+        } else {
+            world.say_end(id)
+        }
         assert!(!world.is_open(id), "reset: {reset}");
         assert_eq!(*world.stage.aborts.borrow(), [Abort::Gone]);
     }
@@ -166,7 +174,8 @@ fn an_unread_body_is_dropped_up_to_a_length() {
         for (length, kept) in [(1, true), (256 * 1024, true), (256 * 1024 + 1, false)] {
             let mut world = World::new(|_| {});
             let id = world.connect();
-            let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+            let head =
+                format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
             world.say(id, head.as_bytes());
             world.heard(id);
             world.say(id, &vec![b'x'; length]);

@@ -58,8 +58,16 @@ fn however_requests_are_cut_the_answers_are_the_same() {
 fn a_client_that_takes_nothing_is_not_read() {
     for (name, head, rest) in [
         ("requests", "", "GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n"),
-        ("a file first", "GET /File HTTP/1.1\r\nHost: h\r\n\r\n", "GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n"),
-        ("a body", "POST /EchoStream HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n", "xxxxxxxxxxxxxxxxxxxxxxxxx"),
+        (
+            "a file first",
+            "GET /File HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n",
+        ),
+        (
+            "a body",
+            "POST /EchoStream HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n",
+            "xxxxxxxxxxxxxxxxxxxxxxxxx",
+        ),
     ] {
         let mut world = World::new(|_| {});
         let id = world.connect();
@@ -77,7 +85,9 @@ fn a_client_that_takes_nothing_is_not_read() {
 #[test]
 fn who_asks_first_is_told_to_continue_when_somebody_wants_the_body() {
     let ask = |path| {
-        format!("POST {path} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        )
     };
     let first_word = |path, body: &str| {
         let mut world = World::new(|_| {});
@@ -125,7 +135,9 @@ fn the_connection_line_is_right() {
 
 #[test]
 fn the_answer_to_head_has_no_body() {
-    for path in ["/Fixed", "/Shared", "/File", "/Flood?count=300000", "/MidwayFile", "/Slow?count=9"] {
+    for path in
+        ["/Fixed", "/Shared", "/File", "/Flood?count=300000", "/MidwayFile", "/Slow?count=9"]
+    {
         let mut world = World::new(|_| {});
         let id = world.connect();
         world.say(id, format!("HEAD {path} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(2).as_bytes());

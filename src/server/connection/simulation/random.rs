@@ -1,9 +1,9 @@
 //! Seeded clients, and what must hold whatever they do.
 
+use super::World;
 use super::client::{Client, Piece};
 use super::rng::Rng;
 use super::stage::{FILE_LEN, SHARED_LEN};
-use super::World;
 use crate::event::{CHUNK, ConnId, Door};
 use crate::net::Incoming;
 use crate::server::connection::{Expiry, FOREVER, Phase};
