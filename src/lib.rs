@@ -16,12 +16,12 @@
 //!
 //! `ARCHITECTURE.md` follows a request through them.
 
-pub mod http;
 pub mod conf;
-pub mod sys;
 pub mod event;
+pub mod handlers;
+pub mod http;
 pub mod net;
 pub mod serve;
-pub mod handlers;
-pub mod site;
 pub mod server;
+pub mod site;
+pub mod sys;

@@ -61,12 +61,14 @@ impl Clock {
 
     /// Milliseconds of the current second, as of this turn.
     pub fn millis(&self) -> u32 {
-        1000 - (self.next_second.saturating_duration_since(self.now).as_millis() as u32).clamp(1, 1000)
+        1000 - (self.next_second.saturating_duration_since(self.now).as_millis() as u32)
+            .clamp(1, 1000)
     }
 
     /// Sets what the `Server` header says; `None` sends none.
     pub fn set_server(&mut self, name: Option<&str>) {
-        self.server_line = name.map(|n| format!("Server: {n}\r\n").into_bytes()).unwrap_or_default();
+        self.server_line =
+            name.map(|n| format!("Server: {n}\r\n").into_bytes()).unwrap_or_default();
         self.render();
     }
 
@@ -97,7 +99,10 @@ mod tests {
         clock.set(Instant::now(), UNIX_EPOCH + Duration::from_millis(784_111_777_500));
         assert_eq!(&**clock.standing_lines(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
         clock.set_server(Some("x"));
-        assert_eq!(&**clock.standing_lines(), b"Server: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(
+            &**clock.standing_lines(),
+            b"Server: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+        );
         assert_eq!(clock.next_second - clock.now, Duration::from_millis(500));
     }
 }

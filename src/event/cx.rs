@@ -1,7 +1,7 @@
 //! The services of the loop, lent to whatever is being driven.
 
-use crate::conf::Level;
 use super::{Buffers, Clock, ConnId, Door, PoolId, RunQueue, Target, Timers};
+use crate::conf::Level;
 use mio::event::Source;
 use mio::{Interest, Registry};
 use std::io;

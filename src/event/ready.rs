@@ -98,7 +98,9 @@ impl Ready {
     /// Whether an event of the exchange's own doors is still to come: something there met
     /// WouldBlock.
     pub fn waits_upstream(self) -> bool {
-        [Door::Upstream, Door::Feed].iter().any(|door| !self.readable(*door) || !self.writable(*door))
+        [Door::Upstream, Door::Feed]
+            .iter()
+            .any(|door| !self.readable(*door) || !self.writable(*door))
     }
 
     /// The exchange's instant has come.

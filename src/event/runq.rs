@@ -9,6 +9,11 @@ pub const CHUNK: usize = 64 * 1024;
 /// not pay one `epoll_wait` for each chunk. Still under a millisecond of copying.
 const CHUNKS_ALONE: usize = 8;
 
+/// What the kernel moves by itself, from a file to a socket, costs about a quarter of what is copied
+/// through us, and stalls in the socket when it is cut into small pieces: with slices of 64 KiB 64
+/// clients of 1 MiB files got two thirds of what they got with 256 KiB. Either is under 60 µs.
+const BY_KERNEL: usize = 4;
+
 /// Connections to be driven. Each is in it at most once: the connection knows (`queued`).
 #[derive(Debug, Default)]
 pub struct RunQueue {
@@ -54,6 +59,16 @@ impl Budget {
     /// `bytes` were moved.
     pub fn spend(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
+    }
+
+    /// The kernel moved `bytes` from a file to the socket.
+    pub fn spend_by_kernel(&mut self, bytes: usize) {
+        self.spend(bytes.div_ceil(BY_KERNEL));
+    }
+
+    /// Bytes that the kernel may still move from a file to the socket.
+    pub fn left_by_kernel(self) -> usize {
+        self.left * BY_KERNEL
     }
 
     /// Whether the rest has to wait for the next turn.

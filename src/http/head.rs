@@ -138,10 +138,21 @@ impl RequestHead {
         &self.bytes[..end]
     }
 
-    /// Makes it a GET, unless it is a HEAD: for an internal redirect.
+    /// Makes it a GET, unless it is a HEAD: for an internal redirect. What it asked of the former
+    /// target, conditions and ranges, does not hold for the new one.
     pub fn become_get(&mut self) {
         if self.method != Method::Head {
             self.method = Method::Get;
+        }
+        for header in [
+            Known::IfMatch,
+            Known::IfNoneMatch,
+            Known::IfModifiedSince,
+            Known::IfUnmodifiedSince,
+            Known::IfRange,
+            Known::Range,
+        ] {
+            self.first[header as usize] = 0;
         }
     }
 

@@ -8,6 +8,6 @@ mod transport;
 pub use recv::{Filled, RecvBuffer};
 pub use segment::{Bytes, FileSlice};
 pub use send::{Flushed, SendQueue};
+pub use transport::Transport;
 #[cfg(test)]
 pub use transport::{Incoming, Script};
-pub use transport::Transport;

@@ -12,9 +12,9 @@ const COPY_MAX: usize = 8 * 1024;
 /// Pieces of one `sendmsg`.
 const PIECES_MAX: usize = 16;
 
-/// What a `sendfile` call is asked for at most. Larger than the quantum of a turn would let one
-/// client hold the loop; the kernel takes what its socket buffer has room for.
-const FILE_MAX: usize = crate::event::CHUNK * 4;
+/// What one `sendfile` call is asked for at most, however much a client that is alone may take in
+/// its turn: others may arrive between two calls.
+const FILE_MAX: usize = 512 * 1024;
 
 /// Memory that an empty queue keeps for the next answer.
 const KEEP: usize = 64 * 1024;
@@ -101,7 +101,10 @@ impl SendQueue {
                 Err(error) => return Err(error),
             };
             bytes += taken as u64;
-            budget.spend(taken);
+            match from_file {
+                true => budget.spend_by_kernel(taken),
+                false => budget.spend(taken),
+            }
             self.advance(taken);
             if taken < offered && !from_file {
                 return Ok(Flushed { bytes, blocked: true });
@@ -115,7 +118,7 @@ impl SendQueue {
         match self.segments.front() {
             None => Ok((0, 0)),
             Some(Segment::File(slice)) => {
-                let max = FILE_MAX.min(budget.left().max(1));
+                let max = budget.left_by_kernel().min(FILE_MAX);
                 let offered = usize::try_from(slice.len).unwrap_or(usize::MAX).min(max);
                 match to.send_file(slice, max)? {
                     0 => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -1,7 +1,7 @@
 //! The answer of an exchange, framed as it is written.
 
-use crate::event::CHUNK;
 use super::Request;
+use crate::event::CHUNK;
 use crate::http::{Headers, HttpError, Method, Status, chunked};
 use crate::net::{FileSlice, SendQueue};
 use std::io::Write;

@@ -94,10 +94,14 @@ fn page(code: u16, reason: &str, advice: &str) -> String {
 /// What happened, and what the reader can do.
 fn advice(status: Status) -> &'static str {
     match status {
-        Status::BAD_REQUEST => "The server did not understand this request, so it ended the connection.",
+        Status::BAD_REQUEST => {
+            "The server did not understand this request, so it ended the connection."
+        }
         Status::UNAUTHORIZED => "This page asks for a user name and a password.",
         Status::FORBIDDEN => "This is here, but it is not for everybody.",
-        Status::NOT_FOUND => "There is nothing at this address. It may have moved: try the start page.",
+        Status::NOT_FOUND => {
+            "There is nothing at this address. It may have moved: try the start page."
+        }
         Status::METHOD_NOT_ALLOWED => "This address does not answer requests of that kind.",
         Status::REQUEST_TIMEOUT => "The request took too long to arrive. Please try again.",
         Status::CONFLICT => "Something is in the way: the name is taken, or its folder is missing.",
@@ -107,16 +111,22 @@ fn advice(status: Status) -> &'static str {
         Status::URI_TOO_LONG => "The address is too long.",
         Status::RANGE_NOT_SATISFIABLE => "The file does not reach that far.",
         Status::EXPECTATION_FAILED => "The server cannot do what the request expects of it.",
-        Status::MISDIRECTED_REQUEST => "No site of that name lives on this server. Check the host name in the address.",
+        Status::MISDIRECTED_REQUEST => {
+            "No site of that name lives on this server. Check the host name in the address."
+        }
         Status::TOO_MANY_REQUESTS => "Too many requests at once. Please wait a moment.",
-        Status::HEADER_FIELDS_TOO_LARGE => "The request headers are too large. Deleting cookies may help.",
+        Status::HEADER_FIELDS_TOO_LARGE => {
+            "The request headers are too large. Deleting cookies may help."
+        }
         Status::NOT_IMPLEMENTED => "The server does not know how to do that.",
         Status::SERVICE_UNAVAILABLE => "The server is busy. Please try again in a moment.",
         Status::GATEWAY_TIMEOUT => "The program that makes this page took too long.",
         Status::BAD_GATEWAY => "The program that makes this page failed.",
         Status::VERSION_NOT_SUPPORTED => "This server speaks HTTP/1.0 and HTTP/1.1.",
         Status::INSUFFICIENT_STORAGE => "There is no room left to store this.",
-        _ if status.class() == 5 => "Something went wrong on the server. It has been written to its log.",
+        _ if status.class() == 5 => {
+            "Something went wrong on the server. It has been written to its log."
+        }
         _ => "The server could not answer this request.",
     }
 }

@@ -52,8 +52,12 @@ pub struct Incoming {
 }
 
 /// Listeners bound and not yet in use.
-#[derive(Debug)]
-pub struct Bound(Vec<(Listen, Listener)>);
+#[derive(Debug, Default)]
+pub struct Bound {
+    listeners: Vec<(Listen, Listener)>,
+    /// Those of an address family that this machine does not have.
+    pub missing: Vec<(Listen, io::Error)>,
+}
 
 impl Acceptor {
     /// No listeners yet.
@@ -73,7 +77,7 @@ impl Acceptor {
     /// # Errors
     /// The first that cannot be bound: which, and why.
     pub fn bind(&self, wanted: &[At<Listen>]) -> Result<Bound, (At<Listen>, io::Error)> {
-        let mut bound = Vec::new();
+        let mut bound = Bound::default();
         for listen in wanted {
             if self.listeners.iter().any(|open| open.asked == listen.value) {
                 continue;
@@ -83,9 +87,16 @@ impl Acceptor {
                 Listen::Addr(address) => Listener::bind(*address),
                 Listen::Unix(path) => Listener::bind_unix(path),
             };
-            bound.push((listen.value.clone(), listener.map_err(|error| (listen.clone(), error))?));
+            match listener {
+                Ok(listener) => bound.listeners.push((listen.value.clone(), listener)),
+                // A machine without IPv6 has no ::1; the other addresses are enough.
+                Err(error) if wanted.len() > 1 && is_missing_family(&listen.value, &error) => {
+                    bound.missing.push((listen.value.clone(), error));
+                }
+                Err(error) => return Err((listen.clone(), error)),
+            }
         }
-        Ok(Bound(bound))
+        Ok(bound)
     }
 
     /// Listens on `wanted` from now on: takes in what was bound for it, closes what is not wanted
@@ -93,9 +104,14 @@ impl Acceptor {
     ///
     /// # Errors
     /// Those of `epoll_ctl`.
-    pub fn adopt(&mut self, wanted: &[At<Listen>], bound: Bound, registry: &Registry) -> io::Result<()> {
+    pub fn adopt(
+        &mut self,
+        wanted: &[At<Listen>],
+        bound: Bound,
+        registry: &Registry,
+    ) -> io::Result<()> {
         self.listeners.retain(|open| wanted.iter().any(|listen| listen.value == open.asked));
-        for (asked, listener) in bound.0 {
+        for (asked, listener) in bound.listeners {
             let number = self.next_number;
             self.next_number = self.next_number.wrapping_add(1);
             let fd = listener.as_fd().as_raw_fd();
@@ -209,6 +225,13 @@ impl Default for Acceptor {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn is_missing_family(listen: &Listen, error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let missing = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT].map(Errno::raw_os_error);
+    matches!(listen, Listen::Addr(address) if address.is_ipv6())
+        && error.raw_os_error().is_some_and(|code| missing.contains(&code))
 }
 
 enum Reaction {

@@ -9,8 +9,8 @@ use super::connection::{ClientConnection, Expiry, Spares, Turn, Verdict};
 use super::control::{Control, Order};
 use super::error_log::ErrorLog;
 use super::harvester::{Harvester, longest_idle};
+use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_everywhere};
 use super::table::ConnTable;
-use super::load::{ConfigSource, Failure, Loaded, cannot_listen};
 use crate::conf::Level;
 use crate::event::{Budget, ConnId, Cx, Door, PoolId, Target};
 use crate::net::Transport;
@@ -80,7 +80,12 @@ impl EventLoop {
     ///
     /// # Errors
     /// The poll or the signals cannot be had, a handler cannot start.
-    pub fn new(poll: Poll, loaded: Loaded, acceptor: Acceptor, reloader: ConfigSource) -> io::Result<Self> {
+    pub fn new(
+        poll: Poll,
+        loaded: Loaded,
+        acceptor: Acceptor,
+        reloader: ConfigSource,
+    ) -> io::Result<Self> {
         let mut cx = Cx::new(poll.registry().try_clone()?);
         let control = Control::new(poll.registry())?;
         let Loaded { site, access, errors, connections_max, .. } = loaded;
@@ -216,6 +221,14 @@ impl EventLoop {
         };
         let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
         match verdict {
+            Ok(Verdict::Keep) if connection.register_once() => {
+                let fd = connection.transport().raw_fd();
+                let both = Interest::READABLE | Interest::WRITABLE;
+                if self.cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
+                    // No memory for a watch: it would never be heard of.
+                    self.remove(id);
+                }
+            }
             Ok(Verdict::Keep) => {}
             Ok(Verdict::Close) => self.remove(id),
             Err(_) => {
@@ -261,8 +274,7 @@ impl EventLoop {
 
     fn harvest(&mut self) {
         let now = self.cx.now();
-        let doomed =
-            self.harvester.mark(&mut self.table, now, self.site.limits.min_rate).to_vec();
+        let doomed = self.harvester.mark(&mut self.table, now, self.site.limits.min_rate).to_vec();
         for (id, expiry) in doomed {
             let reason = match expiry {
                 Expiry::Header => "time-out: header",
@@ -360,7 +372,9 @@ impl EventLoop {
     /// Puts what was loaded in the place of what served before. Returns the warnings.
     fn swap(&mut self, loaded: Loaded) -> Result<String, Failure> {
         let Loaded { site, listen, access, errors, connections_max, warnings, .. } = loaded;
-        let bound = self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let bound =
+            self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let warnings = cannot_listen_everywhere(&bound) + &warnings;
         let site = Rc::new(site);
         self.handlers.start(&site, &mut self.cx)?;
         self.acceptor.adopt(&listen, bound, self.cx.registry())?;
@@ -457,7 +471,8 @@ fn enqueue(connection: &mut ClientConnection, cx: &mut Cx) {
     }
 }
 
-/// Takes a client in: a place in the table, and one registration for both directions, for life.
+/// Takes a client in. It is driven before the poll hears of it: a connection that ends with its
+/// first answer never needs the registration, which the others keep for life.
 fn welcome(
     incoming: Incoming,
     head_due: Instant,
@@ -481,14 +496,7 @@ fn welcome(
     let transport = Transport::Plain(incoming.accepted.socket);
     let connection = table
         .insert(|id| ClientConnection::new(id, transport, peer, incoming.port, counted, head_due));
-    let (id, fd) = (connection.id(), connection.transport().raw_fd());
-    let both = Interest::READABLE | Interest::WRITABLE;
-    if cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
-        // No memory for a watch: it would never be heard of.
-        if let Some(connection) = table.remove(id) {
-            forget_count(&connection, per_client);
-        }
-    }
+    enqueue(connection, cx);
 }
 
 fn forget_count(connection: &ClientConnection, per_client: &mut HashMap<IpAddr, usize>) {

@@ -28,7 +28,12 @@ impl Harvester {
     }
 
     /// Marks: those past their deadline, and those too slow. Empty when no sweep is due.
-    pub fn mark(&mut self, table: &mut ConnTable, now: Instant, min_rate: u64) -> &[(ConnId, Expiry)] {
+    pub fn mark(
+        &mut self,
+        table: &mut ConnTable,
+        now: Instant,
+        min_rate: u64,
+    ) -> &[(ConnId, Expiry)] {
         self.doomed.clear();
         if now >= self.next {
             self.next = now + self.every;

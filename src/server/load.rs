@@ -1,6 +1,7 @@
 //! From a file or a folder, and the command line, to what the loop serves. Used at the start, by
 //! `-t`, and by every reload.
 
+use super::acceptor::Bound;
 use super::access_log::AccessLog;
 use super::error_log::ErrorLog;
 use super::log_sink::LogSink;
@@ -112,7 +113,7 @@ impl ConfigSource {
     /// As `read`.
     pub fn check(&self) -> Result<(Config, String), Failure> {
         let (config, mut diagnostics) = self.read()?;
-        site::build(&config, self.folder(), &mut diagnostics);
+        site::build(&config, &mut diagnostics);
         Ok((config, diagnostics.render(self.overrides.colour)))
     }
 
@@ -122,7 +123,7 @@ impl ConfigSource {
     /// As `read`; or a log file cannot be opened.
     pub fn load(&self) -> Result<Loaded, Failure> {
         let (config, mut diagnostics) = self.read()?;
-        let site = site::build(&config, self.folder(), &mut diagnostics);
+        let site = site::build(&config, &mut diagnostics);
         let open = |target: &At<conf::LogTarget>| {
             LogSink::open(target.value.clone()).map_err(|error| {
                 Failure::Start(format!("the log {:?} cannot be opened: {error}", target.value))
@@ -131,7 +132,11 @@ impl ConfigSource {
         let access = config.log.access.as_ref().map(open).transpose()?;
         let errors = open(&config.log.error)?;
         let colour = self.overrides.colour
-            && config.log.access.as_ref().is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
+            && config
+                .log
+                .access
+                .as_ref()
+                .is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
         let descriptors = socket::raise_descriptor_limit();
         let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
         Ok(Loaded {
@@ -193,7 +198,10 @@ impl Loaded {
     pub(super) fn settle_in(&self) -> Result<(), Failure> {
         if let Some(path) = &self.pid_file {
             std::fs::write(&path.value, format!("{}\n", std::process::id())).map_err(|error| {
-                Failure::Start(format!("the pid file {} cannot be written: {error}", path.value.display()))
+                Failure::Start(format!(
+                    "the pid file {} cannot be written: {error}",
+                    path.value.display()
+                ))
             })?;
         }
         if let Some(user) = &self.user {
@@ -210,6 +218,7 @@ impl Loaded {
         &self,
         source: &ConfigSource,
         addresses: impl Iterator<Item = &'a socket::ListenAddress>,
+        missing: &str,
     ) -> String {
         let origin = match &source.origin {
             Origin::File(path) => path.display().to_string(),
@@ -221,10 +230,16 @@ impl Loaded {
         for address in addresses {
             let _ = match address {
                 socket::ListenAddress::Ip(at) if at.ip().is_unspecified() => {
-                    writeln!(text, "  http    all addresses, port {0}: http://localhost:{0}/", at.port())
+                    writeln!(
+                        text,
+                        "  http    all addresses, port {0}: http://localhost:{0}/",
+                        at.port()
+                    )
                 }
                 socket::ListenAddress::Ip(at) => writeln!(text, "  http    http://{at}/"),
-                socket::ListenAddress::Unix(path) => writeln!(text, "  http    unix:{}", path.display()),
+                socket::ListenAddress::Unix(path) => {
+                    writeln!(text, "  http    unix:{}", path.display())
+                }
             };
         }
         for host in &self.site.hosts {
@@ -232,7 +247,7 @@ impl Loaded {
             let word = if routes == 1 { "route" } else { "routes" };
             let _ = writeln!(text, "  host    {:<32} {routes} {word}", host.name);
         }
-        text + &self.warnings + "ready\n"
+        text + missing + &self.warnings + "ready\n"
     }
 }
 
@@ -245,7 +260,8 @@ pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
     };
     Failure::Start(match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let who = culprit::of_port(port).map_or_else(|| "another process".into(), |c| c.to_string());
+            let who =
+                culprit::of_port(port).map_or_else(|| "another process".into(), |c| c.to_string());
             format!("{name} is taken by {who}; use -p 0 for a free one")
         }
         io::ErrorKind::PermissionDenied if port != 0 && port < 1024 => {
@@ -253,6 +269,16 @@ pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
         }
         _ => format!("cannot listen on {name}: {error}"),
     })
+}
+
+/// The listeners that are left out, as warnings.
+pub(super) fn cannot_listen_everywhere(bound: &Bound) -> String {
+    let warn = |(listen, error): &(Listen, io::Error)| {
+        let (Failure::Start(text) | Failure::Configuration(text)) =
+            cannot_listen(&At::implied(listen.clone()), error);
+        format!("  warning {text}\n")
+    };
+    bound.missing.iter().map(warn).collect()
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
@@ -284,4 +310,3 @@ impl From<io::Error> for Failure {
         Self::Start(error.to_string())
     }
 }
-

@@ -15,7 +15,7 @@ pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides};
 
 use acceptor::Acceptor;
 use event_loop::EventLoop;
-use load::cannot_listen;
+use load::{cannot_listen, cannot_listen_everywhere};
 use mio::Poll;
 
 /// A server that has its listeners and has not yet answered anybody.
@@ -35,9 +35,10 @@ impl Server {
         let mut acceptor = Acceptor::new();
         let bound =
             acceptor.bind(&loaded.listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let missing = cannot_listen_everywhere(&bound);
         acceptor.adopt(&loaded.listen, bound, poll.registry())?;
         loaded.settle_in()?;
-        let banner = loaded.banner(&source, acceptor.addresses());
+        let banner = loaded.banner(&source, acceptor.addresses(), &missing);
         let event_loop = EventLoop::new(poll, loaded, acceptor, source)?;
         Ok(Self { event_loop, banner })
     }

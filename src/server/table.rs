@@ -16,7 +16,10 @@ pub struct ConnTable {
 
 impl ConnTable {
     /// Inserts the connection that `make` makes for its id.
-    pub fn insert(&mut self, make: impl FnOnce(ConnId) -> ClientConnection) -> &mut ClientConnection {
+    pub fn insert(
+        &mut self,
+        make: impl FnOnce(ConnId) -> ClientConnection,
+    ) -> &mut ClientConnection {
         self.generation = (self.generation + 1) % ConnId::GENERATIONS;
         let vacant = self.slab.vacant_entry();
         let id = ConnId { index: vacant.key() as u32, generation: self.generation };

@@ -11,17 +11,17 @@ use crate::serve::{ErrorPages, Handler, Outcome, OwnPage, Request};
 use crate::sys::fs::Root;
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// An error page is part of every answer that uses it, and kept in memory.
 const OWN_PAGE_MAX: u64 = 256 * 1024;
 
-/// Builds the site of a configuration. `folder` is the one its relative paths are relative to. What
-/// is wrong but can be lived with (a folder that is not there) becomes a warning.
-pub fn build(config: &Config, folder: &Path, diagnostics: &mut Diagnostics) -> Site {
+/// Builds the site of a configuration. What is wrong but can be lived with (a folder that is not
+/// there) becomes a warning.
+pub fn build(config: &Config, diagnostics: &mut Diagnostics) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
-    let mut builder = Builder { config, folder, media, diagnostics, handlers: Vec::new() };
+    let mut builder = Builder { config, media, diagnostics, handlers: Vec::new() };
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
     let handlers = builder.handlers;
     let (exact, wildcards) = names(&config.hosts);
@@ -60,7 +60,6 @@ fn names(hosts: &[conf::Host]) -> Names {
 
 struct Builder<'a> {
     config: &'a Config,
-    folder: &'a Path,
     media: Rc<MediaTable>,
     diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
@@ -140,20 +139,16 @@ impl Builder<'_> {
         pages
     }
 
-    /// A page that begins with `/` lies in the host's root, as its URL says; another is a file
-    /// beside the configuration.
+    /// The file that the host would answer the page's path with: pages are named by their URL.
     fn page(&self, host: &conf::Host, path: &str) -> std::io::Result<OwnPage> {
-        let file = match path.strip_prefix('/') {
-            Some(beneath) => {
-                let root = host.routes.iter().find_map(|route| match &route.action {
-                    Action::Files(files) if route.path.value == "/" => Some(&files.root.value),
-                    _ => None,
-                });
-                let root = root.ok_or_else(|| std::io::Error::other("the host has no root"))?;
-                Root::open(root)?.open_beneath(beneath.as_bytes())?
-            }
-            None => std::fs::File::open(self.folder.join(path))?,
-        };
+        let folders = host.routes.iter().filter_map(|route| match &route.action {
+            Action::Files(files) => Some((path.strip_prefix(&*route.path.value)?, files)),
+            _ => None,
+        });
+        let (beneath, files) = folders
+            .min_by_key(|(beneath, _)| beneath.len())
+            .ok_or_else(|| std::io::Error::other("no route with files has this path"))?;
+        let file = Root::open(&files.root.value)?.open_beneath(beneath.as_bytes())?;
         let mut body = Vec::new();
         file.take(OWN_PAGE_MAX + 1).read_to_end(&mut body)?;
         if body.len() as u64 > OWN_PAGE_MAX {
@@ -174,5 +169,155 @@ impl Handler for NoFolder {
 
     fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
         Err(HttpError::new(Status::NOT_FOUND, "the folder of this route is missing"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{Source, load};
+    use crate::site::{Decision, PassedOver, Trace, Untraced};
+    use std::path::Path;
+
+    fn site(text: &str, folder: &Path) -> (Site, Vec<&'static str>) {
+        let source = Source { name: "web.conf".into(), text: text.into() };
+        let (config, mut diagnostics) = load(source, folder, None);
+        let config = config.unwrap_or_else(|| panic!("{}", diagnostics.render(false)));
+        let site = build(&config, &mut diagnostics);
+        (site, diagnostics.list.iter().map(|diagnostic| diagnostic.name).collect())
+    }
+
+    #[test]
+    fn what_is_missing_is_a_documented_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[[host]]\nroot = \"nowhere\"\nerrors = { 404 = \"/none.html\" }\n";
+        let (_, warnings) = site(text, folder.path());
+        assert_eq!(warnings, ["missing-root", "missing-page"]);
+        let documented = include_str!("../../docs/errors.md");
+        for name in warnings.iter().chain(&["unreadable", "not-utf8"]) {
+            assert!(documented.contains(&format!("\n## {name}\n")), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_page_is_found_by_its_url() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in [("www/404.html", "root"), ("pages/5xx.html", "route")] {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let text = "
+            [[host]]
+            root = 'www'
+            errors = { 404 = '/404.html', 5xx = '/errors/5xx.html' }
+            [[host.route]]
+            path = '/errors/'
+            files = 'pages'
+        ";
+        let (site, warnings) = site(text, folder.path());
+        assert!(warnings.is_empty(), "{warnings:?}");
+        for (status, want) in [(Status::NOT_FOUND, &b"root"[..]), (Status::BAD_GATEWAY, b"route")] {
+            let response = site.hosts[0].pages.respond(&HttpError::new(status, ""), None);
+            let crate::serve::Body::Bytes(bytes) = response.body else { panic!("no body") };
+            assert_eq!(bytes.as_slice(), want);
+        }
+    }
+
+    const HOSTS: &str = "
+        [[host]]
+        names = ['example.org', '*.example.org']
+        respond = 'a'
+        [[host]]
+        names = ['*.deep.example.org', '[::1]']
+        respond = 'b'
+        [[host]]
+        names = ['other.test']
+        default = true
+        respond = 'c'
+    ";
+
+    #[test]
+    fn exact_beats_wildcard_beats_default() {
+        let (site, _) = site(HOSTS, Path::new("."));
+        for (authority, name, matched) in [
+            (Some("example.org"), "example.org", true),
+            (Some("EXAMPLE.org.:8080"), "example.org", true),
+            (Some("www.example.org"), "example.org", true),
+            (Some("a.b.example.org"), "example.org", true),
+            (Some("x.deep.example.org"), "*.deep.example.org", true),
+            (Some("deep.example.org"), "example.org", true),
+            (Some("notexample.org"), "other.test", false),
+            (Some("[::1]:80"), "*.deep.example.org", true),
+            (None, "other.test", false),
+        ] {
+            let (host, exact) =
+                site.choose_host(authority.map(str::as_bytes), &mut Untraced).ok().unwrap();
+            assert_eq!((&*host.name, exact), (name, matched), "{authority:?}");
+        }
+        assert!(site.choose_host(Some(b"a b"), &mut Untraced).is_err());
+    }
+
+    #[test]
+    fn without_a_default_an_unknown_name_is_misdirected() {
+        let text = "[[host]]\nnames = ['a.test']\nrespond = 'a'\n";
+        let (site, _) = site(text, Path::new("."));
+        let Err(error) = site.choose_host(Some(b"b.test"), &mut Untraced) else { panic!() };
+        assert_eq!(error.status, Status::MISDIRECTED_REQUEST);
+    }
+
+    struct Steps(Vec<String>);
+
+    impl Trace for Steps {
+        fn decided(&mut self, decision: Decision<'_>) {
+            self.0.push(match decision {
+                Decision::Chosen(route) => format!("chosen {}", route.path),
+                Decision::Passed(route, PassedOver::OtherPath) => format!("path {}", route.path),
+                Decision::Passed(route, PassedOver::OtherMethod) => {
+                    format!("method {}", route.path)
+                }
+                Decision::ExactName(_) | Decision::Wildcard(_) | Decision::Default(_) => {
+                    "host".into()
+                }
+                Decision::NoHost => "no host".into(),
+            });
+        }
+    }
+
+    const ROUTES: &str = "
+        [[host]]
+        respond = 'root'
+        [[host.route]]
+        path = '/docs/'
+        respond = 'docs'
+        [[host.route]]
+        path = '/docs/api/'
+        methods = ['GET']
+        redirect = '/elsewhere'
+        [[host.route]]
+        path = '/docs/api'
+        respond = 'exact'
+    ";
+
+    #[test]
+    fn the_most_specific_route_answers_whatever_the_order() {
+        let (site, _) = site(ROUTES, Path::new("."));
+        let host = &site.hosts[0];
+        for (method, path, want) in [
+            (Method::Get, "/", "/"),
+            (Method::Get, "/docsx", "/"),
+            (Method::Get, "/docs", "/docs/"),
+            (Method::Get, "/docs/x", "/docs/"),
+            (Method::Get, "/docs/api", "/docs/api"),
+            (Method::Get, "/docs/api/", "/docs/api/"),
+            (Method::Post, "/docs/api/x", "/docs/"),
+            (Method::Options, "/docs/api/x", "/docs/api/"),
+        ] {
+            let route = host.choose_route(method, path.as_bytes(), &mut Untraced).ok().unwrap();
+            assert_eq!(&*route.path, want, "{path}");
+        }
+        let mut steps = Steps(Vec::new());
+        let _ = host.choose_route(Method::Post, b"/docs/api/x", &mut steps);
+        assert_eq!(steps.0, ["path /docs/api", "method /docs/api/", "chosen /docs/"]);
     }
 }

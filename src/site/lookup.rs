@@ -79,7 +79,10 @@ impl Site {
             }
             None => {
                 trace.decided(Decision::NoHost);
-                Err(HttpError::new(Status::MISDIRECTED_REQUEST, "no host of that name, and no default"))
+                Err(HttpError::new(
+                    Status::MISDIRECTED_REQUEST,
+                    "no host of that name, and no default",
+                ))
             }
         }
     }

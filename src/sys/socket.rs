@@ -68,8 +68,11 @@ impl Listener {
     }
 
     fn tcp(address: SocketAddr, both_families: bool) -> io::Result<Self> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(!both_families)?;
@@ -93,7 +96,9 @@ impl Listener {
         let socket = new()?;
         if let Err(error) = socket.bind(&address) {
             let stale = error.kind() == io::ErrorKind::AddrInUse
-                && new()?.connect(&address).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
+                && new()?
+                    .connect(&address)
+                    .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
             if !stale {
                 return Err(error);
             }
@@ -226,10 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         std::mem::forget(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert_eq!(
-            Listener::bind_unix(&path).unwrap_err().kind(),
-            io::ErrorKind::AddrInUse
-        );
+        assert_eq!(Listener::bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         let stale = folder.path().join("t");
         drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
         let listener = Listener::bind_unix(&stale).unwrap();

@@ -52,7 +52,13 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
     let item = path?;
     let rule = |text: &str| rules::route_path(text).map(|()| text.to_owned());
     let path = At::new(reader.string(&item, rule)?, item.span);
-    Some(Route { path, methods: methods.map(with_head), action: action?.0? })
+    let action = action?.0?;
+    if matches!(action, Action::Files(_)) && !path.value.ends_with('/') {
+        let message = "a route with files is for a path and everything below";
+        let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
+        reader.report(diagnostic.label(format!("write `{}/`", path.value)));
+    }
+    Some(Route { path, methods: methods.map(with_head), action })
 }
 
 /// GET without HEAD is no HTTP (RFC 9110 §9.1): whoever allows the one allows the other.

@@ -9,6 +9,7 @@
 //! | `media` | which type does it have? |
 //! | `respond`, `ranges` | what of it is sent? |
 //! | `listing`, `welcome` | what is shown where there is no file? |
+//! | `origin` | does a page of another site ask? |
 //! | `upload`, `store` | may it be written, where, and how does it get there? |
 //!
 //! Architecture invariant: a request that is answered from the cache makes no system call and
@@ -19,6 +20,7 @@ mod disk;
 mod entry;
 mod listing;
 mod media;
+mod origin;
 mod ranges;
 pub mod resolve;
 mod respond;

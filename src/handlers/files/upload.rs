@@ -4,6 +4,7 @@
 //! `store` takes over. What depends on the state of the folder is asked again at the end, there.
 
 use super::cache::Cache;
+use super::origin::refuse_other_sites;
 use super::resolve::is_hidden;
 use super::store::{Place, Store, Taken};
 use crate::conf::{Overwrite, Upload};
@@ -41,6 +42,7 @@ impl Target<'_> {
     /// # Errors
     /// Whatever speaks against it.
     pub fn begin(&self, request: &Request, cx: &Cx) -> Result<Outcome, HttpError> {
+        refuse_other_sites(&request.head)?;
         match request.head.method() {
             Method::Delete => self.delete(request).map(Outcome::Respond),
             _ => self.write(request, cx),

@@ -51,13 +51,10 @@ impl ClientConnection {
     /// Drops what has arrived of a body nobody wants.
     pub(super) fn drain_body(&mut self) -> Result<Progress, Closed> {
         let Phase::Draining(state) = &mut self.phase else { return Ok(Progress::Still) };
-        let moved = match drain(state, &mut self.recv) {
-            Ok(moved) => moved,
+        let Ok(moved) = drain(state, &mut self.recv) else {
             // Its framing is broken: where the next request begins, nobody knows.
-            Err(()) => {
-                self.phase = Phase::Closing { linger: true };
-                return Ok(Progress::Moved);
-            }
+            self.phase = Phase::Closing { linger: true };
+            return Ok(Progress::Moved);
         };
         if state.is_finished() {
             self.phase = Phase::Head;

@@ -5,7 +5,7 @@ use super::request::Routed;
 use super::response::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
-use crate::event::{ConnId, Cx, Door, Ready};
+use crate::event::{BUFFER_SMALL, ConnId, Cx, Door, Ready};
 use crate::http::{HttpError, Known, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
@@ -58,6 +58,11 @@ impl Serving {
     /// Whether the rest of the body should be received.
     pub(super) fn wants_body(&self) -> bool {
         self.wants_body
+    }
+
+    /// Whether more of the body is to come than a small buffer holds.
+    pub(super) fn expects_much(&self) -> bool {
+        self.body.left().is_none_or(|left| left > BUFFER_SMALL as u64)
     }
 
     /// An armed instant has come: is it the one that is waited for?
@@ -149,9 +154,7 @@ impl ClientConnection {
                 if cut_short || hung_up {
                     return Err(Closed::Reset);
                 }
-                // What it asks for now may be in the socket already, and then no event comes.
-                let readable = self.wants_input() && self.ready.readable(Door::Client);
-                Ok(if before != after || readable { Progress::Moved } else { Progress::Still })
+                Ok(if before == after { Progress::Still } else { Progress::Moved })
             }
             Ok(Step::Done) => self.finish_exchange(*serving, turn),
             Ok(Step::Respond(response)) if !serving.answer.is_started() => {
@@ -213,7 +216,7 @@ impl ClientConnection {
 
     /// The connection ends before its exchange does.
     pub(super) fn abandon_exchange(
-        &mut self,
+        &self,
         mut serving: Serving,
         why: Abort,
         reason: Option<&str>,

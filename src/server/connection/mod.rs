@@ -51,6 +51,8 @@ pub struct ClientConnection {
     peer_ended: bool,
     /// It counts towards its address's limit.
     counted: bool,
+    /// The poll knows of it.
+    registered: bool,
 }
 
 /// Where a connection stands.
@@ -123,6 +125,7 @@ pub struct Turn<'a> {
 /// Requests and send queues nobody uses now. Last in first out, so that one connection after the
 /// other works in the same warm memory.
 #[derive(Default)]
+#[allow(clippy::vec_box)] // the boxes go from here into connections and back, and stay boxes
 pub struct Spares {
     requests: Vec<Box<Request>>,
     queues: Vec<Box<SendQueue>>,
@@ -130,13 +133,25 @@ pub struct Spares {
 
 impl ClientConnection {
     /// A client that was just accepted. The head of its first request is due by then.
-    pub fn new(id: ConnId, transport: Transport, peer: Peer, port: u16, counted: bool, head_due: Instant) -> Self {
+    pub fn new(
+        id: ConnId,
+        transport: Transport,
+        peer: Peer,
+        port: u16,
+        counted: bool,
+        head_due: Instant,
+    ) -> Self {
+        // Both are tried before they are waited for: the first request has often arrived with the
+        // connection, and its socket is empty.
+        let mut ready = Ready::default();
+        ready.set_readable(Door::Client);
+        ready.set_writable(Door::Client);
         Self {
             id,
             transport,
             peer,
             port,
-            ready: Ready::default(),
+            ready,
             recv: RecvBuffer::default(),
             send: None,
             phase: Phase::Head,
@@ -148,6 +163,7 @@ impl ClientConnection {
             queued: false,
             peer_ended: false,
             counted,
+            registered: false,
         }
     }
 
@@ -159,6 +175,11 @@ impl ClientConnection {
     /// Who it is.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// Notes that the poll knows of it. False if it did already.
+    pub fn register_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.registered, true)
     }
 
     /// Whether it counts towards its address's limit.
@@ -202,7 +223,9 @@ impl ClientConnection {
         loop {
             match self.pass(turn, &mut moved) {
                 Err(closed) => return self.end(&closed, turn),
-                Ok(Progress::Moved) if turn.budget.is_spent() => return self.yield_turn(turn, moved),
+                Ok(Progress::Moved) if turn.budget.is_spent() => {
+                    return self.yield_turn(turn, moved);
+                }
                 Ok(Progress::Moved) => {}
                 Ok(Progress::Yield) => return self.yield_turn(turn, moved),
                 Ok(Progress::Still) => {
@@ -222,6 +245,10 @@ impl ClientConnection {
         moved.sent += sent;
         match step {
             Progress::Still if received > 0 || sent > 0 => Ok(Progress::Moved),
+            // The step has begun to want what was held back: no further edge would tell.
+            Progress::Still if self.ready.readable(Door::Client) && self.wants_input() => {
+                Ok(Progress::Moved)
+            }
             other => Ok(other),
         }
     }
@@ -234,6 +261,9 @@ impl ClientConnection {
         }
         if !self.ready.readable(Door::Client) || !self.wants_input() {
             return Ok(0);
+        }
+        if matches!(&self.phase, Phase::Serving(serving) if serving.expects_much()) {
+            self.recv.enlarge(&mut turn.cx.buffers);
         }
         match self.recv.fill(&mut self.transport, &mut turn.cx.buffers) {
             Ok(filled) => {
@@ -286,7 +316,8 @@ impl ClientConnection {
             if !self.ready.writable(Door::Client) {
                 return Ok(0);
             }
-            let flushed = queue.flush(&mut self.transport, &mut turn.budget).map_err(Closed::of_send)?;
+            let flushed =
+                queue.flush(&mut self.transport, &mut turn.budget).map_err(Closed::of_send)?;
             if flushed.blocked {
                 self.ready.clear_writable(Door::Client);
             }

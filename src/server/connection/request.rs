@@ -111,7 +111,12 @@ impl ClientConnection {
     }
 
     /// Answers what is no request. Nothing after it is looked at: where it ends, nobody knows.
-    pub(super) fn refuse_unparsed(&mut self, error: &HttpError, mut request: Box<Request>, turn: &mut Turn<'_>) {
+    pub(super) fn refuse_unparsed(
+        &mut self,
+        error: &HttpError,
+        mut request: Box<Request>,
+        turn: &mut Turn<'_>,
+    ) {
         request.peer = self.peer;
         request.port = self.port;
         request.framing.persistent = false;

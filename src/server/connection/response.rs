@@ -135,7 +135,12 @@ impl ClientConnection {
 
     /// What follows the answer to `request`, of whose body `unread` is left. Returns whether the
     /// connection goes on.
-    pub(super) fn settle_next(&mut self, request: &Request, unread: BodyState, stopping: bool) -> bool {
+    pub(super) fn settle_next(
+        &mut self,
+        request: &Request,
+        unread: BodyState,
+        stopping: bool,
+    ) -> bool {
         let drainable = unread.is_finished()
             // A client that was not told to continue may or may not send its body: what comes next
             // could be either.
