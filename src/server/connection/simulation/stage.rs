@@ -264,7 +264,7 @@ impl Drop for Actor {
 }
 
 impl Actor {
-    fn play(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
+    fn play(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
         match self.act {
             Act::Echo | Act::EchoSmall => self.echo(io),
             Act::EchoStream => Self::echo_stream(io),
@@ -426,7 +426,7 @@ impl Actor {
         Err(HttpError::new(Status::BAD_GATEWAY, "died early"))
     }
 
-    fn midway(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+    fn midway(&self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
         while io.body.received() < self.count as u64 && !io.body.is_finished() {
             let n = io.body.peek()?.len();
             if n == 0 {
