@@ -38,6 +38,12 @@ impl Ready {
         }
     }
 
+    /// As `mark` for a client that has ended its side, and with `gone` both, in a simulation.
+    #[cfg(test)]
+    pub fn set_ended(&mut self, gone: bool) {
+        self.0 |= READABLE | CLOSED | if gone { WRITABLE | GONE } else { 0 };
+    }
+
     /// Whether the client's connection has failed or is closed in both directions: nothing that is
     /// still written would arrive.
     pub fn gone(self) -> bool {
@@ -80,10 +86,12 @@ impl Ready {
         self.0 & CLOSED << shift(door) != 0
     }
 
-    /// A new exchange begins: its doors are tried before they are waited for.
+    /// A new exchange begins: its doors are tried before they are waited for, and what the one
+    /// before was told and did not ask for is not its own.
     pub fn open_upstream_doors(&mut self) {
         let both = READABLE | WRITABLE;
         let mask = 0b111 << shift(Door::Upstream) | 0b111 << shift(Door::Feed);
+        let mask = mask | TIMER | WOKEN;
         self.0 = self.0 & !mask | both << shift(Door::Upstream) | both << shift(Door::Feed);
     }
 

@@ -20,6 +20,8 @@ mod header;
 mod headers;
 mod host;
 mod method;
+#[cfg(test)]
+mod mutation;
 mod negotiate;
 mod parse;
 mod status;

@@ -68,6 +68,12 @@ impl RecvBuffer {
         }
     }
 
+    /// Whether it holds memory of the pool.
+    #[cfg(test)]
+    pub fn holds_memory(&self) -> bool {
+        !self.memory.is_empty()
+    }
+
     /// Uses a large buffer from now on: a body of more than a small one is coming.
     pub fn enlarge(&mut self, pool: &mut Buffers) {
         if self.memory.len() < BUFFER_LARGE {

@@ -54,7 +54,10 @@ impl Transport {
                 Ok(rustix::net::sendmsg(fd, pieces, &mut control, flags(more))?)
             }
             #[cfg(test)]
-            Self::Scripted(script) => script.write(pieces.first().map_or(&[], |piece| &**piece)),
+            Self::Scripted(script) => {
+                let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+                script.write(&all)
+            }
         }
     }
 
@@ -127,9 +130,17 @@ mod script {
         pub incoming: VecDeque<Incoming>,
         /// How much each write may take; 0 is WouldBlock; when empty, everything.
         pub takes: VecDeque<usize>,
+        /// What the send buffer has room for; `None`: everything.
+        pub room: Option<usize>,
+        /// A write met the end of the room: once there is some again, that is an event.
+        pub blocked: bool,
         pub sent: Vec<u8>,
         pub closed_by_us: bool,
         pub reset: bool,
+        /// Bytes that were read.
+        pub received: usize,
+        /// Calls that sent something.
+        pub writes: usize,
     }
 
     impl Script {
@@ -138,6 +149,33 @@ mod script {
             let incoming =
                 bytes.chunks(step.max(1)).map(|piece| Incoming::Bytes(piece.to_vec())).collect();
             Self { incoming, ..Self::default() }
+        }
+
+        /// `bytes` arrive behind what has not been read yet: one read may take them all.
+        pub fn arrive(&mut self, bytes: &[u8]) {
+            if bytes.is_empty() {
+                return;
+            }
+            match self.incoming.back_mut() {
+                Some(Incoming::Bytes(unread)) => unread.extend_from_slice(bytes),
+                _ => self.incoming.push_back(Incoming::Bytes(bytes.to_vec())),
+            }
+        }
+
+        /// The client resets the connection. What it sent before can still be read.
+        pub fn reset(&mut self) {
+            self.reset = true;
+            self.incoming.push_back(Incoming::Reset);
+        }
+
+        /// Whether the client has said that it sends no more.
+        pub fn has_ended(&self) -> bool {
+            matches!(self.incoming.back(), Some(Incoming::End | Incoming::Reset))
+        }
+
+        /// Whether nothing goes either way.
+        pub fn is_gone(&self) -> bool {
+            self.reset || self.closed_by_us && self.has_ended()
         }
 
         pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -149,6 +187,7 @@ mod script {
                         bytes.drain(..n);
                         self.incoming.push_front(Incoming::Bytes(bytes));
                     }
+                    self.received += n;
                     Ok(n)
                 }
                 Some(Incoming::WouldBlock) | None => Err(io::ErrorKind::WouldBlock.into()),
@@ -158,6 +197,7 @@ mod script {
                 }
                 Some(Incoming::Reset) => {
                     self.reset = true;
+                    self.incoming.push_front(Incoming::End);
                     Err(io::ErrorKind::ConnectionReset.into())
                 }
             }
@@ -181,11 +221,15 @@ mod script {
             if self.reset {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            match self.takes.pop_front() {
-                Some(0) => Err(io::ErrorKind::WouldBlock.into()),
-                Some(n) => Ok(n.min(offered)),
-                None => Ok(offered),
+            let room = self.room.unwrap_or(usize::MAX);
+            let n = self.takes.pop_front().unwrap_or(usize::MAX).min(room).min(offered);
+            self.blocked |= n < offered;
+            if n == 0 && offered > 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
             }
+            self.room = self.room.map(|room| room - n);
+            self.writes += 1;
+            Ok(n)
         }
     }
 }

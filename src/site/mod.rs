@@ -58,3 +58,29 @@ pub struct Route {
     /// Who answers.
     pub handler: Rc<dyn Handler>,
 }
+
+#[cfg(test)]
+impl Site {
+    /// One host for all names, with these routes.
+    pub(crate) fn of_routes(routes: Vec<(String, Rc<dyn Handler>)>) -> Self {
+        let route = |(path, handler): (String, Rc<dyn Handler>)| Route {
+            path: path.into(),
+            methods: None,
+            kind: "test",
+            body_limit: handler.body_limit().unwrap_or(u64::MAX),
+            handler,
+        };
+        let routes = routes.into_iter().map(route).collect();
+        Self {
+            timeouts: conf::Timeouts::default(),
+            limits: conf::Limits::default(),
+            server_header: None,
+            pages: Rc::default(),
+            hosts: vec![VirtualHost { name: "*".into(), pages: Rc::default(), routes }],
+            handlers: Vec::new(),
+            exact: HashMap::new(),
+            wildcards: Vec::new(),
+            default: Some(0),
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use super::cache::Cache;
 use super::upload::{check_conditions, conflict, etag_of, in_the_way};
-use crate::event::{CHUNK, Cx};
+use crate::event::Cx;
 use crate::http::{HttpError, Known, Status, escape};
 use crate::serve::{Exchange, ExchangeIo, Request, Response, Step};
 use crate::sys::fs::{Draft, Folder, Meta, Root};
@@ -66,18 +66,19 @@ const RENAMES_MAX: u32 = 1000;
 
 impl Exchange for Store {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, _cx: &mut Cx) -> Result<Step, HttpError> {
-        let bytes = io.body.peek()?;
-        let piece = bytes.get(..bytes.len().min(CHUNK)).unwrap_or_default();
-        if !piece.is_empty() {
+        // Bounded by the receive buffer: one chunk.
+        loop {
+            let piece = io.body.peek()?;
             let written = piece.len();
+            if written == 0 {
+                break;
+            }
             self.draft.file().write_all(piece).map_err(|error| in_the_way(&error))?;
             io.body.consume(written);
-        } else if !io.body.is_finished() {
-            return Ok(Step::Wait);
         }
         match io.body.is_finished() {
             true => self.publish(io.request).map(Step::Respond),
-            false => Ok(Step::Again),
+            false => Ok(Step::Wait),
         }
     }
 }

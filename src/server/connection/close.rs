@@ -76,6 +76,8 @@ impl ClientConnection {
         if self.send.is_some() {
             return Ok(Progress::Still);
         }
+        // What came while the answer was leaving counts as well.
+        let linger = linger || self.may_still_talk();
         if !linger || self.peer_ended {
             return Err(Closed::Done);
         }

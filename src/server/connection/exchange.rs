@@ -5,7 +5,7 @@ use super::request::Routed;
 use super::response::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
-use crate::event::{ConnId, Cx, Door, Ready};
+use crate::event::{BUFFER_SMALL, ConnId, Cx, Door, Ready};
 use crate::http::{HttpError, Known, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
@@ -58,6 +58,11 @@ impl Serving {
     /// Whether the rest of the body should be received.
     pub(super) fn wants_body(&self) -> bool {
         self.wants_body
+    }
+
+    /// Whether more of the body is to come than a small buffer holds.
+    pub(super) fn expects_much(&self) -> bool {
+        self.body.left().is_none_or(|left| left > BUFFER_SMALL as u64)
     }
 
     /// An armed instant has come: is it the one that is waited for?
@@ -114,7 +119,7 @@ impl Serving {
         let framing = &mut self.origin.request.framing;
         if self.wants_body && framing.expects_continue && !self.answer.is_started() {
             framing.expects_continue = false;
-            if recv.is_empty() {
+            if recv.is_empty() && self.body.received() == 0 {
                 queue.copy(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
         }
@@ -138,16 +143,18 @@ impl ClientConnection {
                 Ok(Progress::Yield)
             }
             Ok(Step::Wait) => {
-                let cut_short = serving.wants_body && self.peer_ended && self.recv.is_empty();
-                let hung_up = self.ready.gone() && !self.ready.readable(Door::Client);
+                let cut_short = serving.wants_body
+                    && self.peer_ended
+                    && self.recv.is_empty()
+                    && self.pending() == 0;
+                // What a client that is gone has sent before is still of use, but nobody reads it now.
+                let reading = serving.wants_body && self.ready.readable(Door::Client);
+                let hung_up = self.ready.gone() && !reading;
                 self.phase = Phase::Serving(serving);
                 if cut_short || hung_up {
                     return Err(Closed::Reset);
                 }
-                // It has only now asked for more, and more may lie in the socket: of what came before
-                // it asked there will be no further event.
-                let more = self.ready.readable(Door::Client) && self.wants_input();
-                Ok(if before == after && !more { Progress::Still } else { Progress::Moved })
+                Ok(if before == after { Progress::Still } else { Progress::Moved })
             }
             Ok(Step::Done) => self.finish_exchange(*serving, turn),
             Ok(Step::Respond(response)) if !serving.answer.is_started() => {
@@ -190,11 +197,15 @@ impl ClientConnection {
             let path = String::from_utf8_lossy(serving.origin.request.path()).into_owned();
             turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
         }
-        if serving.answer.is_started() {
-            self.phase = Phase::Serving(serving);
-            return Err(Closed::Broken(error.reason.into_owned()));
+        let Serving { mut origin, body, answer, pages, .. } = *serving;
+        if let Some(status) = answer.status() {
+            // What is queued still leaves: answers to earlier requests may be part of it.
+            origin.request.framing.persistent = false;
+            let bytes_in = body.received();
+            self.settle_next(&origin.request, body, turn.stopping);
+            self.follow(origin, status, bytes_in, answer.sent(), Some(error.reason.into_owned()));
+            return Ok(Progress::Moved);
         }
-        let Serving { mut origin, body, pages, .. } = *serving;
         if error.close {
             origin.request.framing.persistent = false;
         }

@@ -245,6 +245,10 @@ impl ClientConnection {
         moved.sent += sent;
         match step {
             Progress::Still if received > 0 || sent > 0 => Ok(Progress::Moved),
+            // The step has begun to want what was held back: no further edge would tell.
+            Progress::Still if self.ready.readable(Door::Client) && self.wants_input() => {
+                Ok(Progress::Moved)
+            }
             other => Ok(other),
         }
     }
@@ -257,6 +261,9 @@ impl ClientConnection {
         }
         if !self.ready.readable(Door::Client) || !self.wants_input() {
             return Ok(0);
+        }
+        if matches!(&self.phase, Phase::Serving(serving) if serving.expects_much()) {
+            self.recv.enlarge(&mut turn.cx.buffers);
         }
         match self.recv.fill(&mut self.transport, &mut turn.cx.buffers) {
             Ok(filled) => {
@@ -336,12 +343,7 @@ impl ClientConnection {
 
     /// Stopped with work left: others first.
     fn yield_turn(&mut self, turn: &mut Turn<'_>, moved: Moved) -> Verdict {
-        // What it waits for is not known before it rests, but the rate of a body is still measured.
-        let expiry = match self.expiry_now(moved) {
-            Expiry::None => Expiry::Body,
-            known => known,
-        };
-        self.expect(expiry, turn, moved);
+        self.rest(turn, moved);
         if self.enqueue() {
             turn.cx.runq.push(self.id);
         }
@@ -350,17 +352,15 @@ impl ClientConnection {
 
     /// Nothing moves any more: gives back what is not needed and says until when this may last.
     fn rest(&mut self, turn: &mut Turn<'_>, moved: Moved) {
-        self.expect(self.expiry_now(moved), turn, moved);
-    }
-
-    fn expect(&mut self, expiry: Expiry, turn: &mut Turn<'_>, moved: Moved) {
         self.recv.release(&mut turn.cx.buffers);
         let now = turn.cx.now();
+        let expiry = self.expiry_now(moved);
         let timeouts = &turn.site.timeouts;
         let fresh = expiry != self.expiry;
         let renewed = match expiry {
-            // Fixed at the first byte: a head that comes byte by byte has no more time.
-            Expiry::Header => fresh.then_some(timeouts.header),
+            // Fixed at the first byte: a head that comes byte by byte has no more time. If
+            // something was sent, this is the head of another request.
+            Expiry::Header => (fresh || moved.sent > 0).then_some(timeouts.header),
             Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
             Expiry::Idle => (fresh || moved.sent > 0).then_some(timeouts.idle),

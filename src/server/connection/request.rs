@@ -104,6 +104,10 @@ impl ClientConnection {
         let pages = routed.host.map_or(&site.pages, |host| &host.pages);
         let response = pages.respond(error, request.head.get(Known::Accept));
         self.respond(response, request, routed, Some(&error.reason), turn);
+        if error.close {
+            // Perhaps the client is sending a body whose framing was not understood.
+            self.phase = Phase::Closing { linger: true };
+        }
     }
 
     /// Answers what is no request. Nothing after it is looked at: where it ends, nobody knows.

@@ -156,7 +156,7 @@ impl ClientConnection {
 
     /// Whether data of the client may lie unread in the socket: closing would then reset the
     /// connection, and the answer on its way would be lost with it.
-    fn may_still_talk(&self) -> bool {
+    pub(super) fn may_still_talk(&self) -> bool {
         !self.recv.is_empty() || self.ready.readable(Door::Client)
     }
 

@@ -1,0 +1,233 @@
+//! Damaged inputs: the seeds of the fuzz targets, each damaged a few thousand times, in every run
+//! of the tests. Whatever comes, nothing panics, and what is accepted keeps its promises.
+
+use super::chunked::{Decoder, Step};
+use super::limits::{HeadLimits, RANGES_MAX};
+use super::range::{RangePlan, resolve};
+use super::target::{is_plain, normalise};
+use super::{BodyLength, Parsed, RequestHead, Version, framing, parse};
+use std::path::Path;
+
+/// Damages of each corpus.
+const ROUNDS: u64 = 5000;
+
+/// What means something to one of the parsers.
+const PIECES: [&[u8]; 40] = [
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"\r\n\r\n",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b"%",
+    b"%2e",
+    b"%2F",
+    b"%00",
+    b"%5c",
+    b"..",
+    b"/",
+    b"//",
+    b"/../",
+    b"\\",
+    b"?",
+    b"#",
+    b"\xff",
+    b"\x7f",
+    b"-",
+    b",",
+    b"=",
+    b"bytes=",
+    b"0-0",
+    b"18446744073709551615",
+    b"9",
+    b"f",
+    b";",
+    b"\"",
+    b"0\r\n\r\n",
+    b"GET ",
+    b"HTTP/1.1",
+    b"HTTP/1.0",
+    b"Host: h\r\n",
+    b"Content-Length: 1\r\n",
+    b"chunked",
+    b"Transfer-Encoding: chunked\r\n",
+];
+
+#[test]
+fn heads() {
+    damaged("parse", |input, random| {
+        let limits = HeadLimits::default();
+        let mut head = RequestHead::default();
+        let whole = verdict(&parse(input, 0, &limits, &mut head));
+        if let Ok(Some(taken)) = whole {
+            assert!(taken > 0 && taken <= input.len());
+            check_framing(&head);
+            let mut path = Vec::new();
+            if normalise(head.raw_path(), &mut path).is_ok() {
+                check_path(&path);
+                assert!(!head.has_plain_path() || path == head.raw_path());
+            }
+        }
+        let cut = random.below(input.len() + 1);
+        let first = verdict(&parse(&input[..cut], 0, &limits, &mut head));
+        let in_two = match first {
+            Ok(None) => verdict(&parse(input, cut, &limits, &mut head)),
+            decided => decided,
+        };
+        assert_eq!(in_two, whole, "cut at {cut}");
+    });
+}
+
+#[test]
+fn chunks() {
+    damaged("chunked", |input, random| {
+        let whole = decode(input, usize::MAX);
+        assert!(whole.0.len() <= input.len());
+        assert_eq!(decode(input, 1 + random.below(9)), whole);
+    });
+}
+
+#[test]
+fn paths() {
+    damaged("target", |input, _| {
+        let mut path = Vec::new();
+        let accepted = normalise(input, &mut path).is_ok();
+        if accepted {
+            check_path(&path);
+            assert!(path.len() <= input.len());
+        }
+        assert!(!is_plain(input) || accepted && path == input);
+    });
+}
+
+#[test]
+fn ranges() {
+    damaged("range", |input, random| {
+        for size in [0, 1, 499, 10_000, random.next(), u64::MAX] {
+            let mut parts = match resolve(input, size) {
+                RangePlan::Single(part) => vec![part],
+                RangePlan::Multi(parts) => parts,
+                RangePlan::Full | RangePlan::Unsatisfiable => continue,
+            };
+            assert!(parts.iter().all(|p| p.len > 0 && p.len <= size && p.start <= size - p.len));
+            parts.sort_by_key(|part| part.start);
+            let apart = |two: &[super::range::ByteRange]| two[0].start + two[0].len < two[1].start;
+            assert!(parts.windows(2).all(apart) && parts.len() <= RANGES_MAX);
+        }
+    });
+}
+
+/// Bytes taken, nothing yet, or the status of the refusal.
+fn verdict(parsed: &Parsed) -> Result<Option<usize>, u16> {
+    match parsed {
+        Parsed::Partial => Ok(None),
+        Parsed::Complete(taken) => Ok(Some(*taken)),
+        Parsed::Refused(error) => Err(error.status.code()),
+    }
+}
+
+fn check_framing(head: &RequestHead) {
+    match framing::frame(head) {
+        Err(error) => assert!(error.close, "a framing error is fatal"),
+        Ok(framing) => {
+            assert_ne!(framing.body, BodyLength::Length(0));
+            let chunked = framing.body == BodyLength::Chunked;
+            assert!(!chunked || head.version() == Version::Http11);
+            assert!(!framing.expects_continue || framing.body != BodyLength::None);
+        }
+    }
+}
+
+fn check_path(path: &[u8]) {
+    assert!(path.starts_with(b"/") && !path.windows(2).any(|two| two == b"//"));
+    assert!(!path.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\'));
+    assert!(path.split(|byte| *byte == b'/').all(|segment| segment != b".." && segment != b"."));
+}
+
+/// The data of a chunked body that arrives in pieces of `step`; whether it ended well, and how much
+/// of the input belonged to it.
+fn decode(input: &[u8], step: usize) -> (Vec<u8>, Result<Option<usize>, u16>) {
+    let (mut decoder, mut data, mut at) = (Decoder::new(), Vec::new(), 0);
+    let mut there = 0;
+    loop {
+        match decoder.step(&input[at..there]) {
+            Err(error) => return (data, Err(error.status.code())),
+            Ok(Step::End { consumed }) => return (data, Ok(Some(at + consumed))),
+            Ok(Step::Data { skip, len }) => {
+                assert!(len > 0 && at + skip + len <= there);
+                data.extend_from_slice(&input[at + skip..at + skip + len]);
+                decoder.took(len);
+                at += skip + len;
+            }
+            Ok(Step::More { consumed }) => {
+                assert_eq!(consumed, there - at);
+                if there == input.len() {
+                    return (data, Ok(None));
+                }
+                at = there;
+                there = there.saturating_add(step).min(input.len());
+            }
+        }
+    }
+}
+
+/// Calls `check` with the seeds of a corpus and with damaged ones, and names what it fails with.
+fn damaged(corpus: &str, check: impl Fn(&[u8], &mut Random) + std::panic::RefUnwindSafe) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
+    let mut paths: Vec<_> =
+        folder.read_dir().expect(corpus).map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let seeds: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for round in 0..ROUNDS + seeds.len() as u64 {
+        let mut random = Random(round);
+        let input = match seeds.get(round as usize) {
+            Some(seed) => seed.clone(),
+            None => damage(&seeds, &mut random),
+        };
+        let result = std::panic::catch_unwind(|| check(&input, &mut Random(round)));
+        assert!(result.is_ok(), "{corpus}, round {round}: {:?}", String::from_utf8_lossy(&input));
+    }
+}
+
+/// A seed after a few damages.
+fn damage(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seeds[random.below(seeds.len())].clone();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        let end = (at + random.below(12)).min(bytes.len());
+        let part = bytes[at..end].to_vec();
+        match random.below(6) {
+            0 => drop(bytes.drain(at..end)),
+            1 => drop(bytes.splice(at..at, part)),
+            2 => drop(bytes.splice(at..end, PIECES[random.below(PIECES.len())].iter().copied())),
+            3 => drop(bytes.splice(at..at, PIECES[random.below(PIECES.len())].iter().copied())),
+            4 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            _ => {
+                let other = &seeds[random.below(seeds.len())];
+                let from = random.below(other.len() + 1);
+                bytes.truncate(at);
+                bytes.extend_from_slice(&other[from..]);
+            }
+        }
+    }
+    bytes
+}
+
+/// Splitmix64: the same damage on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+}

@@ -1,0 +1,476 @@
+//! Handlers and exchanges that play a part, and watch how they are treated.
+
+use crate::event::{ConnId, Cx};
+use crate::http::{Headers, HttpError, Method, MethodSet, Status};
+use crate::net::FileSlice;
+use crate::serve::{Abort, Body, Exchange, ExchangeIo, Handler, Outcome, Request, Response, Step};
+use crate::site::Site;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// What the handler of a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Act {
+    /// A short text.
+    Fixed,
+    /// 20 KiB that are shared.
+    Shared,
+    /// A file.
+    File,
+    /// 403
+    Refuse,
+    /// Another path's answer.
+    Reroute,
+    /// The request body, with its length.
+    Echo,
+    /// As `Echo`, of at most [`SMALL_LIMIT`] bytes.
+    EchoSmall,
+    /// The request body as it comes, without length.
+    EchoStream,
+    /// Lines, each after a while.
+    Ticks,
+    /// An answer when somebody else says so, or after a while.
+    Wake,
+    /// One byte a call.
+    Slow,
+    /// All there is room for, always.
+    Flood,
+    /// Fails before its head.
+    DieEarly,
+    /// Fails after its head.
+    DieLate,
+    /// Promises more than it has.
+    LieShort,
+    /// Has more than it promises.
+    LieLong,
+    /// Says that it is done when it is not.
+    LieDone,
+    /// Answers without a look at the body.
+    Ignore,
+    /// Answers with a text in the middle of the body.
+    Midway,
+    /// As `Midway`, with a file.
+    MidwayFile,
+}
+
+impl Act {
+    pub(super) const ALL: [Self; 20] = [
+        Self::Fixed,
+        Self::Shared,
+        Self::File,
+        Self::Refuse,
+        Self::Reroute,
+        Self::Echo,
+        Self::EchoSmall,
+        Self::EchoStream,
+        Self::Ticks,
+        Self::Wake,
+        Self::Slow,
+        Self::Flood,
+        Self::DieEarly,
+        Self::DieLate,
+        Self::LieShort,
+        Self::LieLong,
+        Self::LieDone,
+        Self::Ignore,
+        Self::Midway,
+        Self::MidwayFile,
+    ];
+
+    /// Whether the connection does not outlive it.
+    pub(super) fn ends_badly(self) -> bool {
+        matches!(self, Self::DieLate | Self::LieShort | Self::LieLong | Self::LieDone)
+    }
+
+    /// Where it plays.
+    pub(super) fn path(self) -> String {
+        format!("/{self:?}")
+    }
+}
+
+pub(super) const FIXED: &[u8] = b"as always\n";
+pub(super) const SHARED_LEN: usize = 20 * 1024;
+pub(super) const FILE_LEN: usize = 200 * 1024;
+pub(super) const SMALL_LIMIT: u64 = 1000;
+pub(super) const TICK: &[u8] = b"tick\n";
+pub(super) const AWAKE: &[u8] = b"awake\n";
+pub(super) const IGNORED: &[u8] = b"I did not listen\n";
+pub(super) const MIDWAY: &[u8] = b"that is enough\n";
+/// What a liar promises, and half of which it writes.
+pub(super) const PROMISED: usize = 1000;
+
+/// What all who play have in common.
+pub(super) struct Stage {
+    pub(super) shared: Rc<[u8]>,
+    pub(super) file: Rc<File>,
+    /// Who waits for somebody to say so, and to whom it was said.
+    pub(super) waiting: RefCell<Vec<ConnId>>,
+    pub(super) granted: RefCell<HashSet<ConnId>>,
+    /// Exchanges begun, ended by themselves, aborted, dropped.
+    pub(super) begun: Cell<usize>,
+    pub(super) over: Cell<usize>,
+    pub(super) aborts: RefCell<Vec<Abort>>,
+    pub(super) dropped: Cell<usize>,
+    /// The `n` of every request that reached a handler.
+    pub(super) handled: RefCell<Vec<usize>>,
+}
+
+impl Stage {
+    pub(super) fn new() -> Rc<Self> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&pattern(FILE_LEN)).unwrap();
+        Rc::new(Self {
+            shared: pattern(SHARED_LEN).into(),
+            file: Rc::new(file),
+            waiting: RefCell::default(),
+            granted: RefCell::default(),
+            begun: Cell::new(0),
+            over: Cell::new(0),
+            aborts: RefCell::default(),
+            dropped: Cell::new(0),
+            handled: RefCell::default(),
+        })
+    }
+
+    fn file_slice(&self) -> FileSlice {
+        FileSlice { file: self.file.clone(), offset: 0, len: FILE_LEN as u64 }
+    }
+}
+
+/// Bytes in which a shift would be seen.
+pub(super) fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|n| ((n + n / 251) % 251) as u8).collect()
+}
+
+/// A site with a route for each act.
+pub(super) fn site(stage: &Rc<Stage>) -> Site {
+    let route = |act: Act| -> (String, Rc<dyn Handler>) {
+        (act.path(), Rc::new(Player { act, stage: stage.clone() }))
+    };
+    Site::of_routes(Act::ALL.map(route).into())
+}
+
+struct Player {
+    act: Act,
+    stage: Rc<Stage>,
+}
+
+impl Handler for Player {
+    fn methods(&self) -> MethodSet {
+        MethodSet::of(&[Method::Get, Method::Head, Method::Post])
+    }
+
+    fn body_limit(&self) -> Option<u64> {
+        Some(if self.act == Act::EchoSmall { SMALL_LIMIT } else { 1 << 20 })
+    }
+
+    fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+        let number = |name| argument(request.head.query().unwrap_or_default(), name);
+        if request.path() == self.act.path().as_bytes() && self.act != Act::Reroute {
+            self.stage.handled.borrow_mut().push(number("n"));
+        }
+        let response = Response::new(Status::OK);
+        Ok(match self.act {
+            Act::Fixed => Outcome::Respond(response.with_body(FIXED.to_vec())),
+            Act::Shared => Outcome::Respond(response.with_body(self.stage.shared.clone())),
+            Act::File => {
+                let body = Body::File(self.stage.file_slice());
+                Outcome::Respond(Response { body, ..response })
+            }
+            Act::Refuse => return Err(HttpError::new(Status::FORBIDDEN, "never")),
+            Act::Reroute => Outcome::Reroute(Act::Fixed.path().into_bytes()),
+            act => {
+                self.stage.begun.set(self.stage.begun.get() + 1);
+                Outcome::Start(Box::new(Actor {
+                    act,
+                    count: number("count"),
+                    pause: Duration::from_millis(number("ms") as u64),
+                    due: None,
+                    done: 0,
+                    kept: Vec::new(),
+                    life: Life::Working,
+                    stage: self.stage.clone(),
+                }))
+            }
+        })
+    }
+}
+
+/// The number behind `name=` in a query; 0 without.
+fn argument(query: &[u8], name: &str) -> usize {
+    let query = String::from_utf8_lossy(query);
+    let pair = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    pair.and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+/// An exchange that does what its act says.
+struct Actor {
+    act: Act,
+    count: usize,
+    pause: Duration,
+    due: Option<Instant>,
+    done: usize,
+    kept: Vec<u8>,
+    life: Life,
+    stage: Rc<Stage>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Working,
+    /// Has failed: an abort has to come.
+    Failed,
+    /// Done: nothing may come.
+    Over,
+    Aborted,
+}
+
+impl Exchange for Actor {
+    fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
+        assert_eq!(self.life, Life::Working, "advanced after its end");
+        let step = self.play(io, cx);
+        self.life = match &step {
+            Err(_) => Life::Failed,
+            Ok(Step::Done) if self.act == Act::LieDone => Life::Failed,
+            Ok(Step::Done | Step::Respond(_)) => {
+                self.stage.over.set(self.stage.over.get() + 1);
+                Life::Over
+            }
+            Ok(Step::Again | Step::Wait) => Life::Working,
+        };
+        step
+    }
+
+    fn abort(&mut self, why: Abort, _: &mut Cx) {
+        assert!(matches!(self.life, Life::Working | Life::Failed), "aborted when {:?}", self.life);
+        assert!(self.life == Life::Working || why == Abort::Failed, "failed, aborted as {why:?}");
+        self.life = Life::Aborted;
+        self.stage.aborts.borrow_mut().push(why);
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.stage.dropped.set(self.stage.dropped.get() + 1);
+        if !std::thread::panicking() {
+            let ended = matches!(self.life, Life::Over | Life::Aborted);
+            assert!(ended, "{:?} was dropped when {:?}", self.act, self.life);
+        }
+    }
+}
+
+impl Actor {
+    fn play(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
+        match self.act {
+            Act::Echo | Act::EchoSmall => self.echo(io),
+            Act::EchoStream => Self::echo_stream(io),
+            Act::Ticks => self.ticks(io, cx),
+            Act::Wake => self.wake(io, cx),
+            Act::Slow => self.slow(io),
+            Act::Flood => self.flood(io),
+            Act::DieEarly => self.die_early(io, cx),
+            Act::DieLate => {
+                io.answer.head(Status::OK, &Headers::new(), Some(PROMISED as u64));
+                io.answer.write(&pattern(PROMISED / 2))?;
+                Err(HttpError::new(Status::BAD_GATEWAY, "died late"))
+            }
+            Act::LieShort => {
+                io.answer.head(Status::OK, &Headers::new(), Some(PROMISED as u64));
+                io.answer.write(&pattern(PROMISED / 2))?;
+                io.answer.finish()?;
+                Ok(Step::Done)
+            }
+            Act::LieLong => {
+                io.answer.head(Status::OK, &Headers::new(), Some(PROMISED as u64));
+                io.answer.write(&pattern(PROMISED + 1))?;
+                Ok(Step::Done)
+            }
+            Act::LieDone => {
+                io.answer.head(Status::OK, &Headers::new(), Some(PROMISED as u64));
+                io.answer.write(&pattern(PROMISED / 2))?;
+                Ok(Step::Done)
+            }
+            Act::Ignore => whole(io, IGNORED),
+            Act::Midway | Act::MidwayFile => self.midway(io),
+            Act::Fixed | Act::Shared | Act::File | Act::Refuse | Act::Reroute => {
+                unreachable!("answered at once")
+            }
+        }
+    }
+
+    /// Streams where the length is known, gathers first where it is not.
+    fn echo(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        if !io.answer.is_started() {
+            let Some(left) = io.body.left().filter(|_| self.kept.is_empty()) else {
+                return self.echo_gathered(io);
+            };
+            io.answer.head(Status::OK, &Headers::new(), Some(left));
+        }
+        if !self.kept.is_empty() {
+            return self.write_kept(io);
+        }
+        pass_on(io)
+    }
+
+    fn echo_gathered(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        loop {
+            let piece = io.body.peek()?;
+            if piece.is_empty() {
+                break;
+            }
+            self.kept.extend_from_slice(piece);
+            let n = piece.len();
+            io.body.consume(n);
+        }
+        if !io.body.is_finished() {
+            return Ok(Step::Wait);
+        }
+        io.answer.head(Status::OK, &Headers::new(), Some(self.kept.len() as u64));
+        self.write_kept(io)
+    }
+
+    fn write_kept(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        // An answer to HEAD has room for ever.
+        while self.done < self.kept.len() {
+            let n = io.answer.room().min(self.kept.len() - self.done);
+            if n == 0 {
+                return Ok(Step::Wait);
+            }
+            io.answer.write(&self.kept[self.done..self.done + n])?;
+            self.done += n;
+        }
+        io.answer.finish()?;
+        Ok(Step::Done)
+    }
+
+    fn echo_stream(io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        if !io.answer.is_started() {
+            io.answer.head(Status::OK, &Headers::new(), None);
+        }
+        pass_on(io)
+    }
+
+    /// Believes the timer's bit, and checks that it does not lie.
+    fn ticks(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
+        if self.due.is_none() {
+            io.answer.head(Status::OK, &Headers::new(), None);
+        } else if !io.ready.take_timer() {
+            return Ok(Step::Wait);
+        } else {
+            assert!(self.due.is_some_and(|due| due <= cx.now()), "a tick came too early");
+            io.answer.write(TICK)?;
+            self.done += 1;
+        }
+        if self.done >= self.count {
+            io.answer.finish()?;
+            return Ok(Step::Done);
+        }
+        let due = cx.now() + self.pause;
+        (self.due, *io.timer) = (Some(due), Some(due));
+        Ok(Step::Wait)
+    }
+
+    /// Looks at the clock and never at the timer's bit.
+    fn wake(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
+        let due = *self.due.get_or_insert_with(|| {
+            self.stage.waiting.borrow_mut().push(io.id);
+            cx.now() + self.pause
+        });
+        io.ready.take_woken();
+        if !self.stage.granted.borrow_mut().remove(&io.id) && (self.count == 0 || cx.now() < due) {
+            if self.count > 0 {
+                *io.timer = Some(due);
+            }
+            *io.wake_expected = true;
+            return Ok(Step::Wait);
+        }
+        self.stage.waiting.borrow_mut().retain(|id| *id != io.id);
+        whole(io, AWAKE)
+    }
+
+    fn slow(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        if !io.answer.is_started() {
+            io.answer.head(Status::OK, &Headers::new(), None);
+        }
+        if self.done == self.count {
+            io.answer.finish()?;
+            return Ok(Step::Done);
+        }
+        if io.answer.room() == 0 {
+            return Ok(Step::Wait);
+        }
+        io.answer.write(&pattern(self.count)[self.done..=self.done])?;
+        self.done += 1;
+        Ok(Step::Again)
+    }
+
+    fn flood(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        if !io.answer.is_started() {
+            io.answer.head(Status::OK, &Headers::new(), Some(self.count as u64));
+            self.kept = pattern(self.count);
+        }
+        self.write_kept(io)
+    }
+
+    /// At once, or after a while.
+    fn die_early(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
+        let due = *self.due.get_or_insert(cx.now() + self.pause);
+        if self.count > 0 && cx.now() < due {
+            *io.timer = Some(due);
+            return Ok(Step::Wait);
+        }
+        Err(HttpError::new(Status::BAD_GATEWAY, "died early"))
+    }
+
+    fn midway(&self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        while io.body.received() < self.count as u64 && !io.body.is_finished() {
+            let n = io.body.peek()?.len();
+            if n == 0 {
+                if io.body.is_finished() {
+                    break;
+                }
+                return Ok(Step::Wait);
+            }
+            io.body.consume(n);
+        }
+        let mut response = Response::new(Status::OK).with_body(MIDWAY.to_vec());
+        if self.act == Act::MidwayFile {
+            response.body = Body::File(self.stage.file_slice());
+        }
+        Ok(Step::Respond(response))
+    }
+}
+
+/// The body, as far as it is there and there is room for it.
+fn pass_on(io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+    loop {
+        let room = io.answer.room();
+        if room == 0 {
+            return Ok(Step::Wait);
+        }
+        let piece = io.body.peek()?;
+        if piece.is_empty() {
+            break;
+        }
+        let piece = piece[..piece.len().min(room)].to_vec();
+        io.answer.write(&piece)?;
+        io.body.consume(piece.len());
+    }
+    if !io.body.is_finished() {
+        return Ok(Step::Wait);
+    }
+    io.answer.finish()?;
+    Ok(Step::Done)
+}
+
+/// An answer of one piece.
+fn whole(io: &mut ExchangeIo<'_>, text: &[u8]) -> Result<Step, HttpError> {
+    io.answer.head(Status::OK, &Headers::new(), Some(text.len() as u64));
+    io.answer.write(text)?;
+    io.answer.finish()?;
+    Ok(Step::Done)
+}
