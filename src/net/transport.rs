@@ -6,6 +6,7 @@ use super::FileSlice;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// How bytes reach a client. Owns the socket.
 #[derive(Debug)]
@@ -90,6 +91,18 @@ impl Transport {
         }
     }
 
+    /// Has the end of the connection look like a failure to the client: what was sent is not all.
+    pub fn reset_on_close(&mut self) {
+        match self {
+            // It only makes a failure visible; it cannot be made worse.
+            Self::Plain(fd) => {
+                let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+            }
+            #[cfg(test)]
+            Self::Scripted(script) => script.reset_on_close = true,
+        }
+    }
+
     /// The descriptor, for registering with the poll.
     pub fn raw_fd(&self) -> RawFd {
         match self {
@@ -136,6 +149,7 @@ mod script {
         pub blocked: bool,
         pub sent: Vec<u8>,
         pub closed_by_us: bool,
+        pub reset_on_close: bool,
         pub reset: bool,
         /// Bytes that were read.
         pub received: usize,

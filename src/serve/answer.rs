@@ -68,6 +68,12 @@ impl AnswerState {
         self.status
     }
 
+    /// Whether nothing but the end of the connection tells the client that it is complete: if it
+    /// is not, that end has to look different.
+    pub fn ends_by_closing(&self) -> bool {
+        self.phase == Phase::UntilClose
+    }
+
     /// Bytes of body written.
     pub fn sent(&self) -> u64 {
         self.sent
@@ -100,6 +106,12 @@ impl<'a> Answer<'a> {
     /// Whether the head was written.
     pub fn is_started(&self) -> bool {
         self.state.is_started()
+    }
+
+    /// Whether the body is left away (HEAD). What is written of it then takes no room: a producer
+    /// without end should finish after its head.
+    pub fn omits_body(&self) -> bool {
+        self.state.omit_body
     }
 
     /// Writes the head. With a `length` the body is sent as it is; without, in chunks, or, to an

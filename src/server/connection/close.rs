@@ -131,7 +131,7 @@ impl ClientConnection {
 }
 
 /// Drops all that is there of a body. `Ok(true)`: something was.
-fn drain(state: &mut BodyState, buffer: &mut RecvBuffer) -> Result<bool, ()> {
+pub(super) fn drain(state: &mut BodyState, buffer: &mut RecvBuffer) -> Result<bool, ()> {
     let mut moved = false;
     let mut body = BodyIn::new(state, buffer);
     loop {

@@ -136,7 +136,6 @@ impl ClientConnection {
         let before = (serving.body.received(), self.recv.unread().len(), queue.pending());
         let step = serving.advance(self.id, &mut self.ready, &mut self.recv, queue, turn.cx);
         let after = (serving.body.received(), self.recv.unread().len(), queue.pending());
-        turn.budget.spend(usize::try_from(after.0 - before.0).unwrap_or(usize::MAX));
         match step {
             Ok(Step::Again) => {
                 self.phase = Phase::Serving(serving);
@@ -200,6 +199,9 @@ impl ClientConnection {
         let Serving { mut origin, body, answer, pages, .. } = *serving;
         if let Some(status) = answer.status() {
             // What is queued still leaves: answers to earlier requests may be part of it.
+            if answer.ends_by_closing() {
+                self.transport.reset_on_close();
+            }
             origin.request.framing.persistent = false;
             let bytes_in = body.received();
             self.settle_next(&origin.request, body, turn.stopping);

@@ -294,7 +294,8 @@ impl ClientConnection {
             Phase::Head => self.send.is_none(),
             Phase::Serving(serving) => serving.wants_body() && self.pending() < CHUNK as u64,
             Phase::Draining(_) | Phase::Lingering { .. } => true,
-            Phase::Sending(_) | Phase::Closing { .. } => false,
+            Phase::Sending(sending) => sending.drains(),
+            Phase::Closing { .. } => false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A complete answer: queued, framed, written down.
 
-use super::close::{Closed, DRAIN_MAX};
+use super::close::{Closed, DRAIN_MAX, drain};
 use super::request::Routed;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::event::Door;
@@ -23,6 +23,13 @@ pub(super) struct Sending {
     bytes_out: u64,
     error: Option<String>,
     after: Phase,
+}
+
+impl Sending {
+    /// Whether the rest of the request's body is dropped while the answer leaves.
+    pub(super) fn drains(&self) -> bool {
+        matches!(&self.after, Phase::Draining(state) if state.received() <= DRAIN_MAX)
+    }
 }
 
 /// A request that outlives its first turn, and who it was given to.
@@ -163,6 +170,13 @@ impl ClientConnection {
     /// Goes on once the answer is sent.
     pub(super) fn finish_sending(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
         if self.send.is_some() {
+            // A client that sends all of its body before it reads would wait for ever.
+            if let Phase::Sending(sending) = &mut self.phase
+                && let Phase::Draining(state) = &mut sending.after
+                && drain(state, &mut self.recv).is_err()
+            {
+                sending.after = Phase::Closing { linger: true };
+            }
             return Ok(Progress::Still);
         }
         if let Phase::Sending(sending) = std::mem::replace(&mut self.phase, Phase::Head) {
