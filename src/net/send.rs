@@ -16,6 +16,13 @@ const PIECES_MAX: usize = 16;
 /// its turn: others may arrive between two calls.
 const FILE_MAX: usize = 512 * 1024;
 
+/// What is left of a file is finished in one call if it is not more than this, which takes about
+/// 150 µs: a socket that is done with needs no further turn.
+const FINISH_MAX: u64 = 1024 * 1024;
+
+/// Files from here on are worth the two system calls: 1 MiB files leave a tenth faster.
+const CORK_MIN: u64 = 256 * 1024;
+
 /// Memory that an empty queue keeps for the next answer.
 const KEEP: usize = 64 * 1024;
 
@@ -34,6 +41,7 @@ pub struct SendQueue {
     copied: Vec<u8>,
     copied_at: usize,
     pending: u64,
+    corked: bool,
 }
 
 impl SendQueue {
@@ -92,6 +100,7 @@ impl SendQueue {
                 return Ok(Flushed { bytes, blocked: false });
             }
             let from_file = matches!(self.segments.front(), Some(Segment::File(_)));
+            self.cork(to);
             let (offered, taken) = match self.send_once(to, *budget) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -106,6 +115,10 @@ impl SendQueue {
                 false => budget.spend(taken),
             }
             self.advance(taken);
+            if self.corked && !matches!(self.segments.front(), Some(Segment::File(_))) {
+                self.corked = false;
+                to.cork(false);
+            }
             if taken < offered && !from_file {
                 return Ok(Flushed { bytes, blocked: true });
             }
@@ -113,12 +126,27 @@ impl SendQueue {
         Ok(Flushed { bytes, blocked: false })
     }
 
+    /// A long file goes corked: acknowledgements that arrive while it is handed over would
+    /// otherwise send the segment that is just being filled.
+    fn cork(&mut self, to: &mut Transport) {
+        if let Some(Segment::File(slice)) = self.segments.front()
+            && !self.corked
+            && slice.len >= CORK_MIN
+        {
+            self.corked = true;
+            to.cork(true);
+        }
+    }
+
     /// One system call: what was offered, and what was taken.
     fn send_once(&self, to: &mut Transport, budget: Budget) -> io::Result<(usize, usize)> {
         match self.segments.front() {
             None => Ok((0, 0)),
             Some(Segment::File(slice)) => {
-                let max = budget.left_by_kernel().min(FILE_MAX);
+                let max = match slice.len {
+                    0..=FINISH_MAX => FINISH_MAX as usize,
+                    _ => budget.left_by_kernel().min(FILE_MAX),
+                };
                 let offered = usize::try_from(slice.len).unwrap_or(usize::MAX).min(max);
                 match to.send_file(slice, max)? {
                     0 => Err(io::ErrorKind::UnexpectedEof.into()),

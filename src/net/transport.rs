@@ -91,6 +91,18 @@ impl Transport {
         }
     }
 
+    /// Has the kernel send whole segments only, until it is told otherwise.
+    pub fn cork(&mut self, on: bool) {
+        match self {
+            // It is slower without, not wrong: a Unix socket has none.
+            Self::Plain(fd) => {
+                let _ = rustix::net::sockopt::set_tcp_cork(fd, on);
+            }
+            #[cfg(test)]
+            Self::Scripted(script) => script.corked = on,
+        }
+    }
+
     /// Has the end of the connection look like a failure to the client: what was sent is not all.
     pub fn reset_on_close(&mut self) {
         match self {
@@ -150,6 +162,7 @@ mod script {
         pub sent: Vec<u8>,
         pub closed_by_us: bool,
         pub reset_on_close: bool,
+        pub corked: bool,
         pub reset: bool,
         /// Bytes that were read.
         pub received: usize,
