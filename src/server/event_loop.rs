@@ -318,6 +318,8 @@ impl EventLoop {
                 self.stopping = Some(Stopping { deadline: Some(self.cx.now()) });
             }
             Order::Stop => self.stop(Some(self.cx.now() + self.site.timeouts.shutdown)),
+            // Whoever asked for a stop in time gets it.
+            Order::StopPatiently if self.stopping.is_some() => {}
             Order::StopPatiently => self.stop(None),
         }
     }

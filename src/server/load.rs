@@ -72,7 +72,8 @@ pub struct Loaded {
     pid_file: Option<At<PathBuf>>,
 }
 
-/// Descriptors that are not clients: listeners, logs, files being sent, and some to spare.
+/// Descriptors that are not clients: listeners, logs, files being sent, and some to spare; where
+/// there are few, a quarter of them.
 const DESCRIPTORS_RESERVED: u64 = 256;
 
 impl ConfigSource {
@@ -138,7 +139,8 @@ impl ConfigSource {
                 .as_ref()
                 .is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
         let descriptors = socket::raise_descriptor_limit();
-        let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
+        let reserved = DESCRIPTORS_RESERVED.min(descriptors / 4);
+        let possible = descriptors.saturating_sub(reserved).max(1);
         Ok(Loaded {
             site,
             connections_max: config

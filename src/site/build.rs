@@ -15,6 +15,10 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+/// However many routes share the cache, each has room for this.
+const CACHE_ENTRIES_MIN: usize = 100;
+const CACHE_BYTES_MIN: usize = 1024 * 1024;
+
 /// An error page is part of every answer that uses it, and kept in memory.
 const OWN_PAGE_MAX: u64 = 256 * 1024;
 
@@ -101,15 +105,24 @@ impl Builder<'_> {
             welcome: host.welcome,
             media: self.media.clone(),
             compress: self.config.compress.clone(),
-            cache: CacheLimits { descriptors: self.descriptors(), ..CacheLimits::default() },
+            cache: self.share_of_cache(),
         }))
     }
 
-    /// Files that a route may keep open: all of them together an eighth of what the process has.
-    fn descriptors(&self) -> usize {
-        let routes = self.config.hosts.iter().map(|host| host.routes.len()).sum::<usize>().max(1);
-        let all = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
-        (all / routes).clamp(1, CacheLimits::default().descriptors)
+    /// What a route with files may remember: together they have the memory of one, and an eighth of
+    /// the descriptors of the process.
+    fn share_of_cache(&self) -> CacheLimits {
+        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
+        let sharing =
+            routes.filter(|route| matches!(route.action, Action::Files(_))).count().max(1);
+        let descriptors = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
+        let whole = CacheLimits::default();
+        CacheLimits {
+            entries: (whole.entries / sharing).max(CACHE_ENTRIES_MIN),
+            bytes: (whole.bytes / sharing).max(CACHE_BYTES_MIN),
+            descriptors: (descriptors / sharing).clamp(1, whole.descriptors),
+            ..whole
+        }
     }
 
     fn root(&mut self, path: &At<PathBuf>) -> Option<Root> {

@@ -25,7 +25,7 @@ pre{padding:.8em 1em;border:1px solid #8884;border-radius:6px;overflow:auto}
 You see this page because there is no <code>index.html</code> in it yet.</p>
 <p>What to do next, in that folder:</p>
 <pre>echo '&lt;h1&gt;Hello&lt;/h1&gt;' &gt; index.html   # your first page
-httpyserver check                       # is web.conf right?
+httpyserver -c web.conf -t              # is web.conf right?
 httpyserver --help                      # what else there is</pre>
 ";
 
