@@ -228,9 +228,9 @@ impl Content {
     pub fn part(&self, start: u64, len: u64) -> Body {
         match self {
             Self::Memory(bytes) => Body::Bytes(shared(bytes, start, len)),
-            Self::File(file, _) => {
+            Self::File(file, _) => read_if_short(file, start, len).unwrap_or_else(|| {
                 Body::File(FileSlice { file: Rc::clone(file), offset: start, len })
-            }
+            }),
         }
     }
 
@@ -241,6 +241,20 @@ impl Content {
         }
     }
 }
+
+/// A few bytes of a file: read, they leave in one `send` with the head. `None` if they are many, or
+/// not all there any more, which whoever sends them has to find out.
+fn read_if_short(file: &File, start: u64, len: u64) -> Option<Body> {
+    if len > READ_MAX {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    file.read_exact_at(&mut bytes, start).ok()?;
+    Some(Body::Bytes(bytes.into()))
+}
+
+/// Up to here a copy costs less than the second system call.
+const READ_MAX: u64 = 8 * 1024;
 
 /// For an entry's structures, heads and places in the cache.
 const OVERHEAD: usize = 2048;
