@@ -2,14 +2,13 @@
 
 use super::route;
 use super::schema;
-use super::table::{Item, Reader, Table};
+use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{At, ErrorKey, Host, Route};
 use crate::conf::rules;
 use crate::http::{Method, MethodSet, Status};
 use std::collections::HashMap;
 use std::ops::Range;
-use toml::de::DeValue;
 
 /// A host, and what the checks want to know of how it is written.
 struct Written {
@@ -40,28 +39,6 @@ pub(super) fn hosts(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Vec<Host
 pub(in crate::conf) fn no_host() -> Diagnostic {
     Diagnostic::error("no-host", "there is no host: nothing would be served", 0..0)
         .help("the smallest is: [[host]] and, on the next line, root = \"docroot\"")
-}
-
-/// The tables of an array such as `[[host]]`.
-pub(super) fn tables<'t>(
-    reader: &mut Reader<'_>,
-    item: &Item<'t>,
-    schema: &'static schema::Schema,
-    title: &str,
-) -> Vec<Table<'t>> {
-    let wanted = format!("an array of tables, each headed {title}");
-    let Some(array) = item.value.as_array() else {
-        reader.wrong_type(item, &wanted);
-        return Vec::new();
-    };
-    let mut tables = Vec::new();
-    for value in array.iter() {
-        match value.get_ref() {
-            DeValue::Table(table) => tables.push(Table::new(schema, table, value.span())),
-            _ => reader.wrong_type(&item.element(value), &wanted),
-        }
-    }
-    tables
 }
 
 fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {

@@ -1,8 +1,7 @@
 //! `[[host.route]]`: a path, and the one thing it does.
 
-use super::host::tables;
 use super::schema::{self, BESIDE_FILES};
-use super::table::{Item, Reader, Table};
+use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{Action, At, Files, Overwrite, Redirect, Respond, Route, Upload};
 use crate::conf::rules::{self, Fault};

@@ -104,6 +104,28 @@ pub(super) fn entries<'t>(title: &'static str, table: &'t DeTable<'t>) -> Vec<It
     entries
 }
 
+/// The tables of an array such as `[[host]]`.
+pub(super) fn tables<'t>(
+    reader: &mut Reader<'_>,
+    item: &Item<'t>,
+    schema: &'static Schema,
+    title: &str,
+) -> Vec<Table<'t>> {
+    let wanted = format!("an array of tables, each headed {title}");
+    let Some(array) = item.value.as_array() else {
+        reader.wrong_type(item, &wanted);
+        return Vec::new();
+    };
+    let mut tables = Vec::new();
+    for value in array.iter() {
+        match value.get_ref() {
+            DeValue::Table(table) => tables.push(Table::new(schema, table, value.span())),
+            _ => reader.wrong_type(&item.element(value), &wanted),
+        }
+    }
+    tables
+}
+
 /// The mistake of a key that its table does not have.
 fn unknown(schema: &Schema, item: &Item<'_>) -> Diagnostic {
     let key = item.key;

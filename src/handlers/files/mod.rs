@@ -21,6 +21,7 @@ mod entry;
 mod listing;
 mod media;
 mod origin;
+mod place;
 mod ranges;
 pub mod resolve;
 mod respond;

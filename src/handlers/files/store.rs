@@ -4,7 +4,7 @@
 //! earlier drops the draft, and the draft leaves nothing behind.
 
 use super::cache::Cache;
-use super::upload::{check_conditions, conflict, etag_of, in_the_way};
+use super::place::{Place, check_conditions, conflict, etag_of, in_the_way};
 use crate::event::Cx;
 use crate::http::{HttpError, Known, Status, escape};
 use crate::serve::{Exchange, ExchangeIo, Request, Response, Step};
@@ -12,25 +12,6 @@ use crate::sys::fs::{Draft, Folder, Meta, Root};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
-
-/// Where a file goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The folder, relative to the root, without slashes around it.
-    pub folder: Vec<u8>,
-    /// The name in it.
-    pub name: Vec<u8>,
-}
-
-impl Place {
-    /// The path relative to the root.
-    pub fn path(&self) -> Vec<u8> {
-        match self.folder.as_slice() {
-            b"" => self.name.clone(),
-            folder => [folder, b"/", &self.name].concat(),
-        }
-    }
-}
 
 /// What to do when the name is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

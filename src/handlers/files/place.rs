@@ -1,0 +1,85 @@
+//! The place an upload is for: what is there, and what speaks against writing to it.
+
+use crate::http::conditional::{self, Validators, Verdict};
+use crate::http::etag::Etag;
+use crate::http::{HttpError, Known, RequestHead, Status};
+use crate::sys::fs::{Kind, Meta, Root};
+use rustix::io::Errno;
+use std::io;
+
+/// Where a file goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The folder, relative to the root, without slashes around it.
+    pub folder: Vec<u8>,
+    /// The name in it.
+    pub name: Vec<u8>,
+}
+
+impl Place {
+    /// The path relative to the root.
+    pub fn path(&self) -> Vec<u8> {
+        match self.folder.as_slice() {
+            b"" => self.name.clone(),
+            folder => [folder, b"/", &self.name].concat(),
+        }
+    }
+}
+
+/// Evaluates `If-Match` and its like against what is there now (RFC 9110 §13.1).
+///
+/// # Errors
+/// 412.
+pub fn check_conditions(root: &Root, place: &Place, head: &RequestHead) -> Result<(), HttpError> {
+    const CONDITIONS: [Known; 3] = [Known::IfMatch, Known::IfNoneMatch, Known::IfUnmodifiedSince];
+    if CONDITIONS.iter().all(|name| head.get(*name).is_none()) {
+        return Ok(());
+    }
+    let current = root.probe(&place.path()).ok().filter(|meta| meta.kind == Kind::File);
+    let etag = current.as_ref().map(etag_of);
+    // A client that was given the compressed variant knows that one's tag; it is the same file.
+    let tags = [etag, etag.map(|tag| tag.with_suffix("gz"))];
+    let verdict = |tag: Option<Etag>| {
+        let validators = tag.as_ref().zip(current).map(|(tag, meta)| Validators {
+            etag: tag.as_bytes(),
+            modified: u64::try_from(meta.modified).unwrap_or(0),
+        });
+        conditional::evaluate(head, validators.as_ref())
+    };
+    let mut verdicts = tags.into_iter().map(verdict);
+    let met = match head.get(Known::IfMatch) {
+        Some(_) => verdicts.any(|verdict| verdict == Verdict::Proceed),
+        None => verdicts.all(|verdict| verdict == Verdict::Proceed),
+    };
+    if met {
+        return Ok(());
+    }
+    Err(HttpError::new(Status::PRECONDITION_FAILED, "the file is not the one that was meant"))
+}
+
+/// The tag under which a file is served.
+pub fn etag_of(meta: &Meta) -> Etag {
+    Etag::of_file(meta.size, meta.modified, meta.modified_nanos, meta.inode)
+}
+
+/// What an error of the file system means to who wants to write.
+pub fn in_the_way(error: &io::Error) -> HttpError {
+    let status = match Errno::from_io_error(error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => Status::INSUFFICIENT_STORAGE,
+        Some(Errno::FBIG) => Status::CONTENT_TOO_LARGE,
+        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV | Errno::LOOP) => {
+            Status::FORBIDDEN
+        }
+        Some(Errno::NOENT) => Status::NOT_FOUND,
+        Some(Errno::NOTDIR | Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Status::CONFLICT,
+        Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ) => Status::BAD_REQUEST,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Status::SERVICE_UNAVAILABLE,
+        _ => Status::INTERNAL_SERVER_ERROR,
+    };
+    HttpError::new(status, format!("an upload: {error}"))
+}
+
+/// 409.
+pub fn conflict(reason: &'static str) -> HttpError {
+    HttpError::new(Status::CONFLICT, reason)
+}
