@@ -116,6 +116,8 @@ pub struct Limits {
     pub head: HeadLimits,
     /// Bytes of a request body, where a route does not say otherwise.
     pub body: u64,
+    /// Bytes of a body that waits for a program in memory; longer ones wait in a file.
+    pub spool_above: u64,
     /// Bytes a second below which a transfer is ended, after a grace of five seconds.
     pub min_rate: u64,
 }
@@ -334,6 +336,7 @@ impl Default for Limits {
             per_client: None,
             head: HeadLimits::default(),
             body: 1024 * 1024,
+            spool_above: 256 * 1024,
             min_rate: 500,
         }
     }

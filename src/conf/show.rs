@@ -88,6 +88,7 @@ fn limits(out: &mut Out, config: &Config) {
     out.line("header_bytes", bytes(limits.head.head));
     out.line("header_count", limits.head.count.to_string());
     out.line("body", quote(&show_size(limits.body)));
+    out.line("spool_above", quote(&show_size(limits.spool_above)));
     out.line("min_rate", quote(&format!("{}/s", show_size(limits.min_rate))));
 }
 

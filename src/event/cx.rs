@@ -1,7 +1,10 @@
 //! The services of the loop, lent to whatever is being driven.
 
-use super::{Buffers, Clock, ConnId, Door, PoolId, RunQueue, Target, Timers};
+use super::{
+    Buffers, ChildId, Children, Clock, ConnId, Door, Owner, PoolId, RunQueue, Target, Timers,
+};
 use crate::conf::Level;
+use crate::sys::process::Process;
 use mio::event::Source;
 use mio::{Interest, Registry};
 use std::io;
@@ -19,6 +22,8 @@ pub struct Cx {
     pub runq: RunQueue,
     /// Receive buffers to lend.
     pub buffers: Buffers,
+    /// Programs that were started.
+    pub children: Children,
     /// Connections that were woken and are not yet marked.
     woken: Vec<ConnId>,
     /// What is to be said on the error log.
@@ -34,6 +39,7 @@ impl Cx {
             timers: Timers::default(),
             runq: RunQueue::default(),
             buffers: Buffers::default(),
+            children: Children::default(),
             woken: Vec::new(),
             notices: Vec::new(),
         }
@@ -75,6 +81,27 @@ impl Cx {
     /// The registry, for listeners and signals.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Takes charge of a program: it will be collected when it ends, and its owner told.
+    pub fn adopt(&mut self, process: Process, owner: Owner) -> ChildId {
+        self.children.adopt(process, owner, &self.registry)
+    }
+
+    /// Asks a child to end, with all it has started, and kills them if they have not two seconds
+    /// later. Nothing happens to one that has ended.
+    pub fn dismiss(&mut self, child: ChildId) {
+        self.children.dismiss(child, self.clock.now());
+    }
+
+    /// Kills a child with all it has started.
+    pub fn kill(&mut self, child: ChildId) {
+        self.children.kill(child);
+    }
+
+    /// Dismisses a child at `at`, unless it has ended by then; the last call counts.
+    pub fn dismiss_at(&mut self, child: ChildId, at: Instant) {
+        self.children.dismiss_at(child, at);
     }
 
     /// Has a connection driven soon: its exchange finds `woken` set. A connection that is gone is

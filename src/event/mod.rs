@@ -4,6 +4,7 @@
 //! Not here: the loop itself (`server::event_loop`) and anything that knows HTTP.
 
 mod buffers;
+mod children;
 mod clock;
 mod cx;
 mod ready;
@@ -12,6 +13,7 @@ mod timers;
 mod token;
 
 pub use buffers::{BUFFER_LARGE, BUFFER_SMALL, Buffers};
+pub use children::{ChildId, Children, Owner};
 pub use clock::Clock;
 pub use cx::Cx;
 pub use ready::Ready;

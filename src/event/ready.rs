@@ -5,7 +5,7 @@
 
 use super::Door;
 
-/// A set of readiness bits: three doors, each readable, writable, closed; and timer and woken.
+/// A set of readiness bits: four doors, each readable, writable, closed; and timer and woken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready(u16);
 
@@ -13,9 +13,12 @@ const READABLE: u16 = 1;
 const WRITABLE: u16 = 2;
 const CLOSED: u16 = 4;
 const WIDTH: u16 = 3;
-const TIMER: u16 = 1 << 9;
-const WOKEN: u16 = 1 << 10;
-const GONE: u16 = 1 << 11;
+const TIMER: u16 = 1 << 12;
+const WOKEN: u16 = 1 << 13;
+const GONE: u16 = 1 << 14;
+
+/// The doors that belong to an exchange.
+const OF_EXCHANGES: [Door; 3] = [Door::Upstream, Door::Feed, Door::Errors];
 
 impl Ready {
     /// Adds what an event says about a door. READABLE comes with a hang-up too, so that the read
@@ -89,18 +92,17 @@ impl Ready {
     /// A new exchange begins: its doors are tried before they are waited for, and what the one
     /// before was told and did not ask for is not its own.
     pub fn open_upstream_doors(&mut self) {
-        let both = READABLE | WRITABLE;
-        let mask = 0b111 << shift(Door::Upstream) | 0b111 << shift(Door::Feed);
-        let mask = mask | TIMER | WOKEN;
-        self.0 = self.0 & !mask | both << shift(Door::Upstream) | both << shift(Door::Feed);
+        self.0 &= !(TIMER | WOKEN);
+        for door in OF_EXCHANGES {
+            self.0 &= !(0b111 << shift(door));
+            self.0 |= (READABLE | WRITABLE) << shift(door);
+        }
     }
 
     /// Whether an event of the exchange's own doors is still to come: something there met
     /// WouldBlock.
     pub fn waits_upstream(self) -> bool {
-        [Door::Upstream, Door::Feed]
-            .iter()
-            .any(|door| !self.readable(*door) || !self.writable(*door))
+        OF_EXCHANGES.iter().any(|door| !self.readable(*door) || !self.writable(*door))
     }
 
     /// The exchange's instant has come.

@@ -21,7 +21,7 @@ impl ConnId {
     pub const GENERATIONS: u32 = 1 << 24;
 }
 
-/// A connection's entrances. HTTP/1 has one exchange at a time, so three are enough.
+/// A connection's entrances. HTTP/1 has one exchange at a time, so four are enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// The client's socket.
@@ -30,6 +30,8 @@ pub enum Door {
     Upstream,
     /// Where an exchange's body goes to, if that is another descriptor: a child's stdin.
     Feed,
+    /// Where an exchange hears complaints from: a child's stderr.
+    Errors,
 }
 
 /// The number under which a handler's own descriptors are registered (idle workers, say).
@@ -47,6 +49,8 @@ pub enum Target {
     Signals,
     /// A descriptor that a handler keeps beyond single exchanges.
     Pool(PoolId, u16),
+    /// A child, by its number among `Children`.
+    Child(u32),
 }
 
 const KIND_SHIFT: u32 = 60;
@@ -66,6 +70,7 @@ impl Target {
             ),
             Self::Listener(number) => pack(1, number as usize),
             Self::Signals => pack(2, 0),
+            Self::Child(number) => pack(4, number as usize),
             Self::Pool(pool, slot) => pack(3, usize::from(pool.0) << 16 | usize::from(slot)),
         }
     }
@@ -79,6 +84,7 @@ impl Target {
                     0 => Door::Client,
                     1 => Door::Upstream,
                     2 => Door::Feed,
+                    3 => Door::Errors,
                     _ => return None,
                 };
                 let generation = (bits >> GENERATION_SHIFT) as u32 & (ConnId::GENERATIONS - 1);
@@ -87,6 +93,7 @@ impl Target {
             1 => Some(Self::Listener(low)),
             2 => Some(Self::Signals),
             3 => Some(Self::Pool(PoolId((low >> 16) as u16), low as u16)),
+            4 => Some(Self::Child(low)),
             _ => None,
         }
     }
@@ -102,10 +109,12 @@ mod tests {
             Target::Signals,
             Target::Listener(0),
             Target::Listener(u32::MAX),
+            Target::Child(0),
+            Target::Child(u32::MAX),
             Target::Pool(PoolId(0), 0),
             Target::Pool(PoolId(u16::MAX), u16::MAX),
         ];
-        for door in [Door::Client, Door::Upstream, Door::Feed] {
+        for door in [Door::Client, Door::Upstream, Door::Feed, Door::Errors] {
             for index in [0, 1, u32::MAX] {
                 for generation in [0, 1, ConnId::GENERATIONS - 1] {
                     targets.push(Target::Connection(ConnId { index, generation }, door));

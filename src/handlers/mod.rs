@@ -1,6 +1,7 @@
 //! What routes do: serve and take files, send elsewhere, say something fixed.
 
 pub mod files;
+pub mod gateway;
 mod redirect;
 mod respond;
 
@@ -24,7 +25,7 @@ const ANY_METHOD: MethodSet = MethodSet::of(&[
 /// Adds the request's query to a `Location`, as it came but for bytes that have no place there.
 fn push_query(request: &Request, location: &mut Vec<u8>) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
-    for byte in request.head.query().unwrap_or_default() {
+    for byte in request.query().unwrap_or_default() {
         match byte {
             0x21..=0x7e if !b"\"'<>\\^`{|}#".contains(byte) => location.push(*byte),
             _ => location.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]),

@@ -49,7 +49,7 @@ impl RedirectHandler {
                 Piece::Query => super::push_query(request, &mut location),
             }
         }
-        if self.keeps_query && request.head.query().is_some() {
+        if self.keeps_query && request.query().is_some() {
             // A fragment ends a target, so the query goes before it (RFC 3986 §3).
             let hash = memchr::memchr(b'#', &location).unwrap_or(location.len());
             let fragment = location.split_off(hash);

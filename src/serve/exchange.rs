@@ -1,6 +1,6 @@
 //! An answer that takes time.
 
-use super::{Answer, BodyIn, Request, Response};
+use super::{Answer, BodyIn, Request, Reroute, Response};
 use crate::event::{ConnId, Cx, Ready};
 use crate::http::HttpError;
 use std::time::Instant;
@@ -33,6 +33,9 @@ pub enum Step {
     Done,
     /// It has written nothing, and this is the answer.
     Respond(Response),
+    /// It has written nothing; another path of the same host has the answer. Together with those
+    /// of handlers at most five a request.
+    Reroute(Reroute),
 }
 
 /// Why an exchange ends early.

@@ -1,8 +1,9 @@
 //! What a route does with its requests.
 
-use super::{Exchange, Request, Response};
+use super::{Exchange, Request, Reroute, Response};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Method, MethodSet};
+use crate::sys::process::Ending;
 use std::io;
 
 /// Answers the requests of a route. Shared by all connections; what it has to remember lies in a
@@ -36,6 +37,9 @@ pub trait Handler {
     /// Something happened to a descriptor of this handler's pool.
     fn pool_event(&self, _slot: u16, _cx: &mut Cx) {}
 
+    /// A child that was adopted for this handler's pool has ended, and is collected.
+    fn child_ended(&self, _tag: u32, _ending: Ending, _cx: &mut Cx) {}
+
     /// Its last request has ended and no other will come.
     fn stop(&self, _cx: &mut Cx) {}
 }
@@ -47,5 +51,5 @@ pub enum Outcome {
     /// In time: it will read the body, and answer when it can.
     Start(Box<dyn Exchange>),
     /// By another path of the same host, with GET: an internal redirect. At most five a request.
-    Reroute(Vec<u8>),
+    Reroute(Reroute),
 }

@@ -24,6 +24,39 @@ impl fmt::Display for Peer {
     }
 }
 
+/// Another path of the same host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reroute {
+    /// Decoded and normalised.
+    pub path: Vec<u8>,
+    /// The query, encoded, without `?`; `None`: without one.
+    pub query: Option<Vec<u8>>,
+}
+
+impl Reroute {
+    /// What a `Location` that begins with a slash means: an encoded path, perhaps with a query.
+    /// `None` for a path that has no safe meaning.
+    pub fn to(location: &[u8]) -> Option<Self> {
+        let whole = location.split(|b| *b == b'#').next().unwrap_or_default();
+        let (raw, query) = match memchr::memchr(b'?', whole) {
+            Some(at) => (whole.get(..at)?, whole.get(at + 1..).map(<[u8]>::to_vec)),
+            None => (whole, None),
+        };
+        let mut path = Vec::new();
+        target::normalise(raw, &mut path).ok()?;
+        Some(Self { path, query })
+    }
+}
+
+/// Who a request comes from, as far as it was proven to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// How: `Basic`.
+    pub scheme: &'static str,
+    /// The name.
+    pub user: String,
+}
+
 /// One request: its head, how its body is framed, and what routing found out about it. Emptied and
 /// used again; a handler that needs more time is lent it through its exchange.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +76,14 @@ pub struct Request {
     pub host_matched: bool,
     /// How much of `path` belongs to the route: `/docs/` of `/docs/a/b` is 6.
     pub mount: usize,
+    /// Who the client has proven to be; nobody asks for proofs in this version.
+    pub identity: Option<Identity>,
     /// The decoded path, where it differs from the one sent.
     decoded: Vec<u8>,
+    /// Where it was sent instead, and how often.
+    rerouted: u8,
+    /// The query of the place it was sent to.
+    query: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -61,10 +100,30 @@ impl Request {
     }
 
     /// Asks for another path of the same host, with GET unless it was HEAD: an internal redirect.
-    pub fn reroute(&mut self, path: Vec<u8>) {
-        debug_assert!(path.starts_with(b"/"));
-        self.decoded = path;
+    ///
+    /// # Errors
+    /// 500 at the sixth time: a script that points to itself ends here.
+    pub fn reroute(&mut self, to: Reroute) -> Result<(), HttpError> {
+        debug_assert!(to.path.starts_with(b"/"));
+        if self.rerouted == REROUTES_MAX {
+            let reason = "too many internal redirects";
+            return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, reason));
+        }
+        self.rerouted += 1;
+        (self.decoded, self.query) = (to.path, to.query);
         self.head.become_get();
+        Ok(())
+    }
+
+    /// Whether it is answered by another path than the one asked for. Its body, if it has one, was
+    /// meant for that one.
+    pub fn is_rerouted(&self) -> bool {
+        self.rerouted > 0
+    }
+
+    /// What follows the `?`, still encoded; `None` without a `?`.
+    pub fn query(&self) -> Option<&[u8]> {
+        if self.is_rerouted() { self.query.as_deref() } else { self.head.query() }
     }
 
     /// The decoded, normalised path: begins with `/`, has no `//`, no `.` and no `..`. Routing,
@@ -97,6 +156,9 @@ impl Request {
     pub fn clear(&mut self) {
         self.head.clear();
         self.decoded.clear();
+        self.query = None;
+        self.rerouted = 0;
+        self.identity = None;
         self.framing = Framing::default();
         self.host_matched = false;
         self.mount = 0;
@@ -105,5 +167,49 @@ impl Request {
     /// Whether the client speaks HTTP/1.1, and so understands chunks.
     pub fn is_http11(&self) -> bool {
         self.head.version() == Version::Http11
+    }
+}
+
+/// Internal redirects of one request.
+const REROUTES_MAX: u8 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_become_paths() {
+        let to = |path: &str, query: Option<&str>| {
+            Some(Reroute { path: path.into(), query: query.map(Into::into) })
+        };
+        for (location, want) in [
+            ("/a", to("/a", None)),
+            ("/a%20b?c=%20", to("/a b", Some("c=%20"))),
+            ("/a?", to("/a", Some(""))),
+            ("//a///b", to("/a/b", None)),
+            ("/a#top", to("/a", None)),
+            ("/a/../b", None),
+            ("/%2e%2e/b", None),
+            ("/%00", None),
+            ("/%zz", None),
+            ("a", None),
+            ("", None),
+        ] {
+            assert_eq!(Reroute::to(location.as_bytes()), want, "{location}");
+        }
+    }
+
+    #[test]
+    fn five_times_is_enough() {
+        let mut request = Request::default();
+        let to = Reroute { path: b"/x".to_vec(), query: Some(b"q".to_vec()) };
+        assert!(!request.is_rerouted());
+        for _ in 0..5 {
+            assert!(request.reroute(to.clone()).is_ok());
+        }
+        assert_eq!((request.path(), request.query()), (&b"/x"[..], Some(&b"q"[..])));
+        assert!(request.reroute(to).is_err());
+        request.clear();
+        assert!(!request.is_rerouted() && request.query().is_none());
     }
 }

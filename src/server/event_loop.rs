@@ -12,10 +12,11 @@ use super::harvester::{Harvester, longest_idle};
 use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_everywhere};
 use super::table::ConnTable;
 use crate::conf::Level;
-use crate::event::{Budget, ConnId, Cx, Door, PoolId, Target};
+use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Target};
 use crate::net::Transport;
 use crate::serve::{Abort, Handler, Peer};
 use crate::site::Site;
+use crate::sys::process::Ending;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use std::collections::HashMap;
@@ -131,6 +132,7 @@ impl EventLoop {
             for event in &events {
                 ordered |= self.mark(event);
             }
+            self.see_to_children();
             self.expire_timers();
             self.mark_woken();
             self.cx.runq.take(&mut turn);
@@ -164,7 +166,8 @@ impl EventLoop {
         let stop = self.stopping.as_ref().and_then(|stopping| stopping.deadline);
         let retire = (!self.handlers.retiring.is_empty()).then(|| now + LOG_EVERY);
         let accept = self.acceptor.wakes_at(now);
-        [sweep, stop, retire, accept, self.log_due, self.cx.timers.next()]
+        let children = self.cx.children.next(now);
+        [sweep, stop, retire, accept, self.log_due, children, self.cx.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -181,11 +184,20 @@ impl EventLoop {
                 }
             }
             Some(Target::Listener(number)) => self.acceptor.mark(number),
+            Some(Target::Child(number)) => self.cx.children.collect(number),
             Some(Target::Pool(pool, slot)) => self.handlers.event(pool, slot, &mut self.cx),
             Some(Target::Signals) => return true,
             None => {}
         }
         false
+    }
+
+    /// Ends children whose time has come, and tells handlers of those that have ended.
+    fn see_to_children(&mut self) {
+        self.cx.children.see_to(self.cx.now());
+        while let Some((owner, ending)) = self.cx.children.pop_ended() {
+            self.handlers.child_ended(owner, ending, &mut self.cx);
+        }
     }
 
     fn expire_timers(&mut self) {
@@ -358,6 +370,7 @@ impl EventLoop {
             self.cut_off(id, Abort::Shutdown, "the server stopped");
         }
         self.handlers.stop_all(&mut self.cx);
+        self.cx.children.kill_all();
         self.access.flush();
         self.see_to_logs();
     }
@@ -465,10 +478,20 @@ impl HandlerPools {
     }
 
     fn event(&self, pool: PoolId, slot: u16, cx: &mut Cx) {
-        let all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
-        for (_, handler) in all.filter(|(id, _)| *id == pool) {
+        if let Some(handler) = self.of(pool) {
             handler.pool_event(slot, cx);
         }
+    }
+
+    fn child_ended(&self, owner: Owner, ending: Ending, cx: &mut Cx) {
+        if let Some(handler) = self.of(owner.pool) {
+            handler.child_ended(owner.tag, ending, cx);
+        }
+    }
+
+    fn of(&self, pool: PoolId) -> Option<Rc<dyn Handler>> {
+        let mut all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
+        all.find(|(id, _)| *id == pool).map(|(_, handler)| handler.clone())
     }
 }
 

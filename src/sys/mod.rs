@@ -3,4 +3,5 @@
 pub mod culprit;
 pub mod fs;
 pub mod privilege;
+pub mod process;
 pub mod socket;

@@ -32,6 +32,7 @@ pub(crate) static LIMITS: Schema = Schema {
         "header_bytes",
         "header_count",
         "body",
+        "spool_above",
         "min_rate",
     ],
 };
@@ -111,7 +112,6 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[server]", "sandbox", "the sandbox"),
     ("[server]", "include", "included files"),
     ("[timeouts]", "handshake", "TLS"),
-    ("[limits]", "spool_above", "spooling of bodies"),
     ("[log]", "sqlite", "the access log in SQLite"),
     ("[log]", "mask_client", "masking of clients' addresses"),
     ("[log]", "utc", "local time in logs"),

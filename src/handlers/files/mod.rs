@@ -215,7 +215,7 @@ impl FileHandler {
     }
 
     fn list(&self, folder: &[u8], request: &Request, cx: &Cx) -> Result<Response, HttpError> {
-        let query = request.head.query().unwrap_or_default();
+        let query = request.query().unwrap_or_default();
         let sort = listing::Sort::of_query(query);
         if let Some(page) = self.cache.borrow().page(request.path(), sort, cx.now()) {
             return Ok(page);
@@ -321,7 +321,7 @@ fn add_slash(request: &Request) -> Response {
     if location.len() > 1 {
         location.push(b'/');
     }
-    if request.head.query().is_some() {
+    if request.query().is_some() {
         location.push(b'?');
         crate::handlers::push_query(request, &mut location);
     }

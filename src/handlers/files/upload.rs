@@ -135,7 +135,7 @@ impl Target<'_> {
     fn new_place(&self, request: &Request, cx: &Cx) -> Result<(Place, bool), HttpError> {
         let rest = request.rest();
         let folder = rest.strip_suffix(b"/").unwrap_or(rest);
-        let query = request.head.query().unwrap_or_default();
+        let query = request.query().unwrap_or_default();
         let wanted = query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(b"name="));
         let (name, generated) = match wanted {
             Some(name) => (percent_decode(name).collect(), false),

@@ -1,7 +1,7 @@
 //! An exchange at work: what it is lent each time, and what its steps mean for the connection.
 
 use super::close::Closed;
-use super::request::Routed;
+use super::request::{Routed, Served, serve_again};
 use super::response::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
@@ -9,7 +9,8 @@ use crate::event::{BUFFER_SMALL, ConnId, Cx, Door, Ready};
 use crate::http::{HttpError, Known, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
-    Abort, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo, Request, Step,
+    Abort, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo, Request,
+    Reroute, Step,
 };
 use crate::server::access_log::Entry;
 use crate::site::Site;
@@ -30,7 +31,7 @@ pub(super) struct Serving {
     wants_body: bool,
     pages: Rc<ErrorPages>,
     /// The site it was routed by: a reload does not stop its handler before it is done.
-    _site: Rc<Site>,
+    site: Rc<Site>,
 }
 
 impl Serving {
@@ -51,7 +52,7 @@ impl Serving {
             timer: None,
             armed: None,
             wants_body: false,
-            _site: site,
+            site,
         }
     }
 
@@ -160,10 +161,39 @@ impl ClientConnection {
                 self.respond_late(response, serving.origin, serving.body, None, turn);
                 Ok(Progress::Moved)
             }
-            Ok(Step::Respond(_)) => {
+            Ok(Step::Reroute(to)) if !serving.answer.is_started() => {
+                self.reroute_exchange(*serving, to, turn);
+                Ok(Progress::Moved)
+            }
+            Ok(Step::Respond(_) | Step::Reroute(_)) => {
                 self.fail_exchange(serving, broken("a second answer was given"), turn)
             }
             Err(error) => self.fail_exchange(serving, error, turn),
+        }
+    }
+
+    /// Another path has the answer. What is left of the body was not meant for that one.
+    fn reroute_exchange(&mut self, serving: Serving, to: Reroute, turn: &mut Turn<'_>) {
+        let Serving { mut origin, body, site, .. } = serving;
+        let mut routed = Routed::default();
+        let served = serve_again(&mut origin.request, &site, &mut routed, to, turn);
+        let (request, began) = (origin.request, origin.began);
+        match served {
+            Ok(Served::Exchange(exchange)) => {
+                let mut next = Serving::new(exchange, request, site.clone(), routed, turn);
+                (next.body, next.origin.began) = (body, began);
+                self.ready.open_upstream_doors();
+                self.phase = Phase::Serving(Box::new(next));
+            }
+            Ok(Served::Response(response)) => {
+                let origin = Origin::new(request, routed, began);
+                self.respond_late(response, origin, body, None, turn);
+            }
+            Err(error) => {
+                let pages = routed.host.map(|host| host.pages.clone()).unwrap_or_default();
+                let origin = Origin::new(request, routed, began);
+                self.respond_error(error, origin, body, &pages, turn);
+            }
         }
     }
 
@@ -192,12 +222,9 @@ impl ClientConnection {
         turn: &mut Turn<'_>,
     ) -> Result<Progress, Closed> {
         serving.exchange.abort(Abort::Failed, turn.cx);
-        if error.status.class() == 5 {
-            let path = String::from_utf8_lossy(serving.origin.request.path()).into_owned();
-            turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
-        }
         let Serving { mut origin, body, answer, pages, .. } = *serving;
         if let Some(status) = answer.status() {
+            report(&error, &origin, turn);
             // What is queued still leaves: answers to earlier requests may be part of it.
             if answer.ends_by_closing() {
                 self.transport.reset_on_close();
@@ -208,12 +235,25 @@ impl ClientConnection {
             self.follow(origin, status, bytes_in, answer.sent(), Some(error.reason.into_owned()));
             return Ok(Progress::Moved);
         }
+        self.respond_error(error, origin, body, &pages, turn);
+        Ok(Progress::Moved)
+    }
+
+    /// Answers with the error's page, after an exchange.
+    fn respond_error(
+        &mut self,
+        error: HttpError,
+        mut origin: Origin,
+        body: BodyState,
+        pages: &ErrorPages,
+        turn: &mut Turn<'_>,
+    ) {
+        report(&error, &origin, turn);
         if error.close {
             origin.request.framing.persistent = false;
         }
         let response = pages.respond(&error, origin.request.head.get(Known::Accept));
         self.respond_late(response, origin, body, Some(error.reason.into_owned()), turn);
-        Ok(Progress::Moved)
     }
 
     /// The connection ends before its exchange does.
@@ -243,6 +283,14 @@ impl ClientConnection {
             error: reason,
         };
         turn.log.record(&entry, &turn.cx.clock);
+    }
+}
+
+/// Errors of ours are told to whoever runs the server.
+fn report(error: &HttpError, origin: &Origin, turn: &mut Turn<'_>) {
+    if error.status.class() == 5 {
+        let path = String::from_utf8_lossy(origin.request.path()).into_owned();
+        turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
     }
 }
 

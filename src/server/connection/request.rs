@@ -6,12 +6,9 @@ use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn};
 use crate::conf::Level;
 use crate::event::CHUNK;
 use crate::http::{HttpError, Known, Method, MethodSet, Parsed, Status, framing, parse};
-use crate::serve::{Exchange, Outcome, Request, Response};
+use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
 use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::rc::Rc;
-
-/// Internal redirects of one request: a script that points to itself ends here.
-const REROUTES_MAX: usize = 5;
 
 /// Who a request was given to: what logs and error pages need to know of it.
 #[derive(Clone, Copy, Default)]
@@ -127,7 +124,7 @@ impl ClientConnection {
 }
 
 /// What came of a request at once.
-enum Served {
+pub(super) enum Served {
     Response(Response),
     Exchange(Box<dyn Exchange>),
 }
@@ -149,7 +146,30 @@ fn serve<'s>(
         return Ok(Served::Response(options(MethodSet::of(&[Method::Get, Method::Head]))));
     }
     request.settle_path()?;
-    for _ in 0..=REROUTES_MAX {
+    serve_at(request, host, routed, turn)
+}
+
+/// As `serve`, for a request that an exchange of the same host sends elsewhere.
+pub(super) fn serve_again<'s>(
+    request: &mut Request,
+    site: &'s Rc<Site>,
+    routed: &mut Routed<'s>,
+    to: Reroute,
+    turn: &mut Turn<'_>,
+) -> Result<Served, HttpError> {
+    let (host, _) = site.choose_host(request.head.authority(), &mut Untraced)?;
+    routed.host = Some(host);
+    request.reroute(to)?;
+    serve_at(request, host, routed, turn)
+}
+
+fn serve_at<'s>(
+    request: &mut Request,
+    host: &'s VirtualHost,
+    routed: &mut Routed<'s>,
+    turn: &mut Turn<'_>,
+) -> Result<Served, HttpError> {
+    loop {
         let method = request.head.method();
         let route = host.choose_route(method, request.path(), &mut Untraced)?;
         routed.route = Some(route);
@@ -164,10 +184,9 @@ fn serve<'s>(
         match route.handler.handle(request, turn.cx)? {
             Outcome::Respond(response) => return Ok(Served::Response(response)),
             Outcome::Start(exchange) => return Ok(Served::Exchange(exchange)),
-            Outcome::Reroute(path) => request.reroute(path),
+            Outcome::Reroute(to) => request.reroute(to)?,
         }
     }
-    Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, "too many internal redirects"))
 }
 
 /// Methods that are never answered: TRACE would show a script what the browser hides from it,

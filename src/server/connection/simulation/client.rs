@@ -299,7 +299,7 @@ impl Asked {
             Act::EchoSmall if body.len() as u64 > stage::SMALL_LIMIT => return (413, None),
             Act::Refuse => return (403, None),
             Act::DieEarly => return (502, None),
-            Act::Fixed | Act::Reroute => stage::FIXED.into(),
+            Act::Fixed | Act::Reroute | Act::RerouteLate | Act::RerouteTwice => stage::FIXED.into(),
             Act::Shared => stage.shared.to_vec(),
             Act::File | Act::MidwayFile => stage::pattern(stage::FILE_LEN),
             Act::Echo | Act::EchoSmall | Act::EchoStream => body.to_vec(),

@@ -3,7 +3,9 @@
 use crate::event::{ConnId, Cx};
 use crate::http::{Headers, HttpError, Method, MethodSet, Status};
 use crate::net::FileSlice;
-use crate::serve::{Abort, Body, Exchange, ExchangeIo, Handler, Outcome, Request, Response, Step};
+use crate::serve::{
+    Abort, Body, Exchange, ExchangeIo, Handler, Outcome, Request, Reroute, Response, Step,
+};
 use crate::site::Site;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -25,6 +27,10 @@ pub(super) enum Act {
     Refuse,
     /// Another path's answer.
     Reroute,
+    /// The same, once an exchange has begun.
+    RerouteLate,
+    /// By way of another exchange.
+    RerouteTwice,
     /// The request body, with its length.
     Echo,
     /// As `Echo`, of at most [`SMALL_LIMIT`] bytes.
@@ -58,12 +64,14 @@ pub(super) enum Act {
 }
 
 impl Act {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Fixed,
         Self::Shared,
         Self::File,
         Self::Refuse,
         Self::Reroute,
+        Self::RerouteLate,
+        Self::RerouteTwice,
         Self::Echo,
         Self::EchoSmall,
         Self::EchoStream,
@@ -84,6 +92,11 @@ impl Act {
     /// Whether the connection does not outlive it.
     pub(super) fn ends_badly(self) -> bool {
         matches!(self, Self::DieLate | Self::LieShort | Self::LieLong | Self::LieDone)
+    }
+
+    /// The way to it.
+    fn reroute(self) -> Reroute {
+        Reroute { path: self.path().into_bytes(), query: None }
     }
 
     /// Where it plays.
@@ -170,7 +183,7 @@ impl Handler for Player {
 
     fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
         let number = |name| argument(request.head.query().unwrap_or_default(), name);
-        if request.path() == self.act.path().as_bytes() && self.act != Act::Reroute {
+        if !matches!(self.act, Act::Reroute | Act::RerouteLate | Act::RerouteTwice) {
             self.stage.handled.borrow_mut().push(number("n"));
         }
         let response = Response::new(Status::OK);
@@ -182,7 +195,7 @@ impl Handler for Player {
                 Outcome::Respond(Response { body, ..response })
             }
             Act::Refuse => return Err(HttpError::new(Status::FORBIDDEN, "never")),
-            Act::Reroute => Outcome::Reroute(Act::Fixed.path().into_bytes()),
+            Act::Reroute => Outcome::Reroute(Act::Fixed.reroute()),
             act => {
                 self.stage.begun.set(self.stage.begun.get() + 1);
                 Outcome::Start(Box::new(Actor {
@@ -236,7 +249,7 @@ impl Exchange for Actor {
         self.life = match &step {
             Err(_) => Life::Failed,
             Ok(Step::Done) if self.act == Act::LieDone => Life::Failed,
-            Ok(Step::Done | Step::Respond(_)) => {
+            Ok(Step::Done | Step::Respond(_) | Step::Reroute(_)) => {
                 self.stage.over.set(self.stage.over.get() + 1);
                 Life::Over
             }
@@ -296,6 +309,8 @@ impl Actor {
             }
             Act::Ignore => whole(io, IGNORED),
             Act::Midway | Act::MidwayFile => self.midway(io),
+            Act::RerouteLate => Ok(Step::Reroute(Act::Fixed.reroute())),
+            Act::RerouteTwice => Ok(Step::Reroute(Act::RerouteLate.reroute())),
             Act::Fixed | Act::Shared | Act::File | Act::Refuse | Act::Reroute => {
                 unreachable!("answered at once")
             }

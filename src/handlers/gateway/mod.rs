@@ -1,0 +1,14 @@
+//! What all programs that answer requests have in common, however they are spoken to.
+//!
+//! | file | question |
+//! |---|---|
+//! | `environ` | what is a program told of a request? |
+//! | `fields` | which header lines of its answer are passed on? |
+//! | `spool` | where does a body wait until the program can have it? |
+
+pub mod environ;
+pub mod fields;
+pub mod spool;
+
+pub use environ::Environ;
+pub use spool::{Spool, Spooled};
