@@ -13,10 +13,13 @@
 //! | [`handlers`] | files, uploads, redirects, fixed answers |
 //! | [`site`] | what the configuration means: hosts, routes, and how one is chosen |
 //! | [`server`] | the loop, its connections, its logs |
+//! | [`demo`] | the demo site: quotes from films |
 //!
 //! `ARCHITECTURE.md` follows a request through them.
 
 pub mod conf;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod event;
 pub mod handlers;
 pub mod http;

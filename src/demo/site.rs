@@ -1,0 +1,127 @@
+//! What the pages of the site share, on the loop and among the helpers.
+
+use super::picture::{PictureError, Pictures};
+use super::random;
+use super::settings::Settings;
+use super::store::{Store, StoreError, User};
+use std::fmt;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The part that blocks: used by helpers only.
+pub struct Site {
+    pub settings: Settings,
+    open: OnceLock<Data>,
+    opening: Mutex<()>,
+}
+
+/// What lies in the data folder.
+pub struct Data {
+    pub store: Store,
+    pub pictures: Pictures,
+}
+
+/// Why a helper did not do its part.
+#[derive(Debug)]
+pub enum Fail {
+    Store(StoreError),
+    Picture(PictureError),
+    Io(io::Error),
+    Password(bcrypt::BcryptError),
+}
+
+impl Site {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, open: OnceLock::new(), opening: Mutex::default() }
+    }
+
+    /// The data, opened by whoever asks first: a disk that is not there keeps no other site from
+    /// starting, and is looked for again at the next request.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written, or holds something else.
+    pub fn data(&self) -> Result<&Data, Fail> {
+        if let Some(data) = self.open.get() {
+            return Ok(data);
+        }
+        let _one: MutexGuard<'_, ()> = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(data) = self.open.get() {
+            return Ok(data);
+        }
+        let folder = &self.settings.data;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let pictures = Pictures::open(folder)?;
+        let store = Store::open(folder, now())?;
+        pictures.sweep(&store.picture_names()?, SystemTime::now())?;
+        Ok(self.open.get_or_init(|| Data { store, pictures }))
+    }
+
+    pub fn store(&self) -> Result<&Store, Fail> {
+        Ok(&self.data()?.store)
+    }
+
+    /// Who has the login with this number, if anybody.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn user(&self, login: Option<&str>) -> Result<Option<User>, Fail> {
+        match login {
+            Some(login) => Ok(self.store()?.user_of_login(login, now())?),
+            None => Ok(None),
+        }
+    }
+
+    /// Whose token this is, if anybody's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn user_of_token(&self, token: &str) -> Result<Option<User>, Fail> {
+        Ok(self.store()?.user_of_token(&random::digest(token))?)
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().cast_signed()
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Picture(error) => error.fmt(f),
+            Self::Io(error) => write!(f, "the data folder: {error}"),
+            Self::Password(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fail {}
+
+impl From<StoreError> for Fail {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<PictureError> for Fail {
+    fn from(error: PictureError) -> Self {
+        Self::Picture(error)
+    }
+}
+
+impl From<io::Error> for Fail {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<bcrypt::BcryptError> for Fail {
+    fn from(error: bcrypt::BcryptError) -> Self {
+        Self::Password(error)
+    }
+}
