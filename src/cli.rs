@@ -1,8 +1,8 @@
 //! The command line: what was typed, and what that means.
 
 use clap::{CommandFactory, Parser, ValueEnum};
-use httpyserver::conf::{Format, Level, Listen, LogFormat};
-use httpyserver::server::{ConfigSource, Failure, Origin, Overrides};
+use httpyserver::conf::{Format, Level, Listen, LogFormat, Place};
+use httpyserver::server::{ConfigSource, Failure, Origin, Overrides, QuickTls};
 use std::io::{IsTerminal, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,14 @@ struct Args {
     /// unix:/path. May be given several times
     #[arg(short, long, value_name = "ADDR", env = "HTTPYSERVER_BIND")]
     bind: Vec<String>,
+
+    /// Serve the folder by https, with this certificate and key (PEM)
+    #[arg(long, value_names = ["CERT", "KEY"], num_args = 2, conflicts_with_all = ["config", "tls_self"])]
+    tls: Option<Vec<PathBuf>>,
+
+    /// Serve the folder by https, with a certificate made for this machine
+    #[arg(long, conflicts_with = "config")]
+    tls_self: bool,
 
     /// Say everything on the error log
     #[arg(short, long)]
@@ -71,6 +79,7 @@ const EXAMPLES: &str = "Examples:
   httpyserver ~/site              serve a folder at http://127.0.0.1:8080/
   httpyserver -c web.conf         serve what the configuration says
   httpyserver -c web.conf -t      look for mistakes in it
+  httpyserver --tls-self ~/site   the same at https://127.0.0.1:8443/
   httpyserver -p 0 .              take any free port and print it
 
 Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
@@ -155,14 +164,24 @@ fn origin(args: &Args) -> Result<(Origin, String), Failure> {
             Ok((Origin::Text(text), String::new()))
         }
         Some(path) => Ok((Origin::File(path.into()), String::new())),
-        None if Path::new("web.conf").is_file() => Ok((
+        None if Path::new("web.conf").is_file() && quick_tls(args).is_none() => Ok((
             Origin::File("web.conf".into()),
             "serving ./web.conf, because it is there and nothing else was asked for\n".into(),
         )),
         None => Ok((
             Origin::Folder(".".into()),
-            "serving this folder, because there is no web.conf in it\n".into(),
+            match quick_tls(args) {
+                Some(_) => String::new(),
+                None => "serving this folder, because there is no web.conf in it\n".into(),
+            },
         )),
+    }
+}
+
+fn quick_tls(args: &Args) -> Option<QuickTls> {
+    match args.tls.as_deref() {
+        Some([chain, key]) => Some(QuickTls::Files(chain.clone(), key.clone())),
+        _ => args.tls_self.then_some(QuickTls::Local),
     }
 }
 
@@ -171,9 +190,10 @@ fn overrides(args: &Args) -> Overrides {
         (true, _) | (_, 1..) => Some(Level::Debug),
         _ => None,
     };
+    let port = args.port.unwrap_or(if quick_tls(args).is_some() { 8443 } else { 8080 });
     Overrides {
         port: args.port,
-        bind: args.bind.iter().map(|text| listen(text, args.port)).collect(),
+        bind: args.bind.iter().map(|text| listen(text, port)).collect(),
         level,
         quiet: args.quiet,
         log_format: args.log_format.map(|form| match form {
@@ -187,28 +207,34 @@ fn overrides(args: &Args) -> Overrides {
             FileFormat::Classic => Format::Classic,
         }),
         colour: wants_colour(args.color),
+        tls: quick_tls(args),
     }
 }
 
 /// An address to listen on, as typed. Exits with 2 where it is none.
-fn listen(text: &str, port: Option<u16>) -> Listen {
-    let port = port.unwrap_or(DEFAULT_PORT);
-    let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+fn listen(text: &str, port: u16) -> Listen {
+    let secure = text.starts_with("https://");
+    let bare = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let bare = bare.unwrap_or(text).trim_end_matches('/');
+    Listen { secure, place: place(text, bare, port) }
+}
+
+fn place(text: &str, bare: &str, port: u16) -> Place {
     if let Some(path) = bare.strip_prefix("unix:") {
-        return Listen::Unix(path.into());
+        return Place::Unix(path.into());
     }
     if bare == "*" {
-        return Listen::Any { port };
+        return Place::Any { port };
     }
     if let Some(port) = bare.strip_prefix("*:").and_then(|port| port.parse().ok()) {
-        return Listen::Any { port };
+        return Place::Any { port };
     }
     let bare = bare.replace("localhost", "127.0.0.1");
     if let Ok(address) = bare.parse() {
-        return Listen::Addr(address);
+        return Place::Addr(address);
     }
     match bare.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => Listen::Addr((ip, port).into()),
+        Ok(ip) => Place::Addr((ip, port).into()),
         Err(_) => Args::command()
             .error(
                 clap::error::ErrorKind::ValueValidation,
@@ -217,8 +243,6 @@ fn listen(text: &str, port: Option<u16>) -> Listen {
             .exit(),
     }
 }
-
-const DEFAULT_PORT: u16 = 8080;
 
 /// NO_COLOR and CLICOLOR_FORCE decide where the option does not, then whether somebody watches.
 fn wants_colour(color: Color) -> bool {
@@ -234,10 +258,11 @@ fn wants_colour(color: Color) -> bool {
 
 fn version() -> String {
     format!(
-        "httpyserver {}\nplatform: {} {}\nfeatures: virtual hosts, files, uploads, redirects, gzip\n\
-         not in this version: TLS, CGI, WSGI\n",
+        "httpyserver {}\nplatform: {} {}\nfeatures: virtual hosts, files, uploads, redirects, gzip, TLS\n\
+         tls: {}\nnot in this version: CGI, WSGI\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,
+        httpyserver::tls::PROVIDER,
     )
 }

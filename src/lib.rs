@@ -9,6 +9,7 @@
 //! | [`sys`] | the few Linux calls, over rustix |
 //! | [`event`] | what every moving thing may ask of the loop: tokens, timers, run queue, clock |
 //! | [`net`] | bytes to and from a client; no HTTP words |
+//! | [`tls`] | certificates: read, made, chosen among; no sockets |
 //! | [`serve`] | the contract: `Handler`, `Response`, `Exchange` |
 //! | [`handlers`] | files, uploads, redirects, fixed answers |
 //! | [`site`] | what the configuration means: hosts, routes, and how one is chosen |
@@ -28,3 +29,4 @@ pub mod serve;
 pub mod server;
 pub mod site;
 pub mod sys;
+pub mod tls;

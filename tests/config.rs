@@ -1,6 +1,6 @@
 //! The command line, and what it says about a configuration.
 
-use crate::support::{Start, TestServer, folder, repository};
+use crate::support::{Authority, Start, TestServer, folder, repository};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -143,8 +143,57 @@ fn the_help_fits_a_terminal() {
 
 #[test]
 fn the_shipped_files_are_good() {
-    for name in ["web.conf", "web.conf.full", "web.conf.classic"] {
+    for name in ["web.conf", "web.conf.classic"] {
         let (code, _, err) = run(&repository("conf"), &["-c", name, "-t"], "");
         assert_eq!(code, Some(0), "{name}: {err}");
     }
+    // This one names certificates, which nobody ships.
+    let folder = folder(&[]);
+    std::fs::copy(repository("conf/web.conf.full"), folder.path().join("full.conf")).unwrap();
+    let authority = Authority::new();
+    authority.issue(&["example.org", "www.example.org"], "a").write(folder.path(), "example.org");
+    authority.issue(&["old.example.org"], "b").write(folder.path(), "old");
+    std::fs::write(folder.path().join("clients.pem"), &authority.pem).unwrap();
+    let (code, _, err) = run(folder.path(), &["-c", "full.conf", "-t"], "");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("closed.example.org") && !err.contains("`old.example.org`"), "{err}");
+}
+
+#[test]
+fn certificates_are_checked_before_the_start() {
+    let authority = Authority::new();
+    let folder = folder(&[("root/x", ""), ("garbage.pem", "no PEM"), ("garbage.key", "no PEM")]);
+    let a = authority.issue(&["a.test"], "a");
+    a.write(folder.path(), "a");
+    authority.issue(&["b.test"], "b").write(folder.path(), "b");
+    authority.issue_until(&["a.test"], "old", 2020).write(folder.path(), "old");
+    let check = |chain: &str, key: &str| {
+        let text = format!(
+            "[server]\nlisten = \"https://127.0.0.1:0\"\n[[tls.cert]]\nchain = \"{chain}\"\n\
+             key = \"{key}\"\n[[host]]\nnames = [\"a.test\"]\nroot = \"root\"\n"
+        );
+        std::fs::write(folder.path().join("web.conf"), text).unwrap();
+        let (code, _, err) = run(folder.path(), &["-c", "web.conf", "-t"], "");
+        (code, err)
+    };
+    for (chain, key, code, says) in [
+        ("a.pem", "a.key", 0, ""),
+        ("a.pem", "b.key", 3, "error[bad-certificate]: a.pem with b.key: the key is not that"),
+        ("b.pem", "b.key", 0, "warning[name-without-certificate]"),
+        ("old.pem", "old.key", 0, "warning[certificate-expires]: old.pem expired"),
+        ("none.pem", "a.key", 3, "none.pem cannot be read"),
+        ("garbage.pem", "a.key", 3, "no certificate in it"),
+        ("a.pem", "garbage.key", 3, "there is none in it"),
+        ("a.key", "a.pem", 3, "no certificate in it"),
+    ] {
+        let (got, err) = check(chain, key);
+        assert_eq!(got, Some(code), "{chain} {key}: {err}");
+        assert!(err.contains(says), "{chain} {key}: {err}");
+    }
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(folder.path().join("a.key"), open).unwrap();
+    assert!(check("a.pem", "a.key").1.contains("warning[open-key]"));
+    // To check is to leave everything as it is.
+    let (code, _, err) = run(&repository("conf"), &["-c", "web.conf", "-t"], "");
+    assert_eq!(code, Some(0), "{err}");
 }

@@ -2,8 +2,8 @@
 
 use crate::support::{names_below, repository};
 
-const LAYERS: [&str; 10] =
-    ["http", "conf", "sys", "event", "net", "serve", "handlers", "site", "server", "demo"];
+const LAYERS: [&str; 11] =
+    ["http", "conf", "sys", "event", "net", "tls", "serve", "handlers", "site", "server", "demo"];
 
 fn rank(layer: &str) -> Option<usize> {
     LAYERS.iter().position(|known| *known == layer)

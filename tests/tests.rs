@@ -25,5 +25,8 @@ mod smuggling;
 mod static_files;
 mod stop;
 mod timeouts;
+mod tls;
+mod tls_client;
+mod tls_renewal;
 mod uploads;
 mod vhosts;

@@ -6,7 +6,8 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{
-    Action, At, Compress, Config, Files, Format, Host, Limits, Log, Media, Route, Server, Timeouts,
+    Action, At, Compress, Config, Files, Format, Host, Https, Limits, Log, Media, Route, Server,
+    Timeouts, Tls,
 };
 use super::read::{faulty, no_host};
 use super::rules::{self, Fault};
@@ -29,6 +30,7 @@ pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
         log: Log::default(),
         media,
         compress: Compress::default(),
+        tls: Tls::default(),
         hosts: Vec::new(),
     };
     let mut classic =
@@ -146,6 +148,9 @@ impl Classic<'_> {
             default: host == "default",
             welcome: true,
             index: vec!["index.html".to_owned()],
+            tls: None,
+            https: Https::Both,
+            hsts: None,
             errors: Vec::new(),
             routes: vec![Route {
                 path: At::new("/".to_owned(), root.span.clone()),
@@ -189,8 +194,14 @@ impl Classic<'_> {
         };
         self.note("parameter", name.text, name);
         let shutdown = self.config.timeouts.shutdown;
-        self.config.timeouts =
-            Timeouts { header: timeout, body: timeout, idle: timeout, write: timeout, shutdown };
+        self.config.timeouts = Timeouts {
+            header: timeout,
+            body: timeout,
+            idle: timeout,
+            write: timeout,
+            shutdown,
+            ..Timeouts::default()
+        };
     }
 
     fn checked<T>(&mut self, title: &str, word: &Word<'_>, result: Result<T, Fault>) -> Option<T> {

@@ -2,8 +2,8 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::model::{
-    Action, At, Compress, Config, Files, Format, Host, Limits, Listen, Log, LogFormat, LogTarget,
-    Media, Route, Server, Timeouts,
+    Action, At, Compress, Config, Files, Format, Host, Https, Limits, Listen, Log, LogFormat,
+    LogTarget, Media, Place, Route, Server, Timeouts, Tls,
 };
 use super::{classic, read};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,7 +79,10 @@ pub fn quick(root: PathBuf) -> Config {
         Route { path: At::implied("/".to_owned()), methods: None, action: Action::Files(files) };
     Config {
         format: Format::Quick,
-        server: Server { listen: vec![At::implied(Listen::Addr(address))], ..Server::default() },
+        server: Server {
+            listen: vec![At::implied(Listen::plain(Place::Addr(address)))],
+            ..Server::default()
+        },
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         log: Log {
@@ -89,11 +92,15 @@ pub fn quick(root: PathBuf) -> Config {
         },
         media: Media::default(),
         compress: Compress::default(),
+        tls: Tls::default(),
         hosts: vec![Host {
             names: Vec::new(),
             default: true,
             welcome: true,
             index: vec!["index.html".to_owned()],
+            tls: None,
+            https: Https::Both,
+            hsts: None,
             errors: Vec::new(),
             routes: vec![route],
             span: 0..0,

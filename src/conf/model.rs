@@ -59,6 +59,8 @@ pub struct Config {
     pub media: Media,
     /// `[compress]`
     pub compress: Compress,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[[host]]`, in the order of the file.
     pub hosts: Vec<Host>,
 }
@@ -76,9 +78,18 @@ pub struct Server {
     pub server_header: Option<String>,
 }
 
-/// One address to listen on.
+/// One address to listen on, and what is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Listen {
+pub struct Listen {
+    /// Whether TLS is spoken there (`https://`).
+    pub secure: bool,
+    /// The address.
+    pub place: Place,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
     /// `http://*:80`: all addresses of both families, one socket.
     Any {
         /// The port; 0 means any free one.
@@ -93,6 +104,8 @@ pub enum Listen {
 /// `[timeouts]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// From accept to the end of a TLS handshake.
+    pub handshake: Duration,
     /// From accept, or from the first byte of a request, to the end of its head.
     pub header: Duration,
     /// Between two reads of a body.
@@ -191,6 +204,63 @@ pub struct Compress {
     pub min: u64,
 }
 
+/// `[tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `[[tls.cert]]`, in the order of the file.
+    pub certs: Vec<CertFiles>,
+    /// A certificate of our own making for the hosts of this machine.
+    pub local: Option<At<()>>,
+    /// The oldest version spoken.
+    pub min_version: TlsVersion,
+    /// Whether sessions may be resumed.
+    pub tickets: bool,
+    /// Whether renewed files are picked up as they change.
+    pub watch: bool,
+    /// How long browsers are told to come back with TLS only; `None`: they are not.
+    pub hsts: Option<Duration>,
+    /// Who may say who they are.
+    pub client_ca: Option<ClientCa>,
+}
+
+/// Two files: a certificate with its chain, and its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertFiles {
+    /// The certificate and what leads to its issuer, as PEM.
+    pub chain: At<PathBuf>,
+    /// The private key, as PEM.
+    pub key: At<PathBuf>,
+}
+
+/// `client_ca`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCa {
+    /// The certificates that those of clients must lead to, as PEM.
+    pub file: At<PathBuf>,
+    /// Whether a client without one is refused.
+    pub required: bool,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    V12,
+    /// TLS 1.3
+    V13,
+}
+
+/// What a host does with requests that are not encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Https {
+    /// Answers them like the others.
+    Both,
+    /// Sends them to the same place with https.
+    Redirect,
+    /// Does not answer them.
+    Only,
+}
+
 /// `[[host]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
@@ -202,6 +272,13 @@ pub struct Host {
     pub welcome: bool,
     /// File names tried in a folder.
     pub index: Vec<String>,
+    /// Its own certificate.
+    pub tls: Option<CertFiles>,
+    /// What it does with requests that are not encrypted.
+    pub https: Https,
+    /// How long browsers are told to come back with TLS only, where that differs from `[tls]`;
+    /// `Some(None)`: they are not.
+    pub hsts: Option<Option<Duration>>,
     /// Own pages for errors.
     pub errors: Vec<(ErrorKey, At<String>)>,
     /// Its routes. `root` has become a route `/` with files.
@@ -309,7 +386,7 @@ pub struct Respond {
 impl Default for Server {
     fn default() -> Self {
         Self {
-            listen: vec![At::implied(Listen::Any { port: 8080 })],
+            listen: vec![At::implied(Listen::plain(Place::Any { port: 8080 }))],
             user: None,
             pid_file: None,
             server_header: Some("httpyserver".into()),
@@ -320,6 +397,7 @@ impl Default for Server {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(60),
@@ -367,6 +445,53 @@ impl Default for Media {
 impl Default for Compress {
     fn default() -> Self {
         Self { gzip: true, min: 1024 }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            certs: Vec::new(),
+            local: None,
+            min_version: TlsVersion::V12,
+            tickets: true,
+            watch: true,
+            hsts: None,
+            client_ca: None,
+        }
+    }
+}
+
+impl Listen {
+    /// An address where HTTP is spoken as it is.
+    pub fn plain(place: Place) -> Self {
+        Self { secure: false, place }
+    }
+
+    /// An address where TLS is spoken.
+    pub fn secure(place: Place) -> Self {
+        Self { secure: true, place }
+    }
+
+    /// The port; 0 for a Unix socket.
+    pub fn port(&self) -> u16 {
+        match &self.place {
+            Place::Any { port } => *port,
+            Place::Addr(address) => address.port(),
+            Place::Unix(_) => 0,
+        }
+    }
+}
+
+/// As it is written in a configuration.
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        match &self.place {
+            Place::Any { port } => write!(f, "{scheme}://*:{port}"),
+            Place::Addr(address) => write!(f, "{scheme}://{address}"),
+            Place::Unix(path) => write!(f, "unix:{}", path.to_string_lossy()),
+        }
     }
 }
 

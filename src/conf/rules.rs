@@ -2,7 +2,7 @@
 //!
 //! Pure functions of the text; both formats use them.
 
-use super::model::Listen;
+use super::model::{Listen, Place};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -84,45 +84,50 @@ pub(super) fn listen(text: &str, folder: &Path) -> Result<Listen, Fault> {
         return if path.as_os_str().len() > 107 {
             Err(Fault::new("out-of-range", "is longer than the 107 bytes of a socket's path"))
         } else {
-            Ok(Listen::Unix(path))
+            Ok(Listen::plain(Place::Unix(path)))
         };
-    }
-    if text.starts_with("https://") {
-        return Err(Fault::new("not-yet", "needs TLS, which this version does not have"));
     }
     if text.starts_with("systemd:") {
         return Err(Fault::new("not-yet", "needs socket activation, not in this version"));
     }
-    let Some(address) = text.strip_prefix("http://") else {
+    let secure = text.starts_with("https://");
+    let scheme = if secure { "https" } else { "http" };
+    let stripped = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+    let Some(address) = stripped else {
         let port = text.trim_start_matches(':');
         let fault = fault("is no address like \"http://*:80\" or \"unix:/run/web.sock\"");
         return Err(if port.parse::<u16>().is_ok() {
             fault.instead(format!("http://*:{port}"))
-        } else if authority(text).is_some() {
+        } else if authority(text, 80).is_some() {
             fault.instead(format!("http://{text}"))
         } else {
             fault
         });
     };
     if let Some((before, _)) = address.split_once('/') {
-        return Err(fault("has a path").instead(format!("http://{before}")));
+        return Err(fault("has a path").instead(format!("{scheme}://{before}")));
     }
-    authority(address).ok_or_else(|| {
-        fault("is not \"http://\" with `*`, `localhost` or an IP address, and a port up to 65535")
-    })
+    let place = authority(address, if secure { 443 } else { 80 }).ok_or_else(|| {
+        fault(
+            "is not \"http://\" or \"https://\" with `*`, `localhost` or an IP address, \
+             and a port up to 65535",
+        )
+    })?;
+    Ok(Listen { secure, place })
 }
 
-/// `*:80`, `127.0.0.1:80`, `[::1]:80`, `localhost:80`; without port: 80, as in every URL.
-fn authority(text: &str) -> Option<Listen> {
+/// `*:80`, `127.0.0.1:80`, `[::1]:80`, `localhost:80`; without port that of the scheme, as in
+/// every URL.
+fn authority(text: &str, default_port: u16) -> Option<Place> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
             let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
             (host, if digits { port.parse().ok()? } else { return None })
         }
-        _ => (text, 80),
+        _ => (text, default_port),
     };
     let ip: IpAddr = match host {
-        "*" => return Some(Listen::Any { port }),
+        "*" => return Some(Place::Any { port }),
         "localhost" => Ipv4Addr::LOCALHOST.into(),
         _ if host.starts_with('[') => {
             let inner = host.strip_prefix('[')?.strip_suffix(']')?;
@@ -130,28 +135,20 @@ fn authority(text: &str) -> Option<Listen> {
         }
         _ => IpAddr::V4(host.parse().ok()?),
     };
-    Some(Listen::Addr(SocketAddr::new(ip, port)))
+    Some(Place::Addr(SocketAddr::new(ip, port)))
 }
 
 /// Whether two listeners cannot both be opened.
 pub(super) fn collide(a: &Listen, b: &Listen) -> bool {
-    match (a, b) {
-        (Listen::Unix(a), Listen::Unix(b)) => a == b,
-        (Listen::Unix(_), _) | (_, Listen::Unix(_)) => false,
-        _ if port(a) != port(b) || port(a) == 0 => false,
-        (Listen::Addr(a), Listen::Addr(b)) => {
+    match (&a.place, &b.place) {
+        (Place::Unix(a), Place::Unix(b)) => a == b,
+        (Place::Unix(_), _) | (_, Place::Unix(_)) => false,
+        _ if a.port() != b.port() || a.port() == 0 => false,
+        (Place::Addr(a), Place::Addr(b)) => {
             let overlap = a.ip().is_unspecified() || b.ip().is_unspecified() || a == b;
             a.is_ipv4() == b.is_ipv4() && overlap
         }
         _ => true,
-    }
-}
-
-fn port(listen: &Listen) -> u16 {
-    match listen {
-        Listen::Any { port } => *port,
-        Listen::Addr(address) => address.port(),
-        Listen::Unix(_) => 0,
     }
 }
 
@@ -362,14 +359,17 @@ mod tests {
     fn listeners() {
         let read = |text| listen(text, Path::new("/etc/web"));
         for (text, want) in [
-            ("http://*:80", Listen::Any { port: 80 }),
-            ("http://*", Listen::Any { port: 80 }),
-            ("http://127.0.0.1:8080", Listen::Addr(([127, 0, 0, 1], 8080).into())),
-            ("http://localhost:0", Listen::Addr(([127, 0, 0, 1], 0).into())),
-            ("http://[::1]:80", Listen::Addr("[::1]:80".parse().unwrap())),
-            ("http://[::1]", Listen::Addr("[::1]:80".parse().unwrap())),
-            ("unix:/run/web.sock", Listen::Unix("/run/web.sock".into())),
-            ("unix:web.sock", Listen::Unix("/etc/web/web.sock".into())),
+            ("http://*:80", Listen::plain(Place::Any { port: 80 })),
+            ("http://*", Listen::plain(Place::Any { port: 80 })),
+            ("https://*", Listen::secure(Place::Any { port: 443 })),
+            ("https://*:8443", Listen::secure(Place::Any { port: 8443 })),
+            ("https://[::1]", Listen::secure(Place::Addr("[::1]:443".parse().unwrap()))),
+            ("http://127.0.0.1:8080", Listen::plain(Place::Addr(([127, 0, 0, 1], 8080).into()))),
+            ("http://localhost:0", Listen::plain(Place::Addr(([127, 0, 0, 1], 0).into()))),
+            ("http://[::1]:80", Listen::plain(Place::Addr("[::1]:80".parse().unwrap()))),
+            ("http://[::1]", Listen::plain(Place::Addr("[::1]:80".parse().unwrap()))),
+            ("unix:/run/web.sock", Listen::plain(Place::Unix("/run/web.sock".into()))),
+            ("unix:web.sock", Listen::plain(Place::Unix("/etc/web/web.sock".into()))),
         ] {
             assert_eq!(read(text), Ok(want), "{text}");
         }
@@ -387,7 +387,8 @@ mod tests {
             ("ftp://*:21", "bad-listen"),
             ("", "bad-listen"),
             ("unix:", "bad-path"),
-            ("https://*:443", "not-yet"),
+            ("https://*:443/", "write https://*:443"),
+            ("https://example.org", "bad-listen"),
             ("systemd:web", "not-yet"),
             (&long, "out-of-range"),
         ] {
@@ -404,6 +405,7 @@ mod tests {
             ("http://0.0.0.0:80", "http://[::1]:80", false),
             ("http://127.0.0.1:80", "http://127.0.0.2:80", false),
             ("http://*:80", "http://*:81", false),
+            ("http://*:80", "https://*:80", true),
             ("http://*:0", "http://*:0", false),
             ("unix:a", "unix:a", true),
             ("unix:a", "http://*:0", false),

@@ -4,8 +4,8 @@
 //! they do not depend on a folder any more unless that one was relative itself.
 
 use super::model::{
-    Action, At, Config, ErrorKey, Files, Host, Level, Listen, LogFormat, LogTarget, Overwrite,
-    Redirect, Respond, Route, Upload,
+    Action, At, CertFiles, Config, ErrorKey, Files, Host, Https, Level, LogFormat, LogTarget,
+    Overwrite, Redirect, Respond, Route, Tls, TlsVersion, Upload,
 };
 use super::units::{show_duration, show_size};
 use crate::http::{Method, MethodSet};
@@ -19,6 +19,7 @@ pub fn effective(config: &Config) -> String {
     limits(&mut out, config);
     log(&mut out, config);
     media(&mut out, config);
+    tls(&mut out, &config.tls);
     for host in &config.hosts {
         self::host(&mut out, host);
     }
@@ -47,7 +48,7 @@ impl Out {
 fn server(out: &mut Out, config: &Config) {
     let server = &config.server;
     out.header("[server]");
-    out.line("listen", list(server.listen.iter().map(|at| listen(&at.value))));
+    out.line("listen", list(server.listen.iter().map(|at| at.value.to_string())));
     if let Some(user) = &server.user {
         out.line("user", quote(&user.value));
     }
@@ -57,18 +58,11 @@ fn server(out: &mut Out, config: &Config) {
     out.line("server_header", or_false(server.server_header.as_deref()));
 }
 
-fn listen(listen: &Listen) -> String {
-    match listen {
-        Listen::Any { port } => format!("http://*:{port}"),
-        Listen::Addr(address) => format!("http://{address}"),
-        Listen::Unix(path) => format!("unix:{}", path.to_string_lossy()),
-    }
-}
-
 fn limits(out: &mut Out, config: &Config) {
     let timeouts = &config.timeouts;
     out.header("[timeouts]");
     for (key, value) in [
+        ("handshake", timeouts.handshake),
         ("header", timeouts.header),
         ("body", timeouts.body),
         ("idle", timeouts.idle),
@@ -134,6 +128,32 @@ fn media(out: &mut Out, config: &Config) {
     out.line("min", quote(&show_size(config.compress.min)));
 }
 
+fn tls(out: &mut Out, tls: &Tls) {
+    let version = match tls.min_version {
+        TlsVersion::V12 => "1.2",
+        TlsVersion::V13 => "1.3",
+    };
+    out.header("[tls]");
+    out.line("local", tls.local.is_some().to_string());
+    out.line("min_version", quote(version));
+    out.line("tickets", tls.tickets.to_string());
+    out.line("watch", tls.watch.to_string());
+    out.line("hsts", hsts(tls.hsts));
+    if let Some(ca) = &tls.client_ca {
+        let required = ca.required.to_string();
+        out.line("client_ca", table([("file", path(&ca.file.value)), ("required", required)]));
+    }
+    for cert in &tls.certs {
+        out.header("[[tls.cert]]");
+        out.line("chain", path(&cert.chain.value));
+        out.line("key", path(&cert.key.value));
+    }
+}
+
+fn hsts(hsts: Option<std::time::Duration>) -> String {
+    hsts.map_or("false".to_owned(), |span| quote(&show_duration(span)))
+}
+
 fn host(out: &mut Out, host: &Host) {
     out.header("[[host]]");
     if !host.names.is_empty() {
@@ -141,6 +161,18 @@ fn host(out: &mut Out, host: &Host) {
     }
     out.line("default", host.default.to_string());
     out.line("welcome", host.welcome.to_string());
+    if let Some(CertFiles { chain, key }) = &host.tls {
+        out.line("tls", table([("cert", path(&chain.value)), ("key", path(&key.value))]));
+    }
+    let https = match host.https {
+        Https::Both => "both",
+        Https::Redirect => "redirect",
+        Https::Only => "only",
+    };
+    out.line("https", quote(https));
+    if let Some(own) = host.hsts {
+        out.line("hsts", hsts(own));
+    }
     out.line("index", list(&host.index));
     let errors = host.errors.iter().map(|(key, page)| {
         let key = match key {

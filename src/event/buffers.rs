@@ -14,6 +14,7 @@ const KEEP: usize = 64;
 pub struct Buffers {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    scratch: Vec<u8>,
 }
 
 impl Buffers {
@@ -25,6 +26,14 @@ impl Buffers {
     /// A buffer of [`BUFFER_LARGE`] initialised bytes.
     pub fn large(&mut self) -> Vec<u8> {
         self.large.pop().unwrap_or_else(|| vec![0; BUFFER_LARGE])
+    }
+
+    /// One chunk of memory for the length of a call: whoever comes next overwrites it.
+    pub fn scratch(&mut self) -> &mut [u8] {
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; super::CHUNK];
+        }
+        &mut self.scratch
     }
 
     /// Takes a buffer back.

@@ -47,6 +47,8 @@ pub enum Target {
     Connection(ConnId, Door),
     /// The signal source.
     Signals,
+    /// The folders of the certificates.
+    Certificates,
     /// A descriptor that a handler keeps beyond single exchanges.
     Pool(PoolId, u16),
     /// A child, by its number among `Children`.
@@ -71,6 +73,7 @@ impl Target {
             Self::Listener(number) => pack(1, number as usize),
             Self::Signals => pack(2, 0),
             Self::Child(number) => pack(4, number as usize),
+            Self::Certificates => pack(5, 0),
             Self::Pool(pool, slot) => pack(3, usize::from(pool.0) << 16 | usize::from(slot)),
         }
     }
@@ -94,6 +97,7 @@ impl Target {
             2 => Some(Self::Signals),
             3 => Some(Self::Pool(PoolId((low >> 16) as u16), low as u16)),
             4 => Some(Self::Child(low)),
+            5 => Some(Self::Certificates),
             _ => None,
         }
     }
@@ -107,6 +111,7 @@ mod tests {
     fn every_target_goes_round() {
         let mut targets = vec![
             Target::Signals,
+            Target::Certificates,
             Target::Listener(0),
             Target::Listener(u32::MAX),
             Target::Child(0),

@@ -6,7 +6,7 @@ mod redirect;
 mod respond;
 
 pub use files::FileHandler;
-pub use redirect::RedirectHandler;
+pub use redirect::{RedirectHandler, to_https};
 pub use respond::RespondHandler;
 
 use crate::http::{Method, MethodSet};

@@ -72,6 +72,34 @@ impl Handler for RedirectHandler {
     }
 }
 
+/// Sends a request to the same place, encrypted: under the name it asked for, if that is one of the
+/// host's, and otherwise under `own`, its first. Nothing that a client made up is repeated.
+///
+/// # Errors
+/// 421 where `own` is no single name.
+pub fn to_https(request: &Request, own: &str, port: u16) -> Result<Response, HttpError> {
+    let name = match request.host_matched {
+        true => host(request)?,
+        false if own.starts_with('*') => {
+            return Err(HttpError::new(
+                Status::MISDIRECTED_REQUEST,
+                "https only, and no name for it",
+            ));
+        }
+        false => own.as_bytes(),
+    };
+    let mut location = [b"https://", name].concat();
+    if port != 443 {
+        location.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    escape::path(request.path(), &mut location);
+    if request.head.query().is_some() {
+        location.push(b'?');
+        super::push_query(request, &mut location);
+    }
+    Ok(Response::new(Status::PERMANENT_REDIRECT).with_header("Location", &location))
+}
+
 fn parse(mut target: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let names = [("{rest}", Piece::Rest), ("{host}", Piece::Host), ("{query}", Piece::Query)];
@@ -191,6 +219,26 @@ mod tests {
             [("//a", "/a"), ("/\\a", "/a"), ("/", "/"), ("https://a", "https://a")]
         {
             assert_eq!(one_leading_slash(location.into()), want.as_bytes());
+        }
+    }
+
+    #[test]
+    fn encrypted_it_is_the_same_place() {
+        for (matched, own, port, target, want) in [
+            (true, "example.org", 443, "/a%20b?x=1", Some("https://h/a%20b?x=1")),
+            (true, "example.org", 8443, "/", Some("https://h:8443/")),
+            (false, "example.org", 443, "/a", Some("https://example.org/a")),
+            (false, "*.example.org", 443, "/a", None),
+            (true, "*.example.org", 443, "/a", Some("https://h/a")),
+        ] {
+            let mut request = request("GET", target, &[]);
+            request.host_matched = matched;
+            let response = to_https(&request, own, port).ok();
+            let location = response.map(|response| {
+                let Head::Fields(headers) = response.head else { panic!() };
+                String::from_utf8(headers.get("Location").unwrap().to_vec()).unwrap()
+            });
+            assert_eq!(location.as_deref(), want, "{target}");
         }
     }
 

@@ -3,11 +3,13 @@
 mod recv;
 mod segment;
 mod send;
+mod tls;
 mod transport;
 
-pub use recv::{Filled, RecvBuffer};
+pub use recv::RecvBuffer;
 pub use segment::{Bytes, FileSlice};
 pub use send::{Flushed, SendQueue};
-pub use transport::Transport;
+pub use tls::Tls;
+pub use transport::{Filled, Transport};
 #[cfg(test)]
 pub use transport::{Incoming, Script};

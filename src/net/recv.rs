@@ -1,6 +1,6 @@
 //! Bytes received and not yet consumed.
 
-use super::Transport;
+use super::{Filled, Transport};
 use crate::event::{BUFFER_LARGE, BUFFER_SMALL, Buffers};
 use std::io;
 
@@ -11,15 +11,6 @@ pub struct RecvBuffer {
     memory: Vec<u8>,
     start: u32,
     end: u32,
-}
-
-/// How a read went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filled {
-    /// Bytes read; 0 is the end of the stream.
-    pub bytes: usize,
-    /// The read could have taken more, so that the socket is empty.
-    pub short: bool,
 }
 
 impl RecvBuffer {
@@ -55,10 +46,9 @@ impl RecvBuffer {
     pub fn fill(&mut self, from: &mut Transport, pool: &mut Buffers) -> io::Result<Filled> {
         self.make_room(pool);
         let spare = &mut self.memory[self.end as usize..];
-        let room = spare.len();
-        let bytes = from.read(spare)?;
-        self.end += bytes as u32;
-        Ok(Filled { bytes, short: bytes < room })
+        let filled = from.read(spare, pool)?;
+        self.end += filled.bytes as u32;
+        Ok(filled)
     }
 
     /// Gives the memory back if nothing is in it.

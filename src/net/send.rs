@@ -1,7 +1,7 @@
 //! Bytes to be sent and not yet taken by the kernel.
 
 use super::{Bytes, FileSlice, Transport};
-use crate::event::Budget;
+use crate::event::{Budget, Buffers};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -93,7 +93,12 @@ impl SendQueue {
     ///
     /// # Errors
     /// Those of the socket; `UnexpectedEof` when a file turned out shorter than it was.
-    pub fn flush(&mut self, to: &mut Transport, budget: &mut Budget) -> io::Result<Flushed> {
+    pub fn flush(
+        &mut self,
+        to: &mut Transport,
+        budget: &mut Budget,
+        pool: &mut Buffers,
+    ) -> io::Result<Flushed> {
         let mut bytes = 0;
         while !self.is_empty() {
             if budget.is_spent() {
@@ -101,7 +106,7 @@ impl SendQueue {
             }
             let from_file = matches!(self.segments.front(), Some(Segment::File(_)));
             self.cork(to);
-            let (offered, taken) = match self.send_once(to, *budget) {
+            let (offered, taken) = match self.send_once(to, *budget, pool) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Flushed { bytes, blocked: true });
@@ -110,7 +115,7 @@ impl SendQueue {
                 Err(error) => return Err(error),
             };
             bytes += taken as u64;
-            match from_file {
+            match from_file && to.sends_by_kernel() {
                 true => budget.spend_by_kernel(taken),
                 false => budget.spend(taken),
             }
@@ -139,16 +144,22 @@ impl SendQueue {
     }
 
     /// One system call: what was offered, and what was taken.
-    fn send_once(&self, to: &mut Transport, budget: Budget) -> io::Result<(usize, usize)> {
+    fn send_once(
+        &self,
+        to: &mut Transport,
+        budget: Budget,
+        pool: &mut Buffers,
+    ) -> io::Result<(usize, usize)> {
         match self.segments.front() {
             None => Ok((0, 0)),
             Some(Segment::File(slice)) => {
                 let max = match slice.len {
+                    _ if !to.sends_by_kernel() => budget.left(),
                     0..=FINISH_MAX => FINISH_MAX as usize,
                     _ => budget.left_by_kernel().min(FILE_MAX),
                 };
                 let offered = usize::try_from(slice.len).unwrap_or(usize::MAX).min(max);
-                match to.send_file(slice, max)? {
+                match to.send_file(slice, max, pool)? {
                     0 => Err(io::ErrorKind::UnexpectedEof.into()),
                     taken => Ok((offered, taken)),
                 }
@@ -282,7 +293,7 @@ mod tests {
             let script = Script { takes: takes.into(), ..Script::default() };
             let mut transport = Transport::Scripted(script);
             while !queue.is_empty() {
-                queue.flush(&mut transport, &mut Budget::new(2)).unwrap();
+                queue.flush(&mut transport, &mut Budget::new(2), &mut Buffers::default()).unwrap();
             }
             let Transport::Scripted(script) = transport else { unreachable!() };
             prop_assert!(script.sent == expected);
@@ -296,7 +307,8 @@ mod tests {
         let mut queue = SendQueue::default();
         queue.file(slice);
         let mut transport = Transport::Scripted(Script::default());
-        let error = queue.flush(&mut transport, &mut Budget::new(1)).unwrap_err();
+        let error =
+            queue.flush(&mut transport, &mut Budget::new(1), &mut Buffers::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! An enum of few rather than a trait: the set is known, and the compiler sees through it.
 
-use super::FileSlice;
+use super::{FileSlice, Tls};
+use crate::event::Buffers;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -13,19 +14,45 @@ use std::time::Duration;
 pub enum Transport {
     /// A TCP or Unix stream socket, as it is.
     Plain(OwnedFd),
+    /// TLS over one of the others.
+    Tls(Box<Tls>),
     /// A script of short reads and writes, for the simulation.
     #[cfg(test)]
     Scripted(Script),
+}
+
+/// How a read went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Bytes read.
+    pub bytes: usize,
+    /// Bytes that came in for it: encrypted ones are more, and those of a handshake say nothing.
+    pub moved: usize,
+    /// The read could have taken more, so that the socket is empty and nothing is held back.
+    pub short: bool,
+    /// The peer has said that nothing follows.
+    pub ended: bool,
 }
 
 impl Transport {
     /// Receives once.
     ///
     /// # Errors
-    /// Those of `recv`.
-    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    /// Those of `recv`; `InvalidData` where what came is no TLS, or none that can be agreed on.
+    pub fn read(&mut self, into: &mut [u8], pool: &mut Buffers) -> io::Result<Filled> {
+        if let Self::Tls(tls) = self {
+            return tls.read(into, pool.scratch());
+        }
+        let room = into.len();
+        let bytes = self.receive(into)?;
+        Ok(Filled { bytes, moved: bytes, short: bytes < room, ended: bytes == 0 })
+    }
+
+    /// Receives as it comes from the socket; 0 is the end.
+    pub(super) fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(fd) => Ok(rustix::net::recv(fd, into, RecvFlags::empty())?.0),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(test)]
             Self::Scripted(script) => script.read(into),
         }
@@ -39,12 +66,13 @@ impl Transport {
     pub fn write(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
         match self {
             Self::Plain(fd) => Ok(rustix::net::send(fd, bytes, flags(more))?),
+            Self::Tls(tls) => tls.write(&[IoSlice::new(bytes)]),
             #[cfg(test)]
             Self::Scripted(script) => script.write(bytes),
         }
     }
 
-    /// Sends several pieces with one call.
+    /// Sends several pieces with one call. Encrypted ones may stay here until `flush`.
     ///
     /// # Errors
     /// Those of `sendmsg`.
@@ -54,6 +82,7 @@ impl Transport {
                 let mut control = rustix::net::SendAncillaryBuffer::default();
                 Ok(rustix::net::sendmsg(fd, pieces, &mut control, flags(more))?)
             }
+            Self::Tls(tls) => tls.write(pieces),
             #[cfg(test)]
             Self::Scripted(script) => {
                 let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
@@ -67,15 +96,67 @@ impl Transport {
     ///
     /// # Errors
     /// Those of `sendfile`.
-    pub fn send_file(&mut self, slice: &FileSlice, max: usize) -> io::Result<usize> {
+    pub fn send_file(
+        &mut self,
+        slice: &FileSlice,
+        max: usize,
+        pool: &mut Buffers,
+    ) -> io::Result<usize> {
         let count = usize::try_from(slice.len).unwrap_or(usize::MAX).min(max);
         match self {
             Self::Plain(fd) => {
                 let mut offset = slice.offset;
                 Ok(rustix::fs::sendfile(fd, &*slice.file, Some(&mut offset), count)?)
             }
+            Self::Tls(tls) => tls.send_file(slice, count, pool.scratch()),
             #[cfg(test)]
             Self::Scripted(script) => script.send_file(slice, count),
+        }
+    }
+
+    /// Whether files go from the disk to the socket without passing through this process.
+    pub fn sends_by_kernel(&self) -> bool {
+        !matches!(self, Self::Tls(_))
+    }
+
+    /// Whether something that was written has not left yet: records, a handshake, an alert.
+    pub fn wants_write(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.wants_write())
+    }
+
+    /// Sends what has not left yet. Returns whether the socket is full.
+    ///
+    /// # Errors
+    /// Those of `sendmsg` but WouldBlock.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Tls(tls) => tls.flush(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Bytes that left since this was last asked, where what is written leaves later.
+    pub fn take_sent(&mut self) -> u64 {
+        match self {
+            Self::Tls(tls) => tls.take_sent(),
+            _ => 0,
+        }
+    }
+
+    /// Puts in line what tells the client that all was sent. Whether there is such a thing, and it
+    /// was not said before.
+    pub fn say_goodbye(&mut self) -> bool {
+        match self {
+            Self::Tls(tls) => tls.say_goodbye(),
+            _ => false,
+        }
+    }
+
+    /// TLS, if it is spoken.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            _ => None,
         }
     }
 
@@ -86,6 +167,7 @@ impl Transport {
                 // The peer may be gone already; then there is nobody to tell.
                 let _ = rustix::net::shutdown(fd.as_fd(), Shutdown::Write);
             }
+            Self::Tls(tls) => tls.wire().shutdown_write(),
             #[cfg(test)]
             Self::Scripted(script) => script.closed_by_us = true,
         }
@@ -98,6 +180,8 @@ impl Transport {
             Self::Plain(fd) => {
                 let _ = rustix::net::sockopt::set_tcp_cork(fd, on);
             }
+            // Records are handed over by the chunk: whole segments come by themselves.
+            Self::Tls(_) => {}
             #[cfg(test)]
             Self::Scripted(script) => script.corked = on,
         }
@@ -110,6 +194,7 @@ impl Transport {
             Self::Plain(fd) => {
                 let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
             }
+            Self::Tls(tls) => tls.reset_on_close(),
             #[cfg(test)]
             Self::Scripted(script) => script.reset_on_close = true,
         }
@@ -119,6 +204,7 @@ impl Transport {
     pub fn raw_fd(&self) -> RawFd {
         match self {
             Self::Plain(fd) => fd.as_raw_fd(),
+            Self::Tls(tls) => tls.raw_fd(),
             #[cfg(test)]
             Self::Scripted(_) => -1,
         }

@@ -250,14 +250,14 @@ fn broken(how: &'static str) -> HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Budget;
+    use crate::event::{Budget, Buffers};
     use crate::net::{Script, Transport};
 
     fn written(state: &mut AnswerState, write: impl FnOnce(&mut Answer<'_>)) -> String {
         let mut queue = SendQueue::default();
         write(&mut Answer::new(state, &mut queue, &Rc::from(*b"Date: x\r\n")));
         let mut transport = Transport::Scripted(Script::default());
-        queue.flush(&mut transport, &mut Budget::new(1)).unwrap();
+        queue.flush(&mut transport, &mut Budget::new(1), &mut Buffers::default()).unwrap();
         let Transport::Scripted(script) = transport else { unreachable!() };
         String::from_utf8(script.sent).unwrap()
     }

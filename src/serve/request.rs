@@ -3,6 +3,7 @@
 use crate::http::{BodyLength, Framing, HttpError, RequestHead, Status, Version, target};
 use std::fmt;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,6 +70,12 @@ pub struct Request {
     pub peer: Peer,
     /// Whether it came encrypted.
     pub secure: bool,
+    /// Whose certificate the client has shown: `CN=Ada, O=Example`.
+    pub client: Option<Rc<str>>,
+    /// What was agreed on for the encryption: `TLSv1.3`.
+    pub tls_version: Option<&'static str>,
+    /// Header lines that every answer of its host carries.
+    pub policy_lines: Option<Rc<[u8]>>,
     /// The port it came in by; 0 for a Unix socket.
     pub port: u16,
     /// The name of the host that answers is the one asked for (not the default standing in), so
@@ -160,6 +167,7 @@ impl Request {
         self.rerouted = 0;
         self.identity = None;
         self.framing = Framing::default();
+        self.policy_lines = None;
         self.host_matched = false;
         self.mount = 0;
     }

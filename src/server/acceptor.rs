@@ -1,6 +1,6 @@
 //! Listeners: accepting in bounded bursts, and living with too few descriptors.
 
-use crate::conf::{At, Listen};
+use crate::conf::{At, Listen, Place};
 use crate::event::Target;
 use crate::sys::socket::{
     Accepted, ListenAddress, Listener, SpareDescriptor, inherits_options, set_options,
@@ -49,6 +49,8 @@ pub struct Incoming {
     pub accepted: Accepted,
     /// The listener's port.
     pub port: u16,
+    /// Whether TLS is spoken there.
+    pub secure: bool,
 }
 
 /// Listeners bound and not yet in use.
@@ -82,10 +84,10 @@ impl Acceptor {
             if self.listeners.iter().any(|open| open.asked == listen.value) {
                 continue;
             }
-            let listener = match &listen.value {
-                Listen::Any { port } => Listener::bind_any(*port),
-                Listen::Addr(address) => Listener::bind(*address),
-                Listen::Unix(path) => Listener::bind_unix(path),
+            let listener = match &listen.value.place {
+                Place::Any { port } => Listener::bind_any(*port),
+                Place::Addr(address) => Listener::bind(*address),
+                Place::Unix(path) => Listener::bind_unix(path),
             };
             match listener {
                 Ok(listener) => bound.listeners.push((listen.value.clone(), listener)),
@@ -180,7 +182,9 @@ impl Acceptor {
                     Ok(accepted) => {
                         left -= 1;
                         self.see_to_options(&accepted);
-                        welcome(Incoming { accepted, port: self.listeners[n].listener.port() });
+                        let Listening { listener, asked, .. } = &self.listeners[n];
+                        let (port, secure) = (listener.port(), asked.secure);
+                        welcome(Incoming { accepted, port, secure });
                     }
                     Err(error) => match reaction(&error) {
                         Reaction::Rest => self.listeners[n].ready = false,
@@ -223,9 +227,15 @@ impl Acceptor {
         }
     }
 
-    /// Where it listens, for the banner.
-    pub fn addresses(&self) -> impl Iterator<Item = &ListenAddress> {
-        self.listeners.iter().map(|listening| &listening.listener.address)
+    /// Where it listens, and whether for TLS, for the banner.
+    pub fn addresses(&self) -> impl Iterator<Item = (&ListenAddress, bool)> {
+        self.listeners.iter().map(|open| (&open.listener.address, open.asked.secure))
+    }
+
+    /// The port to which clients are sent that should come back encrypted: 443 if it is one of them.
+    pub fn https_port(&self) -> Option<u16> {
+        let secure = self.listeners.iter().filter(|open| open.asked.secure);
+        secure.map(|open| open.listener.port()).min_by_key(|port| *port != 443)
     }
 }
 
@@ -238,7 +248,7 @@ impl Default for Acceptor {
 fn is_missing_family(listen: &Listen, error: &io::Error) -> bool {
     use rustix::io::Errno;
     let missing = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT].map(Errno::raw_os_error);
-    matches!(listen, Listen::Addr(address) if address.is_ipv6())
+    matches!(listen.place, Place::Addr(address) if address.is_ipv6())
         && error.raw_os_error().is_some_and(|code| missing.contains(&code))
 }
 

@@ -95,10 +95,27 @@ impl AccessLog {
     }
 }
 
+/// Whose certificate the client has shown, as one word: a blank inside would shift the fields.
+fn user(request: &Request, out: &mut Vec<u8>) {
+    let Some(client) = &request.client else { return out.push(b'-') };
+    let start = out.len();
+    escape::log(client.as_bytes(), out);
+    if memchr::memchr(b' ', out.get(start..).unwrap_or_default()).is_some() {
+        for byte in out.split_off(start) {
+            match byte {
+                b' ' => out.extend_from_slice(b"\\x20"),
+                other => out.push(other),
+            }
+        }
+    }
+}
+
 /// `host - user [time] "request" status bytes`, and with `combined` `"referer" "agent"`.
 fn common(entry: &Entry<'_>, clock: &Clock, combined: bool, out: &mut Vec<u8>) -> io::Result<()> {
     let head = &entry.request.head;
-    write!(out, "{} - - [", entry.request.peer)?;
+    write!(out, "{} - ", entry.request.peer)?;
+    user(entry.request, out);
+    out.extend_from_slice(b" [");
     date::clf(clock.unix(), out);
     out.extend_from_slice(b"] \"");
     escape::log(some_text(head.request_line()), out);
@@ -186,6 +203,8 @@ fn json(entry: &Entry<'_>, clock: &Clock, out: &mut Vec<u8>) -> io::Result<()> {
     text_field("vhost", entry.host.map(str::as_bytes), out);
     text_field("route", entry.route.map(str::as_bytes), out);
     text_field("kind", Some(entry.kind.as_bytes()), out);
+    text_field("tls", entry.request.tls_version.map(str::as_bytes), out);
+    text_field("tls_client", entry.request.client.as_deref().map(str::as_bytes), out);
     text_field("referer", head.get(Known::Referer), out);
     text_field("agent", head.get(Known::UserAgent), out);
     text_field("err", entry.error.map(str::as_bytes), out);
@@ -240,6 +259,10 @@ mod tests {
         clock.set(Instant::now(), UNIX_EPOCH + Duration::from_millis(1_791_640_536_250));
         let mut request = Request::default();
         request.peer = Peer::Ip([192, 0, 2, 7].into(), 9);
+        if raw.starts_with(b"GET /known") {
+            request.client = Some("CN=Ada \"x\", O=E".into());
+            request.tls_version = Some("TLSv1.3");
+        }
         let Parsed::Complete(_) = parse(raw, 0, &HeadLimits::default(), &mut request.head) else {
             panic!("not a request")
         };
@@ -263,6 +286,16 @@ mod tests {
         }
         .unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn who_has_shown_a_certificate_is_the_user() {
+        let raw = b"GET /known HTTP/1.1\r\nHost: h\r\n\r\n";
+        let common = line(LogFormat::Common, raw);
+        assert!(common.starts_with(r"192.0.2.7 - CN=Ada\x20\x22x\x22,\x20O=E ["), "{common}");
+        let json = line(LogFormat::Json, raw);
+        let tls = r#""tls":"TLSv1.3","tls_client":"CN=Ada \"x\", O=E""#;
+        assert!(json.contains(tls), "{json}");
     }
 
     const HOSTILE: &[u8] =

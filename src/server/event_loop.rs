@@ -11,19 +11,23 @@ use super::error_log::ErrorLog;
 use super::harvester::{Harvester, longest_idle};
 use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_everywhere};
 use super::table::ConnTable;
+use super::watch::CertificateWatch;
 use crate::conf::Level;
 use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Target};
-use crate::net::Transport;
+use crate::net::{Tls, Transport};
 use crate::serve::{Abort, Handler, Peer};
 use crate::site::Site;
 use crate::sys::process::Ending;
+use crate::tls::{Plan, Secured};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
+use rustls::ServerConfig;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Events taken from the kernel at once.
@@ -52,6 +56,10 @@ pub struct EventLoop {
     errors: ErrorLog,
     spares: Spares,
     reloader: ConfigSource,
+    /// What `https` listeners speak with, and what it was loaded from.
+    tls: Option<(Plan, Rc<Secured>)>,
+    watch: CertificateWatch,
+    https_port: Option<u16>,
     /// Connections of each address, counted only where they are limited.
     per_client: HashMap<IpAddr, usize>,
     connections_max: usize,
@@ -89,7 +97,8 @@ impl EventLoop {
     ) -> io::Result<Self> {
         let mut cx = Cx::new(poll.registry().try_clone()?);
         let control = Control::new(poll.registry())?;
-        let Loaded { site, access, errors, connections_max, .. } = loaded;
+        let Loaded { site, access, errors, connections_max, tls, .. } = loaded;
+        let (watch, https_port) = (watch(tls.as_ref(), &mut cx), acceptor.https_port());
         let site = Rc::new(site);
         cx.clock.set_server(site.server_header.as_deref());
         let mut handlers = HandlerPools::default();
@@ -107,6 +116,9 @@ impl EventLoop {
             errors,
             spares: Spares::default(),
             reloader,
+            tls,
+            watch,
+            https_port,
             per_client: HashMap::new(),
             connections_max,
             log_due: None,
@@ -147,6 +159,7 @@ impl EventLoop {
                     self.obey(order);
                 }
             }
+            self.renew_certificates();
             self.see_to_logs();
             if let Some(finished) = self.has_stopped() {
                 self.close_down();
@@ -167,7 +180,8 @@ impl EventLoop {
         let retire = (!self.handlers.retiring.is_empty()).then(|| now + LOG_EVERY);
         let accept = self.acceptor.wakes_at(now);
         let children = self.cx.children.next(now);
-        [sweep, stop, retire, accept, self.log_due, children, self.cx.timers.next()]
+        let renew = self.watch.wakes_at();
+        [sweep, stop, retire, accept, renew, self.log_due, children, self.cx.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -186,6 +200,7 @@ impl EventLoop {
             Some(Target::Listener(number)) => self.acceptor.mark(number),
             Some(Target::Child(number)) => self.cx.children.collect(number),
             Some(Target::Pool(pool, slot)) => self.handlers.event(pool, slot, &mut self.cx),
+            Some(Target::Certificates) => self.watch.mark(self.cx.now()),
             Some(Target::Signals) => return true,
             None => {}
         }
@@ -228,6 +243,8 @@ impl EventLoop {
             site: &self.site,
             log: &mut self.access,
             spares: &mut self.spares,
+            tls: self.tls.as_ref().map(|(_, secured)| &**secured),
+            https_port: self.https_port,
             budget: Budget::new(company),
             stopping: self.stopping.is_some(),
         };
@@ -279,11 +296,12 @@ impl EventLoop {
             self.acceptor.pause(now);
             return;
         }
-        let head_due = now + self.site.timeouts.header;
+        let tls = self.tls.as_ref().map(|(_, secured)| secured.config.clone());
+        let due = (now + self.site.timeouts.header, now + self.site.timeouts.handshake);
         let (table, cx, per_client) = (&mut self.table, &mut self.cx, &mut self.per_client);
         let allowed = self.site.limits.per_client;
         let complaint = self.acceptor.accept(now, room, |incoming| {
-            welcome(incoming, head_due, allowed, table, cx, per_client);
+            welcome(incoming, tls.as_ref(), due, allowed, table, cx, per_client);
         });
         if let Some(error) = complaint {
             self.cx.report(Level::Error, format!("cannot accept: {error}; trying again"));
@@ -295,6 +313,7 @@ impl EventLoop {
         let doomed = self.harvester.mark(&mut self.table, now, self.site.limits.min_rate).to_vec();
         for (id, expiry) in doomed {
             let reason = match expiry {
+                Expiry::Handshake => "time-out: handshake",
                 Expiry::Header => "time-out: header",
                 Expiry::Body => "time-out: body",
                 Expiry::Write => "time-out: write",
@@ -313,6 +332,8 @@ impl EventLoop {
                 site: &self.site,
                 log: &mut self.access,
                 spares: &mut self.spares,
+                tls: None,
+                https_port: None,
                 budget: Budget::new(1),
                 stopping: true,
             };
@@ -377,7 +398,8 @@ impl EventLoop {
 
     /// Builds everything new before anything old is touched. A failure changes nothing.
     fn reload(&mut self) {
-        let outcome = self.reloader.load().and_then(|loaded| self.swap(loaded));
+        let former = self.tls.as_ref().map(|(_, secured)| &**secured);
+        let outcome = self.reloader.load(former).and_then(|loaded| self.swap(loaded));
         match outcome {
             Ok(warnings) => {
                 let text = format!("reloaded\n{warnings}");
@@ -392,20 +414,49 @@ impl EventLoop {
 
     /// Puts what was loaded in the place of what served before. Returns the warnings.
     fn swap(&mut self, loaded: Loaded) -> Result<String, Failure> {
-        let Loaded { site, listen, access, errors, connections_max, warnings, .. } = loaded;
+        let Loaded { site, listen, access, errors, connections_max, warnings, tls, .. } = loaded;
         let bound =
             self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
         let warnings = cannot_listen_everywhere(&bound) + &warnings;
         let site = Rc::new(site);
         self.handlers.start(&site, &mut self.cx)?;
         self.acceptor.adopt(&listen, bound, self.cx.registry())?;
+        self.https_port = self.acceptor.https_port();
         self.access.flush();
         (self.access, self.errors) = (access, errors);
         self.cx.clock.set_server(site.server_header.as_deref());
         self.harvester = Harvester::new(&site.timeouts, self.cx.now());
         self.connections_max = connections_max;
         self.site = site;
+        self.watch = watch(tls.as_ref(), &mut self.cx);
+        self.tls = tls;
         Ok(warnings)
+    }
+
+    /// Takes up renewed certificate files. If they do not load, the old ones stay.
+    fn renew_certificates(&mut self) {
+        if !self.watch.take_due(self.cx.now()) {
+            return;
+        }
+        let Some((plan, secured)) = &mut self.tls else { return };
+        if !plan.has_changed(secured) {
+            return;
+        }
+        let mut found = Vec::new();
+        let (level, text) = match plan.load(Some(secured), true, &mut found) {
+            Ok(renewed) => {
+                let text = format!("certificate files have changed: {renewed}");
+                *secured = Rc::new(renewed);
+                (Level::Info, text)
+            }
+            Err(errors) => {
+                found = errors;
+                let text = "certificate files have changed and do not load; the old ones stay";
+                (Level::Error, text.to_owned())
+            }
+        };
+        let text = found.iter().fold(text, |text, one| text + "\n" + &one.message);
+        self.cx.report(level, text);
     }
 
     fn reopen(&mut self) {
@@ -502,11 +553,21 @@ fn enqueue(connection: &mut ClientConnection, cx: &mut Cx) {
     }
 }
 
+/// Watches the files of the certificates. Without it, HUP takes them up.
+fn watch(tls: Option<&(Plan, Rc<Secured>)>, cx: &mut Cx) -> CertificateWatch {
+    let folders = tls.map(|(plan, _)| plan.watched()).unwrap_or_default();
+    CertificateWatch::new(&folders, cx.registry()).unwrap_or_else(|error| {
+        cx.report(Level::Warning, format!("certificates are not watched: {error}"));
+        CertificateWatch::default()
+    })
+}
+
 /// Takes a client in. It is driven before the poll hears of it: a connection that ends with its
 /// first answer never needs the registration, which the others keep for life.
 fn welcome(
     incoming: Incoming,
-    head_due: Instant,
+    tls: Option<&Arc<ServerConfig>>,
+    (head_due, handshake_due): (Instant, Instant),
     allowed: Option<usize>,
     table: &mut ConnTable,
     cx: &mut Cx,
@@ -524,9 +585,19 @@ fn welcome(
         }
         _ => false,
     };
-    let transport = Transport::Plain(incoming.accepted.socket);
-    let connection = table
-        .insert(|id| ClientConnection::new(id, transport, peer, incoming.port, counted, head_due));
+    let plain = Transport::Plain(incoming.accepted.socket);
+    let (transport, due) = match tls.filter(|_| incoming.secure) {
+        None => (plain, head_due),
+        Some(config) => match Tls::new(plain, config.clone()) {
+            Ok(tls) => (Transport::Tls(Box::new(tls)), handshake_due),
+            Err(error) => {
+                cx.report(Level::Error, format!("TLS cannot be spoken: {error}"));
+                return;
+            }
+        },
+    };
+    let connection =
+        table.insert(|id| ClientConnection::new(id, transport, peer, incoming.port, counted, due));
     enqueue(connection, cx);
 }
 

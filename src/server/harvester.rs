@@ -18,6 +18,7 @@ impl Harvester {
     /// Sweeps at a quarter of the shortest time-out, but neither busily nor lazily.
     pub fn new(timeouts: &Timeouts, now: Instant) -> Self {
         let shortest = timeouts.header.min(timeouts.body).min(timeouts.idle).min(timeouts.write);
+        let shortest = shortest.min(timeouts.handshake);
         let every = (shortest / 4).clamp(EVERY_MIN, EVERY_MAX);
         Self { every, next: now + every, doomed: Vec::new() }
     }

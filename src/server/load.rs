@@ -5,12 +5,16 @@ use super::acceptor::Bound;
 use super::access_log::AccessLog;
 use super::error_log::ErrorLog;
 use super::log_sink::LogSink;
-use crate::conf::{self, At, Config, Diagnostics, Format, Level, Listen, LogFormat, Source};
+use crate::conf::{
+    self, At, CertFiles, Config, Diagnostics, Format, Level, Listen, LogFormat, Place, Source,
+};
 use crate::site::{self, Site};
 use crate::sys::{culprit, privilege, socket};
+use crate::tls::{Plan, Secured};
 use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Where a configuration comes from, and what the command line says on top of it.
 #[derive(Clone, Debug)]
@@ -49,6 +53,17 @@ pub struct Overrides {
     pub format: Option<Format>,
     /// Colour in messages and in the pretty log.
     pub colour: bool,
+    /// TLS, for a folder.
+    pub tls: Option<QuickTls>,
+}
+
+/// What a folder is served with, instead of plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuickTls {
+    /// A certificate and its key.
+    Files(PathBuf, PathBuf),
+    /// A certificate of our own making.
+    Local,
 }
 
 /// Why it does not start, or does not reload.
@@ -68,9 +83,14 @@ pub struct Loaded {
     pub(super) errors: ErrorLog,
     pub(super) connections_max: usize,
     pub(super) warnings: String,
+    /// What the `https` listeners need, and how to load it again.
+    pub(super) tls: Option<(Plan, Rc<Secured>)>,
     user: Option<At<String>>,
     pid_file: Option<At<PathBuf>>,
 }
+
+/// Where a folder is served with TLS.
+const QUICK_HTTPS: u16 = 8443;
 
 /// Descriptors that are not clients: listeners, logs, files being sent, and some to spare; where
 /// there are few, a quarter of them.
@@ -115,16 +135,40 @@ impl ConfigSource {
     pub fn check(&self) -> Result<(Config, String), Failure> {
         let (config, mut diagnostics) = self.read()?;
         site::build(&config, &mut diagnostics);
+        self.secure(&config, None, false, &mut diagnostics)?;
         Ok((config, diagnostics.render(self.overrides.colour)))
     }
 
-    /// Reads the configuration and builds everything it asks for but the listeners.
+    /// Loads the certificates, if anything listens for https.
+    fn secure(
+        &self,
+        config: &Config,
+        former: Option<&Secured>,
+        keep: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<(Plan, Rc<Secured>)>, Failure> {
+        let Some(plan) = Plan::of(config) else { return Ok(None) };
+        let mut warnings = Vec::new();
+        let loaded = plan.load(former, keep, &mut warnings);
+        warnings.into_iter().for_each(|warning| diagnostics.push(warning));
+        match loaded {
+            Ok(secured) => Ok(Some((plan, Rc::new(secured)))),
+            Err(errors) => {
+                errors.into_iter().for_each(|error| diagnostics.push(error));
+                Err(Failure::Configuration(diagnostics.render(self.overrides.colour)))
+            }
+        }
+    }
+
+    /// Reads the configuration and builds everything it asks for but the listeners. Resumption of
+    /// TLS sessions goes on from `former`.
     ///
     /// # Errors
     /// As `read`; or a log file cannot be opened.
-    pub fn load(&self) -> Result<Loaded, Failure> {
+    pub fn load(&self, former: Option<&Secured>) -> Result<Loaded, Failure> {
         let (config, mut diagnostics) = self.read()?;
         let site = site::build(&config, &mut diagnostics);
+        let tls = self.secure(&config, former, true, &mut diagnostics)?;
         let open = |target: &At<conf::LogTarget>| {
             LogSink::open(target.value.clone()).map_err(|error| {
                 Failure::Start(format!("the log {:?} cannot be opened: {error}", target.value))
@@ -151,6 +195,7 @@ impl ConfigSource {
             access: AccessLog::new(access, config.log.format, colour, config.log.skip),
             errors: ErrorLog::new(errors, config.log.level),
             warnings: diagnostics.render(self.overrides.colour),
+            tls,
             user: config.server.user,
             pid_file: config.server.pid_file,
         })
@@ -171,12 +216,35 @@ impl Overrides {
         if !self.bind.is_empty() {
             config.server.listen = self.bind.iter().cloned().map(At::implied).collect();
         }
-        if let Some(wanted) = self.port {
+        let quick = config.format == Format::Quick;
+        if let Some(tls) = self.tls.as_ref().filter(|_| quick) {
             for listen in &mut config.server.listen {
-                match &mut listen.value {
-                    Listen::Any { port } => *port = wanted,
-                    Listen::Addr(address) => address.set_port(wanted),
-                    Listen::Unix(_) => {}
+                let place = std::mem::replace(&mut listen.value.place, Place::Any { port: 0 });
+                listen.value = match place {
+                    Place::Unix(_) => Listen::plain(place),
+                    Place::Addr(mut address) if self.bind.is_empty() => {
+                        address.set_port(QUICK_HTTPS);
+                        Listen::secure(Place::Addr(address))
+                    }
+                    _ => Listen::secure(place),
+                };
+            }
+            match tls {
+                QuickTls::Local => config.tls.local = Some(At::implied(())),
+                QuickTls::Files(chain, key) => config.tls.certs.push(CertFiles {
+                    chain: At::implied(chain.clone()),
+                    key: At::implied(key.clone()),
+                }),
+            }
+        }
+        if let Some(wanted) = self.port {
+            // Port 0 is any free one for all; another one cannot be had twice.
+            let moves = |listen: &Listen| quick || wanted == 0 || !listen.secure;
+            for listen in config.server.listen.iter_mut().filter(|at| moves(&at.value)) {
+                match &mut listen.value.place {
+                    Place::Any { port } => *port = wanted,
+                    Place::Addr(address) => address.set_port(wanted),
+                    Place::Unix(_) => {}
                 }
             }
         }
@@ -216,7 +284,7 @@ impl Loaded {
     pub(super) fn banner<'a>(
         &self,
         source: &ConfigSource,
-        addresses: impl Iterator<Item = &'a socket::ListenAddress>,
+        addresses: impl Iterator<Item = (&'a socket::ListenAddress, bool)>,
         missing: &str,
     ) -> String {
         let origin = match &source.origin {
@@ -226,20 +294,26 @@ impl Loaded {
         };
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
         let mut text = format!("httpyserver {version}  ·  {origin}  ·  pid {pid}\n");
-        for address in addresses {
+        for (address, secure) in addresses {
+            let scheme = if secure { "https" } else { "http" };
             let _ = match address {
                 socket::ListenAddress::Ip(at) if at.ip().is_unspecified() => {
                     writeln!(
                         text,
-                        "  http    all addresses, port {0}: http://localhost:{0}/",
+                        "  {scheme:<7} all addresses, port {0}: {scheme}://localhost:{0}/",
                         at.port()
                     )
                 }
-                socket::ListenAddress::Ip(at) => writeln!(text, "  http    http://{at}/"),
+                socket::ListenAddress::Ip(at) => {
+                    writeln!(text, "  {scheme:<7} {scheme}://{at}/")
+                }
                 socket::ListenAddress::Unix(path) => {
-                    writeln!(text, "  http    unix:{}", path.display())
+                    writeln!(text, "  {scheme:<7} unix:{}", path.display())
                 }
             };
+        }
+        if let Some((_, secured)) = &self.tls {
+            let _ = writeln!(text, "  tls     {secured}");
         }
         for host in &self.site.hosts {
             let routes = host.routes.len();
@@ -252,10 +326,11 @@ impl Loaded {
 
 /// A listener that cannot be had: which, why, and who has it.
 pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
-    let (name, port) = match &at.value {
-        Listen::Any { port } => (format!("port {port}"), *port),
-        Listen::Addr(address) => (address.to_string(), address.port()),
-        Listen::Unix(path) => (format!("unix:{}", path.display()), 0),
+    let port = at.value.port();
+    let name = match &at.value.place {
+        Place::Any { port } => format!("port {port}"),
+        Place::Addr(address) => address.to_string(),
+        Place::Unix(path) => format!("unix:{}", path.display()),
     };
     Failure::Start(match error.kind() {
         io::ErrorKind::AddrInUse => {

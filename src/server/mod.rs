@@ -10,8 +10,9 @@ mod harvester;
 mod load;
 mod log_sink;
 mod table;
+mod watch;
 
-pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides};
+pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides, QuickTls};
 
 use acceptor::Acceptor;
 use event_loop::EventLoop;
@@ -30,7 +31,7 @@ impl Server {
     /// # Errors
     /// The configuration is refused, or something it asks for cannot be had.
     pub fn bind(source: ConfigSource) -> Result<Self, Failure> {
-        let loaded = source.load()?;
+        let loaded = source.load(None)?;
         let poll = Poll::new()?;
         let mut acceptor = Acceptor::new();
         let bound =

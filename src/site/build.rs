@@ -2,7 +2,7 @@
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
 use super::{Route, Site, VirtualHost, lookup};
-use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey};
+use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::handlers::{RedirectHandler, RespondHandler};
@@ -75,7 +75,21 @@ impl Builder<'_> {
         let mut routes: Vec<_> = host.routes.iter().map(|route| self.route(host, route)).collect();
         lookup::sort(&mut routes);
         let name = host.names.first().map_or("*", |name| &name.value);
-        VirtualHost { name: name.into(), pages: Rc::new(self.pages(host)), routes }
+        VirtualHost {
+            name: name.into(),
+            pages: Rc::new(self.pages(host)),
+            https: host.https,
+            hsts: self.hsts(host),
+            routes,
+        }
+    }
+
+    /// Only for hosts that are reached encrypted alone: browsers would not find the others any more
+    /// (RFC 6797).
+    fn hsts(&self, host: &conf::Host) -> Option<Rc<[u8]>> {
+        let span = host.hsts.unwrap_or(self.config.tls.hsts)?;
+        let line = format!("Strict-Transport-Security: max-age={}\r\n", span.as_secs());
+        (host.https != Https::Both).then(|| line.into_bytes().into())
     }
 
     fn route(&mut self, host: &conf::Host, route: &conf::Route) -> Route {

@@ -41,6 +41,10 @@ pub struct VirtualHost {
     pub name: Rc<str>,
     /// Its own error pages.
     pub pages: Rc<ErrorPages>,
+    /// What it does with requests that are not encrypted.
+    pub https: conf::Https,
+    /// The header line that tells browsers to come back encrypted only, where it has one.
+    pub hsts: Option<Rc<[u8]>>,
     /// Most specific first.
     pub routes: Vec<Route>,
 }
@@ -76,7 +80,13 @@ impl Site {
             limits: conf::Limits::default(),
             server_header: None,
             pages: Rc::default(),
-            hosts: vec![VirtualHost { name: "*".into(), pages: Rc::default(), routes }],
+            hosts: vec![VirtualHost {
+                name: "*".into(),
+                pages: Rc::default(),
+                https: conf::Https::Both,
+                hsts: None,
+                routes,
+            }],
             handlers: Vec::new(),
             exact: HashMap::new(),
             wildcards: Vec::new(),

@@ -5,3 +5,4 @@ pub mod fs;
 pub mod privilege;
 pub mod process;
 pub mod socket;
+pub mod watch;

@@ -1,9 +1,11 @@
 //! What all tests use: a server, a raw client, and a few ways to wait.
 
 mod server;
+mod tls;
 mod wire;
 
 pub(crate) use server::{Start, TestServer};
+pub(crate) use tls::{Authority, Issued, TlsWire};
 pub(crate) use wire::{Response, Wire, get};
 
 use std::path::{Path, PathBuf};

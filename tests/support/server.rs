@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// A server in a folder of its own. Stopped when it is dropped; a panic of it fails the test.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
+    /// Where it speaks TLS.
+    pub(crate) secure: SocketAddr,
     pub(crate) banner: String,
     child: Child,
     folder: tempfile::TempDir,
@@ -72,6 +74,7 @@ impl Start {
             None => Command::new(binary),
         };
         command.args(&self.arguments).current_dir(&self.place);
+        command.env("STATE_DIRECTORY", self.folder.path().join("state"));
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let banner = wait_ready(&mut child).unwrap_or_else(|so_far| {
@@ -79,8 +82,10 @@ impl Start {
             let _ = child.kill();
             panic!("the server does not start: {so_far}{}", said.unwrap_or_default());
         });
-        let address = address_in(&banner).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        TestServer { address, banner, child, folder: self.folder }
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = address_in(&banner, "http").unwrap_or(nowhere);
+        let secure = address_in(&banner, "https").unwrap_or(nowhere);
+        TestServer { address, secure, banner, child, folder: self.folder }
     }
 }
 
@@ -226,9 +231,9 @@ fn wait_ready(child: &mut Child) -> Result<String, String> {
     Err(banner)
 }
 
-/// The first address of a banner.
-fn address_in(banner: &str) -> Option<SocketAddr> {
-    let (_, after) = banner.split_once("http://")?;
+/// The first address of a banner with that scheme.
+fn address_in(banner: &str, scheme: &str) -> Option<SocketAddr> {
+    let (_, after) = banner.split_once(&format!(" {scheme}://"))?;
     let (address, _) = after.split_once('/')?;
     address.replace("localhost", "127.0.0.1").parse().ok()
 }

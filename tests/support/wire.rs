@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, TestServer};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection. Reading gives up after [`PATIENCE`].
@@ -27,7 +27,11 @@ pub(crate) fn get(path: &str) -> String {
 
 impl Wire {
     pub(crate) fn connect(server: &TestServer) -> Self {
-        let stream = TcpStream::connect(server.address).unwrap();
+        Self::to(server.address)
+    }
+
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -30,7 +30,7 @@ const SPOOL_MAX: u64 = 64 * 1024 * 1024;
 const HEADERS_MAX: u64 = 255;
 
 /// Runs `fill` over a table and reports the keys it did not take.
-fn with<T: Default>(
+pub(super) fn with<T: Default>(
     reader: &mut Reader<'_>,
     item: Option<Item<'_>>,
     schema: &'static Schema,
@@ -47,7 +47,7 @@ fn with<T: Default>(
 }
 
 /// Puts what was read in the place of a default.
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -98,6 +98,7 @@ pub(super) fn timeouts(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Timeo
     with(reader, item, &schema::TIMEOUTS, |r, table, timeouts: &mut Timeouts| {
         let range = Duration::from_millis(1)..=TIMEOUT_MAX;
         for (key, place, range) in [
+            ("handshake", &mut timeouts.handshake, range.clone()),
             ("header", &mut timeouts.header, range.clone()),
             ("body", &mut timeouts.body, range.clone()),
             ("idle", &mut timeouts.idle, range.clone()),

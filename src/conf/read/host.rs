@@ -3,8 +3,9 @@
 use super::route;
 use super::schema;
 use super::table::{Item, Reader, Table, tables};
+use super::tls;
 use crate::conf::diagnostic::Diagnostic;
-use crate::conf::model::{At, ErrorKey, Host, Route};
+use crate::conf::model::{At, ErrorKey, Host, Https, Route};
 use crate::conf::rules;
 use crate::http::{Method, MethodSet, Status};
 use std::collections::HashMap;
@@ -29,6 +30,9 @@ pub(super) fn hosts(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Vec<Host
     unnamed(reader, &mut written);
     several_defaults(reader, &written);
     duplicate_names(reader, &written);
+    for written in &written {
+        tls::redirects_somewhere(reader, &written.host);
+    }
     for host in &written {
         shadowed(reader, &host.host.routes);
     }
@@ -53,6 +57,12 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
         default: default.as_ref().is_some_and(|at| at.value),
         welcome: table.take("welcome").and_then(|i| reader.boolean(&i)).unwrap_or(false),
         index: index(reader, table.take("index")),
+        tls: table.take("tls").and_then(|item| tls::of_host(reader, &item)),
+        https: table
+            .take("https")
+            .and_then(|item| tls::https(reader, &item))
+            .unwrap_or(Https::Both),
+        hsts: table.take("hsts").and_then(|item| tls::hsts(reader, &item)),
         errors: table.take("errors").map(|item| errors(reader, &item)).unwrap_or_default(),
         routes: Vec::new(),
         span: span.clone(),

@@ -9,6 +9,7 @@ mod host;
 mod route;
 pub(super) mod schema;
 mod table;
+mod tls;
 mod value;
 
 pub(super) use host::no_host;
@@ -42,6 +43,7 @@ fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
         log: global::log(reader, root.take("log")),
         media: global::media(reader, root.take("media")),
         compress: global::compress(reader, root.take("compress")),
+        tls: tls::tls(reader, root.take("tls")),
         hosts: Vec::new(),
     };
     let hosts = root.take("host");
@@ -49,6 +51,7 @@ fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
         reader.report(no_host());
     }
     let config = Config { hosts: host::hosts(reader, hosts), ..config };
+    tls::needs_certificate(reader, &config);
     root.finish(reader);
     config
 }

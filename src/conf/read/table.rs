@@ -74,6 +74,11 @@ impl<'t> Table<'t> {
         Some(self.entries.remove(place))
     }
 
+    /// How messages speak of it.
+    pub(super) fn title(&self) -> &'static str {
+        self.schema.title
+    }
+
     /// Whether keys are left that nobody took: misspelt, or of a later version.
     pub(super) fn has_rest(&self) -> bool {
         !self.entries.is_empty()

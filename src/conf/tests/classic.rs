@@ -2,7 +2,7 @@
 //! have them.
 
 use super::{CLASSIC, good, read, read_as, words};
-use crate::conf::{Action, Config, Format, Listen, Severity};
+use crate::conf::{Action, Config, Format, Listen, Place, Severity};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn hosts(config: &Config) -> Vec<(String, String)> {
 fn the_sample_is_read() {
     let config = good(CLASSIC);
     assert_eq!(config.format, Format::Classic);
-    assert_eq!(config.server.listen[0].value, Listen::Any { port: 8080 });
+    assert_eq!(config.server.listen[0].value, Listen::plain(Place::Any { port: 8080 }));
     assert_eq!(config.timeouts.idle, Duration::from_secs(5));
     assert_eq!(config.timeouts.header, Duration::from_secs(5));
     assert_eq!(config.media.default, "text/plain");

@@ -9,7 +9,7 @@ const CONFIG: &str = include_str!("../../../docs/config.md");
 const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// The sources that make diagnostics.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     include_str!("../classic.rs"),
     include_str!("../load.rs"),
     include_str!("../rules.rs"),
@@ -18,6 +18,7 @@ const SOURCES: [&str; 9] = [
     include_str!("../read/host.rs"),
     include_str!("../read/route.rs"),
     include_str!("../read/table.rs"),
+    include_str!("../read/tls.rs"),
     include_str!("../read/value.rs"),
 ];
 

@@ -1,7 +1,7 @@
 //! Texts that mean the same give the same configuration.
 
 use super::{CLASSIC, FULL, good, read, without_places};
-use crate::conf::{Action, Config, Format, Listen, LogFormat, effective, quick, sniff};
+use crate::conf::{Action, Config, Format, Listen, LogFormat, Place, effective, quick, sniff};
 use std::fmt::Write;
 
 #[test]
@@ -56,7 +56,8 @@ fn places_point_at_what_they_belong_to() {
 fn quick_is_for_this_machine() {
     let config = quick("site".into());
     assert_eq!(config.format, Format::Quick);
-    assert_eq!(config.server.listen[0].value, Listen::Addr(([127, 0, 0, 1], 8080).into()));
+    let loopback = Place::Addr(([127, 0, 0, 1], 8080).into());
+    assert_eq!(config.server.listen[0].value, Listen::plain(loopback));
     assert_eq!(config.log.format, LogFormat::Pretty);
     assert!(config.hosts[0].default && config.hosts[0].welcome);
 }

@@ -44,6 +44,13 @@ fn without_places(mut config: Config) -> Config {
     config.server.pid_file.iter_mut().for_each(|at| at.span = 0..0);
     config.log.error.span = 0..0;
     config.log.access.iter_mut().for_each(|at| at.span = 0..0);
+    let tls = &mut config.tls;
+    tls.local.iter_mut().for_each(|at| at.span = 0..0);
+    tls.client_ca.iter_mut().for_each(|ca| ca.file.span = 0..0);
+    let of_hosts = config.hosts.iter_mut().filter_map(|host| host.tls.as_mut());
+    for files in tls.certs.iter_mut().chain(of_hosts) {
+        (files.chain.span, files.key.span) = (0..0, 0..0);
+    }
     for host in &mut config.hosts {
         host.span = 0..0;
         host.names.iter_mut().for_each(|at| at.span = 0..0);

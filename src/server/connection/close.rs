@@ -73,8 +73,11 @@ impl ClientConnection {
 
     /// Everything is queued. Once it is sent, says so, and closes or lingers.
     pub(super) fn finish_closing(&mut self, linger: bool) -> Result<Progress, Closed> {
-        if self.send.is_some() {
+        if self.owes() {
             return Ok(Progress::Still);
+        }
+        if self.transport.say_goodbye() {
+            return Ok(Progress::Moved);
         }
         // What came while the answer was leaving counts as well.
         let linger = linger || self.may_still_talk();
@@ -101,6 +104,12 @@ impl ClientConnection {
     /// The connection ends: what is unfinished is aborted and written down.
     pub(super) fn end(&mut self, closed: &Closed, turn: &mut Turn<'_>) -> Verdict {
         let abort = if matches!(closed, Closed::Broken(_)) { Abort::Failed } else { Abort::Gone };
+        // An alert that says what was wrong, or that we have heard that it ends; nobody waits for
+        // the answer to either.
+        if matches!(closed, Closed::Eof) {
+            self.transport.say_goodbye();
+        }
+        let _ = self.transport.flush();
         self.abandon(abort, closed.reason(), turn);
         Verdict::Close
     }
@@ -114,6 +123,8 @@ impl ClientConnection {
             self.refuse_unparsed(&error, request, turn);
             // If it is gone, nobody has to be told.
             let _ = self.flush(turn);
+        } else if self.is_idle() && self.transport.say_goodbye() {
+            let _ = self.transport.flush();
         }
         self.abandon(why, Some(reason), turn);
     }

@@ -85,12 +85,16 @@ impl Serving {
         cx: &mut Cx,
     ) -> Result<Step, HttpError> {
         let mut wake_expected = false;
+        let standing = cx.clock.standing_lines();
+        let with_policy = self.origin.request.policy_lines.as_ref();
+        let with_policy = with_policy.map(|lines| Rc::from([&**standing, &**lines].concat()));
+        let standing = with_policy.as_ref().unwrap_or(standing);
         let mut io = ExchangeIo {
             id,
             request: &self.origin.request,
             ready,
             body: BodyIn::new(&mut self.body, recv),
-            answer: Answer::new(&mut self.answer, queue, cx.clock.standing_lines()),
+            answer: Answer::new(&mut self.answer, queue, standing),
             timer: &mut self.timer,
             wake_expected: &mut wake_expected,
         };

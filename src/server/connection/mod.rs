@@ -8,14 +8,16 @@ mod close;
 mod exchange;
 mod request;
 mod response;
+mod secure;
 #[cfg(test)]
 mod simulation;
 
 use super::access_log::AccessLog;
 use crate::event::{Budget, CHUNK, ConnId, Cx, Door, Ready};
-use crate::net::{RecvBuffer, SendQueue, Transport};
+use crate::net::{RecvBuffer, SendQueue, Tls, Transport};
 use crate::serve::{BodyState, Peer, Request};
 use crate::site::Site;
+use crate::tls::Secured;
 use close::Closed;
 use exchange::Serving;
 use response::Sending;
@@ -32,6 +34,8 @@ pub struct ClientConnection {
     peer: Peer,
     /// The port of the listener it came by.
     port: u16,
+    /// Whose certificate it has shown.
+    client: Option<Rc<str>>,
     ready: Ready,
     recv: RecvBuffer,
     /// What it is owed; `None` when nothing.
@@ -76,6 +80,8 @@ enum Phase {
 /// What a connection is guilty of when its deadline passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
+    /// TLS was not agreed on in time.
+    Handshake,
     /// The head of a request did not arrive in time.
     Header,
     /// Nothing came of a body.
@@ -116,6 +122,10 @@ pub struct Turn<'a> {
     pub log: &'a mut AccessLog,
     /// Memory for requests and answers in progress.
     pub spares: &'a mut Spares,
+    /// The certificates.
+    pub tls: Option<&'a Secured>,
+    /// Where clients are sent that should come back encrypted.
+    pub https_port: Option<u16>,
     /// What may still be moved.
     pub budget: Budget,
     /// The server stops: answers end their connections.
@@ -132,32 +142,38 @@ pub struct Spares {
 }
 
 impl ClientConnection {
-    /// A client that was just accepted. The head of its first request is due by then.
+    /// A client that was just accepted. The head of its first request is due by then, or the end of
+    /// its handshake if it speaks TLS.
     pub fn new(
         id: ConnId,
         transport: Transport,
         peer: Peer,
         port: u16,
         counted: bool,
-        head_due: Instant,
+        due: Instant,
     ) -> Self {
         // Both are tried before they are waited for: the first request has often arrived with the
         // connection, and its socket is empty.
         let mut ready = Ready::default();
         ready.set_readable(Door::Client);
         ready.set_writable(Door::Client);
+        let expiry = match transport.tls() {
+            Some(_) => Expiry::Handshake,
+            None => Expiry::Header,
+        };
         Self {
             id,
             transport,
             peer,
             port,
+            client: None,
             ready,
             recv: RecvBuffer::default(),
             send: None,
             phase: Phase::Head,
-            deadline: head_due,
-            expiry: Expiry::Header,
-            rate: RateWatch { since: head_due, moved: 0 },
+            deadline: due,
+            expiry,
+            rate: RateWatch { since: due, moved: 0 },
             scanned: 0,
             served: 0,
             queued: false,
@@ -269,18 +285,21 @@ impl ClientConnection {
             Ok(filled) => {
                 // A short read has emptied the socket: the next data makes a new event. Not so when
                 // the peer has closed, for that event has come together with the last data.
-                if filled.short && !self.ready.closed(Door::Client) || filled.bytes == 0 {
+                if filled.short && !self.ready.closed(Door::Client) || filled.ended {
                     self.ready.clear_readable(Door::Client);
                 }
-                self.peer_ended |= filled.bytes == 0;
-                turn.budget.spend(filled.bytes);
-                Ok(filled.bytes as u64)
+                self.peer_ended |= filled.ended;
+                turn.budget.spend(filled.moved);
+                Ok(filled.moved as u64)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.ready.clear_readable(Door::Client);
                 Ok(0)
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                self.break_off(&error, turn).map(|()| 0)
+            }
             Err(_) => Err(Closed::Reset),
         }
     }
@@ -291,7 +310,7 @@ impl ClientConnection {
         }
         match &self.phase {
             // A client that does not take its answers gets no further request read.
-            Phase::Head => self.send.is_none(),
+            Phase::Head => !self.owes(),
             Phase::Serving(serving) => serving.wants_body() && self.pending() < CHUNK as u64,
             Phase::Draining(_) | Phase::Lingering { .. } => true,
             Phase::Sending(sending) => sending.drains(),
@@ -312,13 +331,32 @@ impl ClientConnection {
 
     /// Hands to the kernel what is owed.
     fn flush(&mut self, turn: &mut Turn<'_>) -> Result<u64, Closed> {
+        let sent = self.flush_queue(turn)?;
+        if self.transport.tls().is_none() {
+            return Ok(sent);
+        }
+        // What the queue gave away is encrypted, and not yet gone.
+        if matches!(self.phase, Phase::Closing { .. }) && self.send.is_none() {
+            self.transport.say_goodbye();
+        }
+        if self.transport.wants_write()
+            && self.ready.writable(Door::Client)
+            && self.transport.flush().map_err(Closed::of_send)?
+        {
+            self.ready.clear_writable(Door::Client);
+        }
+        Ok(self.transport.take_sent())
+    }
+
+    fn flush_queue(&mut self, turn: &mut Turn<'_>) -> Result<u64, Closed> {
         let Some(queue) = &mut self.send else { return Ok(0) };
         if !queue.is_empty() {
             if !self.ready.writable(Door::Client) {
                 return Ok(0);
             }
-            let flushed =
-                queue.flush(&mut self.transport, &mut turn.budget).map_err(Closed::of_send)?;
+            let flushed = queue
+                .flush(&mut self.transport, &mut turn.budget, &mut turn.cx.buffers)
+                .map_err(Closed::of_send)?;
             if flushed.blocked {
                 self.ready.clear_writable(Door::Client);
             }
@@ -330,6 +368,11 @@ impl ClientConnection {
         }
         self.give_queue_back(turn);
         Ok(0)
+    }
+
+    /// Whether something that was queued has not left.
+    fn owes(&self) -> bool {
+        self.send.is_some() || self.transport.wants_write()
     }
 
     fn give_queue_back(&mut self, turn: &mut Turn<'_>) {
@@ -361,6 +404,7 @@ impl ClientConnection {
         let renewed = match expiry {
             // Fixed at the first byte: a head that comes byte by byte has no more time. If
             // something was sent, this is the head of another request.
+            Expiry::Handshake => fresh.then_some(timeouts.handshake),
             Expiry::Header => (fresh || moved.sent > 0).then_some(timeouts.header),
             Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
@@ -379,12 +423,18 @@ impl ClientConnection {
     }
 
     fn expiry_now(&self, moved: Moved) -> Expiry {
-        let owes = self.send.is_some();
+        let owes = self.owes();
         match &self.phase {
+            // Fixed at accept, whatever is sent and received.
+            Phase::Head if self.is_handshaking() => Expiry::Handshake,
             Phase::Head if owes => Expiry::Write,
             Phase::Head if !self.recv.is_empty() => Expiry::Header,
             // The first request is due from accept on, however the connection stays silent.
-            Phase::Head if self.served == 0 && moved.sent == 0 => Expiry::Header,
+            Phase::Head
+                if self.served == 0 && (moved.sent == 0 || self.transport.tls().is_some()) =>
+            {
+                Expiry::Header
+            }
             Phase::Head => Expiry::Idle,
             Phase::Serving(serving) if serving.wants_body() => Expiry::Body,
             Phase::Draining(_) => Expiry::Body,
@@ -392,6 +442,10 @@ impl ClientConnection {
             Phase::Serving(_) | Phase::Sending(_) | Phase::Closing { .. } => Expiry::Write,
             Phase::Lingering { .. } => Expiry::Linger,
         }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.transport.tls().is_some_and(Tls::is_handshaking)
     }
 
     /// Whether the harvester is to reap it, and for what. Also begins a new period of measuring its
@@ -411,7 +465,7 @@ impl ClientConnection {
 
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
     pub fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Head) && self.recv.is_empty() && self.send.is_none()
+        matches!(self.phase, Phase::Head) && self.recv.is_empty() && !self.owes()
     }
 
     /// Whether it is idle, and nothing has arrived that no drive has seen yet.

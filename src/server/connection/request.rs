@@ -2,10 +2,11 @@
 
 use super::close::Closed;
 use super::exchange::Serving;
-use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn};
+use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn, secure};
 use crate::conf::Level;
 use crate::event::CHUNK;
 use crate::http::{HttpError, Known, Method, MethodSet, Parsed, Status, framing, parse};
+use crate::net::Tls;
 use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
 use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::rc::Rc;
@@ -28,6 +29,10 @@ impl ClientConnection {
     pub(super) fn read_heads(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
         if self.peer_ended && self.pending() == 0 && self.recv.is_empty() {
             return Err(Closed::Eof);
+        }
+        if !self.recv.is_empty() && self.is_unencrypted_by_mistake() {
+            self.refuse_plain_text(turn);
+            return Ok(Progress::Moved);
         }
         let mut progress = Progress::Still;
         for _ in 0..PIPELINE_MAX {
@@ -69,9 +74,11 @@ impl ClientConnection {
         self.served = self.served.saturating_add(1);
         request.peer = self.peer;
         request.port = self.port;
+        self.note_encryption(&mut request);
         let site = turn.site.clone();
         let mut routed = Routed::default();
-        match serve(&mut request, &site, &mut routed, turn) {
+        let shown = self.transport.tls().and_then(Tls::server_name);
+        match serve(&mut request, &site, &mut routed, shown, turn) {
             Ok(Served::Response(response)) => self.respond(response, request, routed, None, turn),
             Ok(Served::Exchange(exchange)) => {
                 let serving = Serving::new(exchange, request, site.clone(), routed, turn);
@@ -134,6 +141,7 @@ fn serve<'s>(
     request: &mut Request,
     site: &'s Rc<Site>,
     routed: &mut Routed<'s>,
+    shown: Option<&str>,
     turn: &mut Turn<'_>,
 ) -> Result<Served, HttpError> {
     request.framing = framing::frame(&request.head)?;
@@ -142,6 +150,9 @@ fn serve<'s>(
     let (host, matched) = site.choose_host(request.head.authority(), &mut Untraced)?;
     routed.host = Some(host);
     request.host_matched = matched;
+    if let Some(response) = secure::admit(request, host, shown, turn.tls, turn.https_port)? {
+        return Ok(Served::Response(response));
+    }
     if method == Method::Options && request.head.raw_path() == b"*" {
         return Ok(Served::Response(options(MethodSet::of(&[Method::Get, Method::Head]))));
     }

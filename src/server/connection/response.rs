@@ -117,6 +117,28 @@ impl ClientConnection {
         self.phase = Phase::Sending(Box::new(sending));
     }
 
+    /// Writes down what never came to be a request.
+    pub(super) fn record_refused(
+        &self,
+        request: &Request,
+        status: Status,
+        reason: &str,
+        turn: &mut Turn<'_>,
+    ) {
+        let entry = Entry {
+            request,
+            status,
+            bytes_in: 0,
+            bytes_out: 0,
+            began: turn.cx.now(),
+            host: None,
+            route: None,
+            kind: "-",
+            error: Some(reason),
+        };
+        turn.log.record(&entry, &turn.cx.clock);
+    }
+
     /// Queues an answer and sets the phase that follows it. Returns the length of its body.
     fn queue_answer(
         &mut self,
@@ -132,6 +154,9 @@ impl ClientConnection {
         let length = response.body.len();
         queue_head(queue, &response, length);
         queue.copy(standing_lines);
+        if let Some(lines) = &request.policy_lines {
+            queue.copy(lines);
+        }
         queue.copy(connection_lines(persistent, !request.is_http11()));
         if omit_body {
             return 0;
@@ -169,7 +194,7 @@ impl ClientConnection {
 
     /// Goes on once the answer is sent.
     pub(super) fn finish_sending(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
-        if self.send.is_some() {
+        if self.owes() {
             // A client that sends all of its body before it reads would wait for ever.
             if let Phase::Sending(sending) = &mut self.phase
                 && let Phase::Draining(state) = &mut sending.after

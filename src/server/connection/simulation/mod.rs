@@ -96,7 +96,7 @@ impl World {
         match self.table.get(id) {
             Some(connection) => match &mut connection.transport {
                 Transport::Scripted(script) => script,
-                Transport::Plain(_) => unreachable!("every socket here is a script"),
+                _ => unreachable!("every socket here is a script"),
             },
             None => &mut self.ended.get_mut(&id).unwrap().script,
         }
@@ -166,6 +166,8 @@ impl World {
             log: &mut self.log,
             spares: &mut self.spares,
             budget: Budget::new(company),
+            tls: None,
+            https_port: None,
             stopping: self.stopping,
         };
         if connection.drive(&mut turn) == Verdict::Close {
@@ -204,6 +206,8 @@ impl World {
             log: &mut self.log,
             spares: &mut self.spares,
             budget: Budget::new(1),
+            tls: None,
+            https_port: None,
             stopping: true,
         };
         connection.cut_off(why, reason, &mut turn);

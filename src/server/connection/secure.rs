@@ -1,0 +1,118 @@
+//! What encryption has to do with requests: who may ask for what, and who is sent elsewhere.
+
+use super::close::Closed;
+use super::request::Routed;
+use super::{ClientConnection, Phase, Turn};
+use crate::conf::Https;
+use crate::handlers::to_https;
+use crate::http::{HostName, HttpError, Status};
+use crate::net::Tls;
+use crate::serve::{Request, Response};
+use crate::site::VirtualHost;
+use crate::tls::{Secured, subject_of};
+use std::io;
+
+/// What a client is told that speaks HTTP where HTTPS is spoken.
+const PLAIN_TEXT: &str = "400 Bad Request\n\
+    This port speaks HTTPS. Write https:// instead of http:// in front of the address.\n";
+
+impl ClientConnection {
+    /// Whether HTTP has come in where TLS is spoken.
+    pub(super) fn is_unencrypted_by_mistake(&self) -> bool {
+        self.transport.tls().is_some_and(Tls::is_unencrypted)
+    }
+
+    /// Tells a client that it should have spoken TLS. Its request is not looked at.
+    pub(super) fn refuse_plain_text(&mut self, turn: &mut Turn<'_>) {
+        let mut request = turn.spares.request();
+        request.peer = self.peer;
+        request.port = self.port;
+        request.framing.persistent = false;
+        let unread = self.recv.unread().len();
+        self.recv.consume(unread);
+        let media_type = "text/plain; charset=utf-8";
+        let response = Response::text(Status::BAD_REQUEST, media_type, PLAIN_TEXT);
+        let reason = Some("plain HTTP where TLS is spoken");
+        self.respond(response, request, Routed::default(), reason, turn);
+        self.phase = Phase::Closing { linger: true };
+    }
+
+    /// TLS has failed: an alert is on its way. Between requests, and above all in the handshake,
+    /// that is written down as a request that never came to be; anywhere else it ends what is in
+    /// progress.
+    pub(super) fn break_off(
+        &mut self,
+        error: &io::Error,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Closed> {
+        let reason = format!("TLS: {error}");
+        match self.phase {
+            Phase::Head if self.send.is_none() => {}
+            Phase::Lingering { .. } => return Err(Closed::Done),
+            _ => return Err(Closed::Broken(reason)),
+        }
+        let mut request = turn.spares.request();
+        request.peer = self.peer;
+        request.port = self.port;
+        request.secure = true;
+        self.record_refused(&request, Status::BAD_REQUEST, &reason, turn);
+        request.clear();
+        turn.spares.give_request(request);
+        self.phase = Phase::Closing { linger: true };
+        Ok(())
+    }
+
+    /// Notes on a request how it came.
+    pub(super) fn note_encryption(&mut self, request: &mut Request) {
+        let Some(tls) = self.transport.tls() else {
+            (request.secure, request.tls_version, request.client) = (false, None, None);
+            return;
+        };
+        request.secure = true;
+        request.tls_version = tls.version();
+        if self.client.is_none()
+            && let Some(certificate) = tls.client_certificate()
+        {
+            let subject = subject_of(certificate).unwrap_or_else(|| "an unreadable name".into());
+            self.client = Some(subject.into());
+        }
+        request.client.clone_from(&self.client);
+    }
+}
+
+/// Whether `host` answers a request that came in this way: `Some` is an answer that stands for its
+/// own.
+///
+/// # Errors
+/// 421: the name belongs to another certificate than the one that was shown, or to a host that is
+/// there for encrypted requests only.
+pub(super) fn admit(
+    request: &mut Request,
+    host: &VirtualHost,
+    shown: Option<&str>,
+    secured: Option<&Secured>,
+    https_port: Option<u16>,
+) -> Result<Option<Response>, HttpError> {
+    if request.secure {
+        request.policy_lines.clone_from(&host.hsts);
+        let asked = request.head.authority().and_then(HostName::parse).map(|host| host.name);
+        let same = matches!((shown, asked), (Some(shown), Some(asked))
+            if shown.as_bytes().eq_ignore_ascii_case(asked));
+        if !same && secured.is_some_and(|secured| !secured.belongs(shown, asked)) {
+            let why = "the Host belongs to another certificate than the one that was shown";
+            return Err(HttpError::new(Status::MISDIRECTED_REQUEST, why));
+        }
+        return Ok(None);
+    }
+    match (host.https, https_port) {
+        (Https::Both, _) => Ok(None),
+        (Https::Redirect, Some(port)) => {
+            request.settle_path()?;
+            to_https(request, &host.name, port).map(Some)
+        }
+        (Https::Redirect, None) | (Https::Only, _) => {
+            let why = "this host is there for encrypted requests only";
+            Err(HttpError::new(Status::MISDIRECTED_REQUEST, why))
+        }
+    }
+}
