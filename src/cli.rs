@@ -3,6 +3,7 @@
 use clap::{CommandFactory, Parser, ValueEnum};
 use httpyserver::conf::{Format, Level, Listen, LogFormat, Place};
 use httpyserver::server::{ConfigSource, Failure, Origin, Overrides, QuickTls};
+use httpyserver::site::Registry;
 use std::io::{IsTerminal, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -132,12 +133,17 @@ pub(crate) fn parse() -> Result<Task, Failure> {
         return Ok(Task::Version(version()));
     }
     let (origin, why) = origin(&args)?;
-    let source = ConfigSource { origin, overrides: overrides(&args) };
+    let source = ConfigSource { origin, overrides: overrides(&args), registry: builtin() };
     Ok(match (args.check, args.show) {
         (_, true) => Task::Show(source),
         (true, false) => Task::Check(source),
         (false, false) => Task::Serve { source, why, quiet: args.quiet },
     })
+}
+
+/// The applications that are part of this binary.
+fn builtin() -> Registry {
+    Registry::default()
 }
 
 /// A failure as it is shown on standard error: a refused configuration speaks for itself.

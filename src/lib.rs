@@ -12,12 +12,14 @@
 //! | [`tls`] | certificates: read, made, chosen among; no sockets |
 //! | [`serve`] | the contract: `Handler`, `Response`, `Exchange` |
 //! | [`handlers`] | files, uploads, redirects, fixed answers |
+//! | [`app`] | the framework: applications in Rust |
 //! | [`site`] | what the configuration means: hosts, routes, and how one is chosen |
 //! | [`server`] | the loop, its connections, its logs |
 //! | [`demo`] | the demo site: quotes from films |
 //!
 //! `ARCHITECTURE.md` follows a request through them.
 
+pub mod app;
 pub mod conf;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -30,3 +32,13 @@ pub mod server;
 pub mod site;
 pub mod sys;
 pub mod tls;
+
+pub use ::http::{Method, StatusCode};
+pub use app::{
+    App, Blocking, Broadcast, Error, Event, Flash, Html, IntoMethods, IntoNext, IntoReply,
+    IntoVerdict, Json, Next, Options, Out, Pairs, Reply, Request, Result, Session, Subscription,
+    Upload, abort,
+};
+pub use askama;
+pub use cookie::Cookie;
+pub use server::{Failure, Refusal, Running, Server, SiteServer};

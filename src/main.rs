@@ -3,7 +3,7 @@
 mod cli;
 
 use cli::Task;
-use httpyserver::server::{Failure, Server};
+use httpyserver::server::{Failure, Running};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -45,7 +45,7 @@ fn run() -> Result<u8, Failure> {
             print(&httpyserver::conf::effective(&config))
         }
         Task::Serve { source, why, quiet } => {
-            let server = Server::bind(source)?;
+            let server = Running::bind(source)?;
             if !quiet {
                 print(&why)?;
                 print(server.banner())?;

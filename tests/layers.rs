@@ -2,8 +2,10 @@
 
 use crate::support::{names_below, repository};
 
-const LAYERS: [&str; 11] =
-    ["http", "conf", "sys", "event", "net", "tls", "serve", "handlers", "site", "server", "demo"];
+const LAYERS: [&str; 12] = [
+    "http", "conf", "sys", "event", "net", "tls", "serve", "handlers", "app", "site", "server",
+    "demo",
+];
 
 fn rank(layer: &str) -> Option<usize> {
     LAYERS.iter().position(|known| *known == layer)

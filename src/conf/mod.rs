@@ -18,4 +18,5 @@ mod tests;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 pub use load::{load, quick, sniff};
 pub use model::*;
+pub use read::schema::closest;
 pub use show::effective;

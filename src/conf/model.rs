@@ -316,6 +316,19 @@ pub enum Action {
     Redirect(Redirect),
     /// A fixed answer.
     Respond(Respond),
+    /// An application of this program.
+    Handler(HandlerRef),
+}
+
+/// `handler = "..."` and `options = { ... }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandlerRef {
+    /// The name it is registered under.
+    pub name: At<String>,
+    /// What it is told, as it is written: only the application knows what it means.
+    pub options: At<toml::Table>,
+    /// What relative paths in the options are relative to.
+    pub folder: PathBuf,
 }
 
 /// `files = "..."` and the keys beside it.

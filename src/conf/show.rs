@@ -208,7 +208,29 @@ fn route(out: &mut Out, route: &Route) {
                 table([status, ("body", quote(body)), ("type", quote(content_type))]),
             );
         }
+        Action::Handler(handler) => {
+            out.line("handler", quote(&handler.name.value));
+            if !handler.options.value.is_empty() {
+                let options = toml::Value::Table(hidden(&handler.options.value));
+                out.line("options", options.to_string());
+            }
+        }
     }
+}
+
+/// Options as they may be shown: what is called a secret is left out.
+fn hidden(options: &toml::Table) -> toml::Table {
+    let is_secret =
+        |key: &str| ["secret", "password", "token", "key"].iter().any(|w| key.contains(w));
+    let refers = |value: &toml::Value| {
+        value.as_str().is_some_and(|text| text.starts_with("env:") || text.starts_with("file:"))
+    };
+    let shown = |(key, value): (&String, &toml::Value)| {
+        let value =
+            if is_secret(key) && !refers(value) { "(not shown)".into() } else { value.clone() };
+        (key.clone(), value)
+    };
+    options.iter().map(shown).collect()
 }
 
 fn files(out: &mut Out, files: &Files) {

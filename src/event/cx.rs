@@ -1,5 +1,6 @@
 //! The services of the loop, lent to whatever is being driven.
 
+use super::outside::{Busy, Outside, Stopper};
 use super::{
     Buffers, ChildId, Children, Clock, ConnId, Door, Owner, PoolId, RunQueue, Target, Timers,
 };
@@ -7,7 +8,9 @@ use crate::conf::Level;
 use crate::sys::process::Process;
 use mio::event::Source;
 use mio::{Interest, Registry};
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// Everything a connection, an exchange or a handler may ask of the loop. One a process.
@@ -24,10 +27,25 @@ pub struct Cx {
     pub buffers: Buffers,
     /// Programs that were started.
     pub children: Children,
+    /// The server stops: what has no end of its own should come to one.
+    pub stopping: bool,
     /// Connections that were woken and are not yet marked.
-    woken: Vec<ConnId>,
+    wakes: Rc<Wakes>,
+    /// What other threads do for the loop, and may ask of it.
+    outside: Outside,
     /// What is to be said on the error log.
     notices: Vec<(Level, String)>,
+}
+
+/// Connections to be driven soon. Shared by those who wake others from where there is no [`Cx`].
+#[derive(Debug, Default)]
+pub struct Wakes(RefCell<Vec<ConnId>>);
+
+impl Wakes {
+    /// As [`Cx::wake`].
+    pub fn wake(&self, id: ConnId) {
+        self.0.borrow_mut().push(id);
+    }
 }
 
 impl Cx {
@@ -40,7 +58,9 @@ impl Cx {
             runq: RunQueue::default(),
             buffers: Buffers::default(),
             children: Children::default(),
-            woken: Vec::new(),
+            stopping: false,
+            wakes: Rc::default(),
+            outside: Outside::default(),
             notices: Vec::new(),
         }
     }
@@ -106,18 +126,56 @@ impl Cx {
 
     /// Has a connection driven soon: its exchange finds `woken` set. A connection that is gone is
     /// not reached.
-    pub fn wake(&mut self, id: ConnId) {
-        self.woken.push(id);
+    pub fn wake(&self, id: ConnId) {
+        self.wakes.wake(id);
+    }
+
+    /// The list that `wake` adds to, for whoever wakes without being lent this.
+    pub fn wakes(&self) -> &Rc<Wakes> {
+        &self.wakes
     }
 
     /// Takes one who was woken.
-    pub fn pop_woken(&mut self) -> Option<ConnId> {
-        self.woken.pop()
+    pub fn pop_woken(&self) -> Option<ConnId> {
+        self.wakes.0.borrow_mut().pop()
     }
 
     /// Whether somebody was woken.
     pub fn has_woken(&self) -> bool {
-        !self.woken.is_empty()
+        !self.wakes.0.borrow().is_empty()
+    }
+
+    /// Has `work`, which may block, done by a helper thread. `id` is woken when it is done, or has
+    /// panicked: `work` brings its result to where the exchange looks for it.
+    ///
+    /// # Errors
+    /// Too much work waits already, or there are no threads to be had.
+    pub fn help(&mut self, id: ConnId, work: Box<dyn FnOnce() + Send>) -> Result<(), Busy> {
+        self.outside.help(&self.registry, id, work)
+    }
+
+    /// Wakes those whose work is done: another thread has said that there are some.
+    pub fn hear_outside(&self) {
+        self.outside.take_finished(|id| self.wakes.wake(id));
+    }
+
+    /// Whether helpers have something to do, or have done what was not yet heard of. For clients
+    /// that live in the same process.
+    pub fn has_work_outside(&self) -> bool {
+        self.outside.has_work()
+    }
+
+    /// What another thread can stop the loop with.
+    ///
+    /// # Errors
+    /// No descriptor for it.
+    pub fn stopper(&mut self) -> io::Result<Stopper> {
+        self.outside.stopper(&self.registry)
+    }
+
+    /// Whether another thread asked for a stop; asking forgets it.
+    pub fn take_stop(&self) -> bool {
+        self.outside.take_stop()
     }
 
     /// Has something said on the error log. For events, not for each request.

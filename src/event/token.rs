@@ -53,6 +53,8 @@ pub enum Target {
     Pool(PoolId, u16),
     /// A child, by its number among `Children`.
     Child(u32),
+    /// Another thread has something for the loop: finished work, the wish to stop.
+    Outside,
 }
 
 const KIND_SHIFT: u32 = 60;
@@ -75,6 +77,7 @@ impl Target {
             Self::Child(number) => pack(4, number as usize),
             Self::Certificates => pack(5, 0),
             Self::Pool(pool, slot) => pack(3, usize::from(pool.0) << 16 | usize::from(slot)),
+            Self::Outside => pack(6, 0),
         }
     }
 
@@ -98,6 +101,7 @@ impl Target {
             3 => Some(Self::Pool(PoolId((low >> 16) as u16), low as u16)),
             4 => Some(Self::Child(low)),
             5 => Some(Self::Certificates),
+            6 => Some(Self::Outside),
             _ => None,
         }
     }
@@ -112,6 +116,7 @@ mod tests {
         let mut targets = vec![
             Target::Signals,
             Target::Certificates,
+            Target::Outside,
             Target::Listener(0),
             Target::Listener(u32::MAX),
             Target::Child(0),

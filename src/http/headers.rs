@@ -15,17 +15,40 @@ impl Headers {
 
     /// Adds one line. Returns whether name and value were acceptable; if not, nothing is added.
     pub fn push(&mut self, name: &str, value: &[u8]) -> bool {
+        let clean = self.try_push(name, value);
+        debug_assert!(clean || cfg!(test), "refused header {name}: {value:?}");
+        clean
+    }
+
+    /// As `push`, for names and values that are not this program's own: to be refused is no mistake.
+    pub fn try_push(&mut self, name: &str, value: &[u8]) -> bool {
         let clean = !name.is_empty()
             && name.bytes().all(super::bytes::is_tchar)
             && value.iter().all(|b| super::bytes::is_field_byte(*b));
-        debug_assert!(clean || cfg!(test), "refused header {name}: {value:?}");
         if clean {
+            self.lines.reserve(name.len() + value.len() + 4);
             self.lines.extend_from_slice(name.as_bytes());
             self.lines.extend_from_slice(b": ");
             self.lines.extend_from_slice(value);
             self.lines.extend_from_slice(b"\r\n");
         }
         clean
+    }
+
+    /// Removes all lines of `name`, compared without case.
+    pub fn remove(&mut self, name: &str) {
+        if self.get(name).is_none() {
+            return;
+        }
+        let mut kept = Self::new();
+        for (other, value) in self.iter() {
+            if !other.eq_ignore_ascii_case(name.as_bytes()) {
+                for piece in [other, b": ", value, b"\r\n"] {
+                    kept.lines.extend_from_slice(piece);
+                }
+            }
+        }
+        *self = kept;
     }
 
     /// The lines, each ended by CRLF; no blank line after them.

@@ -99,6 +99,19 @@ impl MethodSet {
         Self(bits)
     }
 
+    /// Every method that a handler may be asked with: all but TRACE and CONNECT, which are refused
+    /// before. Whoever has all of them says itself what it takes, and what OPTIONS is told.
+    pub const ALL: Self = Self::of(&[
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Delete,
+        Method::Options,
+        Method::Patch,
+        Method::Extension,
+    ]);
+
     /// Whether `method` is in the set.
     pub const fn contains(self, method: Method) -> bool {
         self.0 & (1 << method as u16) != 0

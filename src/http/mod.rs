@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here sees a socket, a file, a clock or a log. Time comes in as
 //! an argument. Every parser is fed bytes from strangers; none may panic.
 
+pub mod base64;
 pub mod bytes;
 pub mod chunked;
 pub mod conditional;
@@ -11,6 +12,7 @@ pub mod escape;
 pub mod etag;
 pub mod framing;
 pub mod limits;
+pub mod multipart;
 pub mod range;
 pub mod target;
 

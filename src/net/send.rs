@@ -4,6 +4,7 @@ use super::{Bytes, FileSlice, Transport};
 use crate::event::{Budget, Buffers};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
 
 /// Up to here bytes are copied together, so that a head and its body leave in one `send`. Beyond,
 /// a reference costs less than the copy.
@@ -66,6 +67,48 @@ impl SendQueue {
             Some(Segment::Copied(len)) => *len += bytes.len(),
             _ => self.segments.push_back(Segment::Copied(bytes.len())),
         }
+    }
+
+    /// Adds what `write` appends to the bytes it is given: what would be formatted and then copied
+    /// is formatted in its place.
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.copied.len();
+        write(&mut self.copied);
+        let added = self.copied.len().saturating_sub(before);
+        if added == 0 {
+            return;
+        }
+        self.pending += added as u64;
+        match self.segments.back_mut() {
+            Some(Segment::Copied(len)) => *len += added,
+            _ => self.segments.push_back(Segment::Copied(added)),
+        }
+    }
+
+    /// Takes everything out that lies in memory, in order, instead of sending it; files are read.
+    /// For clients that live in the same process.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is shorter than it was.
+    pub fn take_all(&mut self) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        let mut copied_at = self.copied_at;
+        for segment in &self.segments {
+            match segment {
+                Segment::Copied(len) => {
+                    all.extend_from_slice(&self.copied[copied_at..copied_at + len]);
+                    copied_at += len;
+                }
+                Segment::Shared(bytes, at) => all.extend_from_slice(&bytes.as_slice()[*at..]),
+                Segment::File(slice) => {
+                    let start = all.len();
+                    all.resize(start + usize::try_from(slice.len).unwrap_or(usize::MAX), 0);
+                    slice.file.read_exact_at(&mut all[start..], slice.offset)?;
+                }
+            }
+        }
+        *self = Self::default();
+        Ok(all)
     }
 
     /// Adds bytes without copying them, unless they are few.

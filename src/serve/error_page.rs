@@ -1,13 +1,19 @@
 //! From a refused request to the page that says so.
 
-use super::{Head, Response};
-use crate::http::{ErrorForm, Headers, HttpError, Status, error_form, escape};
+use super::{Head, Request, Response};
+use crate::http::{ErrorForm, Headers, HttpError, Known, Status, error_form, escape};
 use crate::net::Bytes;
+use std::fmt;
 use std::rc::Rc;
 
+/// What a program that embeds the server says to failures instead of the server: `None` leaves it
+/// to the pages. There is no request where its head was not understood.
+pub type ErrorHook = Rc<dyn Fn(&HttpError, Option<&Request>) -> Option<Response>>;
+
 /// The pages a host has of its own; every other error gets a built-in one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ErrorPages {
+    hook: Option<ErrorHook>,
     by_status: Vec<(Status, OwnPage)>,
     by_class: Vec<(u16, OwnPage)>,
 }
@@ -32,7 +38,20 @@ impl ErrorPages {
         self.by_class.push((class, page));
     }
 
-    /// The answer to a request that failed. A host's own page comes first; otherwise the client's
+    /// Asks `hook` before any page.
+    pub fn ask_first(&mut self, hook: ErrorHook) {
+        self.hook = Some(hook);
+    }
+
+    /// The answer to a request that failed, or to what is no request: the hook's, or the page's.
+    pub fn answer(&self, error: &HttpError, request: Option<&Request>) -> Response {
+        let own = self.hook.as_ref().and_then(|hook| hook(error, request));
+        own.unwrap_or_else(|| {
+            self.respond(error, request.and_then(|request| request.head.get(Known::Accept)))
+        })
+    }
+
+    /// The page of a failure. A host's own page comes first; otherwise the client's
     /// `Accept` decides between a page, JSON (RFC 9457) and a line of text. Nothing of the request
     /// and nothing of `error.reason` is repeated to the client.
     pub fn respond(&self, error: &HttpError, accept: Option<&[u8]>) -> Response {
@@ -53,6 +72,14 @@ impl ErrorPages {
         let exact = self.by_status.iter().find(|(s, _)| *s == status).map(|(_, page)| page);
         let class = || self.by_class.iter().find(|(c, _)| *c == status.class());
         exact.or_else(|| class().map(|(_, page)| page))
+    }
+}
+
+impl fmt::Debug for ErrorPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hook, by_status, by_class } = self;
+        let hook = hook.is_some();
+        write!(f, "ErrorPages {{ hook: {hook}, {by_status:?}, {by_class:?} }}")
     }
 }
 

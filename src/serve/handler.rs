@@ -18,7 +18,9 @@ pub trait Handler {
         Ok(())
     }
 
-    /// The methods it has an answer for, for `Allow`. OPTIONS is answered by the connection.
+    /// The methods it has an answer for, for `Allow`. OPTIONS is answered by the connection, unless
+    /// it is among them; methods without a name of their own (`Method::Extension`) get no further
+    /// than that, unless that is.
     fn methods(&self) -> MethodSet {
         MethodSet::of(&[Method::Get, Method::Head])
     }

@@ -14,7 +14,7 @@ mod response;
 
 pub use answer::{Answer, AnswerState, connection_lines, write_status_line};
 pub use body::{BodyIn, BodyState};
-pub use error_page::{ErrorPages, OwnPage};
+pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Exchange, ExchangeIo, Step};
 pub use handler::{Handler, Outcome};
 pub use request::{Identity, Peer, Request, Reroute};

@@ -13,7 +13,7 @@ use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_ev
 use super::table::ConnTable;
 use super::watch::CertificateWatch;
 use crate::conf::Level;
-use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Target};
+use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Stopper, Target};
 use crate::net::{Tls, Transport};
 use crate::serve::{Abort, Handler, Peer};
 use crate::site::Site;
@@ -126,6 +126,14 @@ impl EventLoop {
         })
     }
 
+    /// See `Running::stopper`.
+    ///
+    /// # Errors
+    /// There is no descriptor to be had.
+    pub fn stopper(&mut self) -> io::Result<Stopper> {
+        self.cx.stopper()
+    }
+
     /// Serves until it is told to stop. Returns whether all that was in flight was finished.
     ///
     /// # Errors
@@ -155,6 +163,9 @@ impl EventLoop {
             self.accept();
             self.harvest();
             if ordered {
+                if self.cx.take_stop() {
+                    self.obey(Order::Stop);
+                }
                 for order in self.control.take() {
                     self.obey(order);
                 }
@@ -201,6 +212,10 @@ impl EventLoop {
             Some(Target::Child(number)) => self.cx.children.collect(number),
             Some(Target::Pool(pool, slot)) => self.handlers.event(pool, slot, &mut self.cx),
             Some(Target::Certificates) => self.watch.mark(self.cx.now()),
+            Some(Target::Outside) => {
+                self.cx.hear_outside();
+                return true;
+            }
             Some(Target::Signals) => return true,
             None => {}
         }
@@ -360,6 +375,7 @@ impl EventLoop {
     /// Accepts nobody any more, closes who is idle, lets the others finish.
     fn stop(&mut self, deadline: Option<Instant>) {
         self.stopping = Some(Stopping { deadline });
+        self.cx.stopping = true;
         self.accept();
         self.acceptor.close();
         let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();

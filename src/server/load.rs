@@ -8,7 +8,7 @@ use super::log_sink::LogSink;
 use crate::conf::{
     self, At, CertFiles, Config, Diagnostics, Format, Level, Listen, LogFormat, Place, Source,
 };
-use crate::site::{self, Site};
+use crate::site::{self, Registry, Site};
 use crate::sys::{culprit, privilege, socket};
 use crate::tls::{Plan, Secured};
 use std::fmt::{self, Write};
@@ -23,6 +23,8 @@ pub struct ConfigSource {
     pub origin: Origin,
     /// What the command line says.
     pub overrides: Overrides,
+    /// What the program brings along.
+    pub registry: Registry,
 }
 
 /// Where a configuration comes from.
@@ -34,6 +36,8 @@ pub enum Origin {
     Text(String),
     /// No configuration: a folder to serve.
     Folder(PathBuf),
+    /// One that the program has made.
+    Made(Box<Config>),
 }
 
 /// What the command line says on top of the configuration.
@@ -67,7 +71,6 @@ pub enum QuickTls {
 }
 
 /// Why it does not start, or does not reload.
-#[derive(Debug)]
 pub enum Failure {
     /// The configuration is refused; the text shows where and why.
     Configuration(String),
@@ -108,6 +111,10 @@ impl ConfigSource {
                 let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
                 (Some(conf::quick(folder)), Diagnostics::new(source))
             }
+            Origin::Made(config) => {
+                let source = Source { name: "this program".into(), text: String::new() };
+                (Some((**config).clone()), Diagnostics::new(source))
+            }
             Origin::Text(text) => {
                 let source = Source { name: "standard input".into(), text: text.clone() };
                 conf::load(source, self.folder(), self.overrides.format)
@@ -134,7 +141,7 @@ impl ConfigSource {
     /// As `read`.
     pub fn check(&self) -> Result<(Config, String), Failure> {
         let (config, mut diagnostics) = self.read()?;
-        site::build(&config, &mut diagnostics);
+        self.build(&config, &mut diagnostics)?;
         self.secure(&config, None, false, &mut diagnostics)?;
         Ok((config, diagnostics.render(self.overrides.colour)))
     }
@@ -167,7 +174,7 @@ impl ConfigSource {
     /// As `read`; or a log file cannot be opened.
     pub fn load(&self, former: Option<&Secured>) -> Result<Loaded, Failure> {
         let (config, mut diagnostics) = self.read()?;
-        let site = site::build(&config, &mut diagnostics);
+        let site = self.build(&config, &mut diagnostics)?;
         let tls = self.secure(&config, former, true, &mut diagnostics)?;
         let open = |target: &At<conf::LogTarget>| {
             LogSink::open(target.value.clone()).map_err(|error| {
@@ -201,11 +208,20 @@ impl ConfigSource {
         })
     }
 
+    /// Builds the site. What only shows while it is built can be a mistake too.
+    fn build(&self, config: &Config, diagnostics: &mut Diagnostics) -> Result<Site, Failure> {
+        let site = site::build(config, &self.registry, diagnostics);
+        match diagnostics.has_errors() {
+            false => Ok(site),
+            true => Err(Failure::Configuration(diagnostics.render(self.overrides.colour))),
+        }
+    }
+
     /// What relative paths are relative to.
     fn folder(&self) -> &Path {
         match &self.origin {
             Origin::File(path) => path.parent().unwrap_or(Path::new("")),
-            Origin::Text(_) => Path::new(""),
+            Origin::Text(_) | Origin::Made(_) => Path::new(""),
             Origin::Folder(folder) => folder,
         }
     }
@@ -290,6 +306,7 @@ impl Loaded {
         let origin = match &source.origin {
             Origin::File(path) => path.display().to_string(),
             Origin::Text(_) => "standard input".into(),
+            Origin::Made(_) => "embedded".into(),
             Origin::Folder(folder) => format!("folder {}", folder.display()),
         };
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
@@ -374,6 +391,13 @@ impl fmt::Display for Failure {
             Self::Configuration(text) => f.write_str(text.trim_end()),
             Self::Start(text) => f.write_str(text),
         }
+    }
+}
+
+/// As `Display`: it is what a `main` shows that returns it.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

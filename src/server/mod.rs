@@ -4,6 +4,7 @@ mod acceptor;
 mod access_log;
 mod connection;
 mod control;
+mod embed;
 mod error_log;
 mod event_loop;
 mod harvester;
@@ -12,20 +13,25 @@ mod log_sink;
 mod table;
 mod watch;
 
+pub use embed::{Refusal, Server, SiteServer};
 pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides, QuickTls};
 
+use crate::event::Stopper;
+use crate::sys::socket::ListenAddress;
 use acceptor::Acceptor;
 use event_loop::EventLoop;
 use load::{cannot_listen, cannot_listen_everywhere};
 use mio::Poll;
+use std::net::SocketAddr;
 
 /// A server that has its listeners and has not yet answered anybody.
-pub struct Server {
+pub struct Running {
     event_loop: EventLoop,
     banner: String,
+    address: Option<SocketAddr>,
 }
 
-impl Server {
+impl Running {
     /// Loads the configuration and binds its listeners.
     ///
     /// # Errors
@@ -39,14 +45,52 @@ impl Server {
         let missing = cannot_listen_everywhere(&bound);
         acceptor.adopt(&loaded.listen, bound, poll.registry())?;
         loaded.settle_in()?;
+        let address = acceptor.addresses().find_map(|(address, _)| match address {
+            ListenAddress::Ip(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        });
         let banner = loaded.banner(&source, acceptor.addresses(), &missing);
         let event_loop = EventLoop::new(poll, loaded, acceptor, source)?;
-        Ok(Self { event_loop, banner })
+        Ok(Self { event_loop, banner, address })
     }
 
     /// What to tell whoever started it: where it listens, what it serves.
     pub fn banner(&self) -> &str {
         &self.banner
+    }
+
+    /// The first address it listens on; `None` where there are Unix sockets only.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// What another thread can stop it with.
+    ///
+    /// # Errors
+    /// There is no descriptor to be had.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    /// use std::io::{Read, Write};
+    ///
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// let thread = std::thread::spawn(move || {
+    ///     let app = App::new().get("/", |_| "hello");
+    ///     let mut server = Server::bind("127.0.0.1:0").app(app).quiet().start().unwrap();
+    ///     sender.send((server.address().unwrap(), server.stopper().unwrap())).unwrap();
+    ///     server.run().unwrap()
+    /// });
+    /// let (address, stopper) = receiver.recv().unwrap();
+    /// let mut socket = std::net::TcpStream::connect(address).unwrap();
+    /// socket.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    /// let mut answer = String::new();
+    /// socket.read_to_string(&mut answer).unwrap();
+    /// assert!(answer.ends_with("hello"));
+    /// stopper.stop();
+    /// assert!(thread.join().unwrap(), "all that was in flight was finished");
+    /// ```
+    pub fn stopper(&mut self) -> Result<Stopper, Failure> {
+        Ok(self.event_loop.stopper()?)
     }
 
     /// Serves until a signal says stop. Returns whether everything in flight was finished.

@@ -1,7 +1,8 @@
 //! From what the configuration says to what requests are answered from: folders opened, pages
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
-use super::{Route, Site, VirtualHost, lookup};
+use super::{Registry, Route, Site, VirtualHost, lookup};
+use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
@@ -24,9 +25,9 @@ const OWN_PAGE_MAX: u64 = 256 * 1024;
 
 /// Builds the site of a configuration. What is wrong but can be lived with (a folder that is not
 /// there) becomes a warning.
-pub fn build(config: &Config, diagnostics: &mut Diagnostics) -> Site {
+pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
-    let mut builder = Builder { config, media, diagnostics, handlers: Vec::new() };
+    let mut builder = Builder { config, registry, media, diagnostics, handlers: Vec::new() };
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
     let handlers = builder.handlers;
     let (exact, wildcards) = names(&config.hosts);
@@ -35,13 +36,22 @@ pub fn build(config: &Config, diagnostics: &mut Diagnostics) -> Site {
         timeouts: config.timeouts.clone(),
         limits: config.limits.clone(),
         server_header: config.server.server_header.clone(),
-        pages: Rc::default(),
+        pages: Rc::new(hooked(registry)),
         hosts,
         handlers,
         exact,
         wildcards,
         default: config.hosts.iter().position(|host| host.default).or(only),
     }
+}
+
+/// Pages that ask the program's own hook first.
+fn hooked(registry: &Registry) -> ErrorPages {
+    let mut pages = ErrorPages::default();
+    if let Some(hook) = registry.error_hook() {
+        pages.ask_first(Rc::clone(hook));
+    }
+    pages
 }
 
 type Names = (HashMap<Box<[u8]>, usize>, Vec<(Box<[u8]>, usize)>);
@@ -65,6 +75,7 @@ fn names(hosts: &[conf::Host]) -> Names {
 
 struct Builder<'a> {
     config: &'a Config,
+    registry: &'a Registry,
     media: Rc<MediaTable>,
     diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
@@ -99,6 +110,9 @@ impl Builder<'_> {
                 ("redirect", Rc::new(RedirectHandler::new(redirect.clone())))
             }
             Action::Respond(respond) => ("respond", Rc::new(RespondHandler::new(respond.clone()))),
+            Action::Handler(handler) => {
+                ("handler", self.handler(handler, !route.path.value.ends_with('/')))
+            }
         };
         self.handlers.push(handler.clone());
         Route {
@@ -108,6 +122,31 @@ impl Builder<'_> {
             body_limit: handler.body_limit().unwrap_or(self.config.limits.body),
             handler,
         }
+    }
+
+    /// An application of the program. One that is not there, or does not like its options, is a
+    /// mistake like others: nothing is served in its place.
+    fn handler(&mut self, wanted: &conf::HandlerRef, exact: bool) -> Rc<dyn Handler> {
+        let conf::HandlerRef { name, options, folder } = wanted;
+        let Some(make) = self.registry.get(&name.value) else {
+            let message = format!("this program has no handler `{}`", name.value);
+            let names: Vec<_> = self.registry.names().collect();
+            let diagnostic = Diagnostic::error("unknown-handler", message, name.span.clone());
+            self.diagnostics.push(match conf::closest(&name.value, &names) {
+                Some(close) => diagnostic.label(format!("did you mean `{close}`?")),
+                None if names.is_empty() => diagnostic.label("it has none at all"),
+                None => diagnostic.label(format!("it has: {}", names.join(", "))),
+            });
+            return Rc::new(NoFolder);
+        };
+        let given = Options::new(options.value.clone(), folder).at_exact(exact);
+        make(&given).unwrap_or_else(|why| {
+            let message = format!("the handler `{}` refuses: {why}", name.value);
+            let span =
+                if options.span.is_empty() { name.span.clone() } else { options.span.clone() };
+            self.diagnostics.push(Diagnostic::error("bad-options", message, span));
+            Rc::new(NoFolder)
+        })
     }
 
     fn files(&mut self, host: &conf::Host, files: &conf::Files) -> Rc<dyn Handler> {
@@ -154,7 +193,7 @@ impl Builder<'_> {
     }
 
     fn pages(&mut self, host: &conf::Host) -> ErrorPages {
-        let mut pages = ErrorPages::default();
+        let mut pages = hooked(self.registry);
         for (key, path) in &host.errors {
             match self.page(host, &path.value) {
                 Ok(page) => match key {
@@ -218,7 +257,7 @@ mod tests {
         let source = Source { name: "web.conf".into(), text: text.into() };
         let (config, mut diagnostics) = load(source, folder, None);
         let config = config.unwrap_or_else(|| panic!("{}", diagnostics.render(false)));
-        let site = build(&config, &mut diagnostics);
+        let site = build(&config, &Registry::default(), &mut diagnostics);
         (site, diagnostics.list.iter().map(|diagnostic| diagnostic.name).collect())
     }
 

@@ -5,9 +5,11 @@
 
 mod build;
 mod lookup;
+mod registry;
 
 pub use build::build;
 pub use lookup::{Decision, PassedOver, Trace, Untraced};
+pub use registry::Registry;
 
 use crate::conf;
 use crate::http::MethodSet;

@@ -7,7 +7,7 @@
 mod global;
 mod host;
 mod route;
-pub(super) mod schema;
+pub mod schema;
 mod table;
 mod tls;
 mod value;

@@ -3,7 +3,9 @@
 use super::schema::{self, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
-use crate::conf::model::{Action, At, Files, Overwrite, Redirect, Respond, Route, Upload};
+use crate::conf::model::{
+    Action, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
+};
 use crate::conf::rules::{self, Fault};
 use crate::http::{Method, MethodSet, Status};
 use std::ops::Range;
@@ -44,7 +46,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
         reader.report(Diagnostic::error("missing-key", message, span.clone()).help(help));
     }
     if action.is_none() && complete {
-        let help = "give it one of `files`, `redirect` and `respond`";
+        let help = "give it one of `files`, `redirect`, `respond` and `handler`";
         reader.report(Diagnostic::error("no-action", "this route does nothing", span).help(help));
     }
     table.finish(reader);
@@ -75,7 +77,8 @@ pub(super) fn action(
     let beside: Vec<_> = BESIDE_FILES.iter().filter_map(|key| table.take(key)).collect();
     let folder = table.take(folder_key);
     let has_folder = folder.is_some();
-    let given = [folder, table.take("redirect"), table.take("respond")];
+    let options = table.take("options");
+    let given = [folder, table.take("redirect"), table.take("respond"), table.take("handler")];
     let mut given: Vec<_> = given.into_iter().flatten().collect();
     given.sort_by_key(|item| item.key_span.start);
     for other in given.iter().skip(1) {
@@ -83,6 +86,11 @@ pub(super) fn action(
         let diagnostic = Diagnostic::error("several-actions", message, other.key_span.clone());
         let first = given.first().map(|first| first.key_span.clone()).unwrap_or_default();
         reader.report(diagnostic.also(first, "the first is here"));
+    }
+    let has_handler = given.iter().any(|item| item.key == "handler");
+    if let Some(item) = options.as_ref().filter(|_| !has_handler && !table.has_rest()) {
+        let message = format!("{} needs `handler` beside it", item.title());
+        reader.report(Diagnostic::error("needs-handler", message, item.key_span.clone()));
     }
     if !has_folder && !table.has_rest() {
         for item in &beside {
@@ -95,11 +103,62 @@ pub(super) fn action(
         let action = match item.key {
             "redirect" => redirect(reader, &item).map(Action::Redirect),
             "respond" => respond(reader, &item).map(Action::Respond),
+            "handler" => handler(reader, &item, options.as_ref()).map(Action::Handler),
             _ => files(reader, &item, &beside).map(Action::Files),
         };
         found = found.or(Some((action, item.span)));
     }
     found
+}
+
+/// An application of the program. Whether there is one of that name is known to `site::build` only.
+fn handler(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    options: Option<&Item<'_>>,
+) -> Option<HandlerRef> {
+    let name = reader.string(item, |text| Ok::<_, Fault>(text.to_owned()))?;
+    let empty = At::new(toml::Table::new(), item.span.clone());
+    let options = match options {
+        None => empty,
+        Some(item) => match plain_value(item.value) {
+            toml::Value::Table(table) => At::new(table, item.span.clone()),
+            _ => {
+                reader.wrong_type(item, "a table such as { db = \"quotes.db\" }");
+                empty
+            }
+        },
+    };
+    let folder = reader.folder.to_owned();
+    Some(HandlerRef { name: At::new(name, item.span.clone()), options, folder })
+}
+
+/// A value without its places.
+fn plain_value(value: &DeValue<'_>) -> toml::Value {
+    match value {
+        DeValue::String(text) => toml::Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            let parsed = i64::from_str_radix(number.as_str(), number.radix());
+            // What is no number of 64 bits keeps its digits, for the message of whoever reads it.
+            parsed.map_or_else(|_| toml::Value::String(number.to_string()), toml::Value::Integer)
+        }
+        DeValue::Float(number) => {
+            let parsed = number.as_str().parse();
+            parsed.map_or_else(|_| toml::Value::String(number.to_string()), toml::Value::Float)
+        }
+        DeValue::Boolean(value) => toml::Value::Boolean(*value),
+        DeValue::Datetime(date) => toml::Value::Datetime(*date),
+        DeValue::Array(values) => {
+            toml::Value::Array(values.iter().map(|v| plain_value(v.get_ref())).collect())
+        }
+        DeValue::Table(table) => {
+            let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+                let key: &std::borrow::Cow<'_, str> = key.get_ref();
+                (key.to_string(), plain_value(value.get_ref()))
+            };
+            toml::Value::Table(table.iter().map(entry).collect())
+        }
+    }
 }
 
 fn files(reader: &mut Reader<'_>, item: &Item<'_>, beside: &[Item<'_>]) -> Option<Files> {

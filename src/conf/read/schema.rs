@@ -71,6 +71,8 @@ pub(crate) static HOST: Schema = Schema {
         "tls",
         "https",
         "hsts",
+        "handler",
+        "options",
         "index",
         "errors",
         "listing",
@@ -91,6 +93,8 @@ pub(crate) static ROUTE: Schema = Schema {
         "files",
         "redirect",
         "respond",
+        "handler",
+        "options",
         "listing",
         "hidden",
         "clean_urls",
@@ -139,15 +143,11 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[[host]]", "timeouts", "time-outs of one host"),
     ("[[host]]", "compress", "compression of one host"),
     ("[[host]]", "cgi", "CGI"),
-    ("[[host]]", "handler", "Rust applications"),
-    ("[[host]]", "options", "Rust applications"),
     ("[[host]]", "status", "the status page"),
     ("[[host]]", "pages", "Python pages"),
     ("[[host]]", "proxy", "the reverse proxy"),
     ("[[host.route]]", "cgi", "CGI"),
     ("[[host.route]]", "cgi_limits", "CGI"),
-    ("[[host.route]]", "handler", "Rust applications"),
-    ("[[host.route]]", "options", "Rust applications"),
     ("[[host.route]]", "auth", "authentication"),
     ("[[host.route]]", "allow", "access lists"),
     ("[[host.route]]", "cors", "CORS"),
@@ -174,7 +174,7 @@ pub(crate) fn elsewhere(table: &str, key: &str) -> Option<&'static str> {
 }
 
 /// The word of `words` that was probably meant by `typed`.
-pub(crate) fn closest<'a>(typed: &str, words: &[&'a str]) -> Option<&'a str> {
+pub fn closest<'a>(typed: &str, words: &[&'a str]) -> Option<&'a str> {
     let plain = typed.to_lowercase().replace('-', "_");
     let distance = |word: &str| strsim::damerau_levenshtein(&plain, &word.to_lowercase());
     let likeness = |word: &str| (strsim::jaro_winkler(&plain, word) * 1000.0) as u32;

@@ -64,6 +64,10 @@ fn without_places(mut config: Config) -> Config {
                 }
                 Action::Redirect(redirect) => redirect.to.span = 0..0,
                 Action::Respond(_) => {}
+                Action::Handler(handler) => {
+                    handler.name.span = 0..0;
+                    handler.options.span = 0..0;
+                }
             }
         }
     }

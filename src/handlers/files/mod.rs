@@ -9,6 +9,7 @@
 //! | `media` | which type does it have? |
 //! | `respond`, `ranges` | what of it is sent? |
 //! | `listing`, `welcome` | what is shown where there is no file? |
+//! | `one` | what of a file that the program names itself? |
 //! | `origin` | does a page of another site ask? |
 //! | `upload`, `store` | may it be written, where, and how does it get there? |
 //!
@@ -20,6 +21,7 @@ mod disk;
 mod entry;
 mod listing;
 mod media;
+mod one;
 mod origin;
 mod place;
 mod ranges;
@@ -36,6 +38,7 @@ mod welcome;
 pub use cache::CacheLimits;
 pub use disk::Disk;
 pub use media::MediaTable;
+pub use one::OneFile;
 
 use crate::conf;
 use crate::event::Cx;

@@ -6,7 +6,7 @@ use super::response::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
 use crate::event::{BUFFER_SMALL, ConnId, Cx, Door, Ready};
-use crate::http::{HttpError, Known, Status};
+use crate::http::{HttpError, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
     Abort, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo, Request,
@@ -256,7 +256,7 @@ impl ClientConnection {
         if error.close {
             origin.request.framing.persistent = false;
         }
-        let response = pages.respond(&error, origin.request.head.get(Known::Accept));
+        let response = pages.answer(&error, Some(&origin.request));
         self.respond_late(response, origin, body, Some(error.reason.into_owned()), turn);
     }
 

@@ -5,7 +5,7 @@ use super::exchange::Serving;
 use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn, secure};
 use crate::conf::Level;
 use crate::event::CHUNK;
-use crate::http::{HttpError, Known, Method, MethodSet, Parsed, Status, framing, parse};
+use crate::http::{HttpError, Method, MethodSet, Parsed, Status, framing, parse};
 use crate::net::Tls;
 use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
 use crate::site::{Route, Site, Untraced, VirtualHost};
@@ -106,7 +106,7 @@ impl ClientConnection {
             turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
         }
         let pages = routed.host.map_or(&site.pages, |host| &host.pages);
-        let response = pages.respond(error, request.head.get(Known::Accept));
+        let response = pages.answer(error, Some(&request));
         self.respond(response, request, routed, Some(&error.reason), turn);
         if error.close {
             // Perhaps the client is sending a body whose framing was not understood.
@@ -124,7 +124,7 @@ impl ClientConnection {
         request.peer = self.peer;
         request.port = self.port;
         request.framing.persistent = false;
-        let response = turn.site.pages.respond(error, None);
+        let response = turn.site.pages.answer(error, None);
         self.respond(response, request, Routed::default(), Some(&error.reason), turn);
         self.phase = Phase::Closing { linger: true };
     }
@@ -185,10 +185,10 @@ fn serve_at<'s>(
         let route = host.choose_route(method, request.path(), &mut Untraced)?;
         routed.route = Some(route);
         request.mount = route.mount(request.path());
-        if method == Method::Options {
-            return Ok(Served::Response(options(route.allowed())));
-        }
         if !route.handler.methods().contains(method) {
+            if method == Method::Options {
+                return Ok(Served::Response(options(route.allowed())));
+            }
             return Err(not_allowed(method, route.allowed()));
         }
         request.check_length(route.body_limit)?;

@@ -10,7 +10,6 @@ use crate::serve::{
     Body, BodyState, Head, Part, Request, Response, connection_lines, write_status_line,
 };
 use crate::server::access_log::Entry;
-use std::io::Write;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -235,14 +234,15 @@ fn queue_head(queue: &mut SendQueue, response: &Response, length: u64) {
     match &response.head {
         Head::Prebuilt(lines) => queue.copy(lines),
         Head::Fields(headers) => {
-            let mut head = Vec::with_capacity(128 + headers.as_bytes().len());
-            write_status_line(response.status, &mut head);
-            head.extend_from_slice(headers.as_bytes());
-            if response.status.may_have_body() {
-                // Writing to a Vec does not fail.
-                let _ = write!(head, "Content-Length: {length}\r\n");
-            }
-            queue.copy(&head);
+            queue.append(|head| {
+                write_status_line(response.status, head);
+                head.extend_from_slice(headers.as_bytes());
+                if response.status.may_have_body() {
+                    head.extend_from_slice(b"Content-Length: ");
+                    head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+                    head.extend_from_slice(b"\r\n");
+                }
+            });
         }
     }
 }

@@ -28,7 +28,7 @@ struct Named {
 impl Draft {
     /// A new one in the file system of `folder`.
     pub(super) fn begin(folder: &OwnedFd, has_proc: bool) -> io::Result<Self> {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
         if has_proc {
             match rustix::fs::openat(folder, ".", flags | OFlags::TMPFILE, FILE_MODE) {
                 Ok(fd) => return Ok(Self { file: File::from(fd), named: None }),
@@ -41,7 +41,7 @@ impl Draft {
     }
 
     fn begin_named(folder: &OwnedFd) -> io::Result<Self> {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
         let name = temporary_name();
         let fd = rustix::fs::openat(folder, name.as_slice(), flags, FILE_MODE)?;
         Ok(Self { file: File::from(fd), named: Some(Named { folder: folder.try_clone()?, name }) })

@@ -168,7 +168,7 @@ impl Play {
     }
 
     /// Those who wait for somebody are told.
-    fn grant(&mut self) {
+    fn grant(&self) {
         for id in self.world.stage.waiting.take() {
             self.world.stage.granted.borrow_mut().insert(id);
             self.world.cx.wake(id);

@@ -1,0 +1,134 @@
+//! Work that would hold up the loop, given to a helper thread.
+
+use super::reply::Body;
+use super::{Error, IntoReply, Reply, Request};
+use crate::event::{ConnId, Cx};
+use crate::http::Status;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Weak};
+
+/// Work of a request that is done off the loop: see [`Request::blocking`].
+///
+/// ```
+/// use httpyserver::{App, Request};
+///
+/// fn digest(request: &mut Request<'_>) -> httpyserver::Blocking<String> {
+///     let word = request.param_str("word").to_owned();
+///     request.blocking(move || word.chars().rev().collect()) // slow, or so it may be
+/// }
+/// let app = App::new().get("/{word}", digest);
+/// assert_eq!(app.test().get("/stressed").send().text(), "desserts");
+/// ```
+#[must_use = "it is done when the handler returns it"]
+pub struct Blocking<T> {
+    work: Box<dyn FnOnce() -> T + Send>,
+}
+
+/// Work with what follows it. The exchange of its request starts it, and asks when it is woken.
+pub(super) trait Job {
+    /// Gives it to the helpers.
+    fn start(&mut self, id: ConnId, cx: &mut Cx) -> Result<(), Error>;
+
+    /// The answer, once the work is done.
+    fn poll(&mut self, request: &mut Request<'_>) -> Option<Reply>;
+}
+
+impl<T: Send + 'static> Blocking<T> {
+    pub(super) fn new(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self { work: Box::new(work) }
+    }
+
+    /// What is done with the result, on the loop again: with the request, its session, and whatever
+    /// else must not leave the loop.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Request};
+    ///
+    /// fn login(request: &mut Request<'_>) -> Reply {
+    ///     let password = request.form().get("password").unwrap_or_default().to_owned();
+    ///     request.blocking(move || password == "sesame").then(|request, good| {
+    ///         if good {
+    ///             request.session_mut().set("user", "ali");
+    ///         }
+    ///         Reply::redirect(request.url(if good { "/" } else { "/login" }))
+    ///     })
+    /// }
+    /// let client = App::new().post("/login", login).test();
+    /// let answer = client.post("/login").form(&[("password", "sesame")]).send();
+    /// assert_eq!(answer.header("location"), Some("/"));
+    /// ```
+    pub fn then<R, C>(self, next: C) -> Reply
+    where
+        R: IntoReply,
+        C: FnOnce(&mut Request<'_>, T) -> R + 'static,
+    {
+        Reply::of_body(Body::Job(Box::new(Task { state: State::New(self.work), next: Some(next) })))
+    }
+}
+
+impl<T: IntoReply + Send + 'static> IntoReply for Blocking<T> {
+    fn into_reply(self) -> Reply {
+        self.then(|_, result| result)
+    }
+}
+
+struct Task<T, C> {
+    state: State<T>,
+    next: Option<C>,
+}
+
+enum State<T> {
+    New(Box<dyn FnOnce() -> T + Send>),
+    /// The result comes through here; dropping the second half tells that nobody wants it any more.
+    Started {
+        result: Receiver<T>,
+        _wanted: Arc<()>,
+    },
+    Done,
+}
+
+impl<T, R, C> Job for Task<T, C>
+where
+    T: Send + 'static,
+    R: IntoReply,
+    C: FnOnce(&mut Request<'_>, T) -> R,
+{
+    fn start(&mut self, id: ConnId, cx: &mut Cx) -> Result<(), Error> {
+        let State::New(work) = std::mem::replace(&mut self.state, State::Done) else {
+            return Ok(());
+        };
+        let (sender, receiver) = sync_channel(1);
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
+        self.state = State::Started { result: receiver, _wanted: wanted };
+        let work = Box::new(move || run(work, &sender, &still_wanted));
+        cx.help(id, work).map_err(|_| {
+            let busy = "too much work waits for the helper threads";
+            Error::of_status(Status::SERVICE_UNAVAILABLE, busy).with_header("Retry-After", "1")
+        })
+    }
+
+    fn poll(&mut self, request: &mut Request<'_>) -> Option<Reply> {
+        let State::Started { result, .. } = &self.state else { return None };
+        match result.try_recv() {
+            Ok(result) => {
+                self.state = State::Done;
+                let next = self.next.take()?;
+                Some(next(request, result).into_reply())
+            }
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                let why = "blocking work panicked";
+                Some(Reply::failed(crate::http::HttpError::new(Status::INTERNAL_SERVER_ERROR, why)))
+            }
+        }
+    }
+}
+
+/// On a helper: work that waited while its client left is not begun.
+fn run<T>(work: Box<dyn FnOnce() -> T + Send>, sender: &SyncSender<T>, wanted: &Weak<()>) {
+    if wanted.strong_count() > 0 {
+        // Nobody takes it if the client has left meanwhile.
+        let _ = sender.try_send(work());
+    }
+}

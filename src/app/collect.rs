@@ -1,0 +1,218 @@
+//! The body of a request, gathered before its handler is called: in memory as far as that is
+//! little, on the disk beyond, forms taken apart as they come.
+
+use super::pairs::{PAIRS_MAX, Pairs};
+use super::request::State;
+use super::upload::Upload;
+use crate::http::multipart::{self, PartHead, Scanner, Step};
+use crate::http::{HttpError, Known, RequestHead, Status};
+use std::io;
+
+/// Bodies and fields up to this size stay in memory.
+const MEMORY_MAX: usize = 256 * 1024;
+
+/// All fields of a multipart form together, and of a form in a URL's encoding.
+const FIELDS_MAX: usize = 1024 * 1024;
+
+/// A body being gathered.
+pub(super) struct Collector {
+    kind: Kind,
+    limit: u64,
+    received: u64,
+}
+
+enum Kind {
+    /// Whatever it is, as it is.
+    Raw {
+        memory: Vec<u8>,
+        spooled: Option<Upload>,
+    },
+    /// `application/x-www-form-urlencoded`
+    Urlencoded(Vec<u8>),
+    Multipart(Box<Multipart>),
+}
+
+struct Multipart {
+    scanner: Scanner,
+    /// What has come and is not understood yet: at most the head of a part, or a boundary.
+    pending: Vec<u8>,
+    part: Part,
+    fields: Pairs,
+    in_fields: usize,
+    files: Vec<Upload>,
+}
+
+enum Part {
+    None,
+    Field(String, Vec<u8>),
+    File(Upload),
+    /// A file field that was left empty.
+    Nothing,
+}
+
+impl Collector {
+    /// For the body that `head` announces, of at most `limit` bytes.
+    pub(super) fn new(head: &RequestHead, limit: u64) -> Result<Self, HttpError> {
+        let kind = head.get(Known::ContentType).unwrap_or_default();
+        let end = memchr::memchr(b';', kind).unwrap_or(kind.len());
+        let is = |name: &str| kind[..end].trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+        let kind = if is("application/x-www-form-urlencoded") {
+            Kind::Urlencoded(Vec::new())
+        } else if multipart::is_form_data(kind) {
+            Kind::Multipart(Box::new(Multipart {
+                scanner: Scanner::of_content_type(kind)?,
+                pending: Vec::new(),
+                part: Part::None,
+                fields: Pairs::default(),
+                in_fields: 0,
+                files: Vec::new(),
+            }))
+        } else {
+            Kind::Raw { memory: Vec::new(), spooled: None }
+        };
+        Ok(Self { kind, limit, received: 0 })
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        self.received += bytes.len() as u64;
+        if self.received > self.limit {
+            let reason = format!("a body of more than {} bytes", self.limit);
+            return Err(HttpError::fatal(Status::CONTENT_TOO_LARGE, reason));
+        }
+        match &mut self.kind {
+            Kind::Raw { memory, spooled } => {
+                if spooled.is_none() && memory.len() + bytes.len() > MEMORY_MAX {
+                    let mut file =
+                        Upload::begin(String::new(), "", String::new()).map_err(no_room)?;
+                    file.write(&std::mem::take(memory)).map_err(no_room)?;
+                    *spooled = Some(file);
+                }
+                match spooled {
+                    Some(file) => file.write(bytes).map_err(no_room)?,
+                    None => memory.extend_from_slice(bytes),
+                }
+            }
+            Kind::Urlencoded(memory) => {
+                if memory.len() + bytes.len() > FIELDS_MAX {
+                    return Err(too_long());
+                }
+                memory.extend_from_slice(bytes);
+            }
+            Kind::Multipart(form) => form.take(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// All has come: hands it to the request.
+    pub(super) fn finish(self, state: &mut State) -> Result<(), HttpError> {
+        match self.kind {
+            Kind::Raw { memory, spooled } => {
+                state.data = spooled.is_none().then_some(memory);
+                state.spooled = spooled;
+            }
+            Kind::Urlencoded(memory) => {
+                state.form = Pairs::of_urlencoded(&memory);
+                state.data = Some(memory);
+            }
+            Kind::Multipart(form) => {
+                if !form.scanner.is_finished() {
+                    let reason = "a form that ends before its last boundary";
+                    return Err(HttpError::new(Status::BAD_REQUEST, reason));
+                }
+                (state.form, state.files) = (form.fields, form.files);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Multipart {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        // What is left of the bytes before is little, so that this copies each byte once.
+        self.pending.extend_from_slice(bytes);
+        let pending = std::mem::take(&mut self.pending);
+        let mut at = 0;
+        loop {
+            let rest = pending.get(at..).unwrap_or_default();
+            at += match self.scanner.step(rest)? {
+                Step::More => break,
+                Step::End => {
+                    at = pending.len();
+                    break;
+                }
+                Step::Skip { take } => take,
+                Step::Part { take, head } => {
+                    self.part = self.begin(head)?;
+                    take
+                }
+                Step::Content { take } => {
+                    self.content(rest.get(..take).unwrap_or_default())?;
+                    take
+                }
+                Step::PartEnd { take } => {
+                    self.end();
+                    take
+                }
+            };
+        }
+        self.pending = pending;
+        self.pending.drain(..at);
+        Ok(())
+    }
+
+    fn begin(&self, head: PartHead) -> Result<Part, HttpError> {
+        let PartHead { name, filename, content_type } = head;
+        match filename {
+            None => {
+                if self.fields.len() >= PAIRS_MAX {
+                    return Err(too_long());
+                }
+                Ok(Part::Field(name, Vec::new()))
+            }
+            // A file field that nobody filled in comes without name and content.
+            Some(filename) if filename.is_empty() => Ok(Part::Nothing),
+            Some(filename) => {
+                let kind = content_type.unwrap_or_else(|| "application/octet-stream".into());
+                Upload::begin(name, &filename, kind).map(Part::File).map_err(no_room)
+            }
+        }
+    }
+
+    fn content(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        match &mut self.part {
+            Part::Field(_, value) => {
+                self.in_fields += bytes.len();
+                if self.in_fields > FIELDS_MAX {
+                    return Err(too_long());
+                }
+                value.extend_from_slice(bytes);
+                Ok(())
+            }
+            Part::File(file) => file.write(bytes).map_err(no_room),
+            Part::Nothing | Part::None => Ok(()),
+        }
+    }
+
+    fn end(&mut self) {
+        match std::mem::replace(&mut self.part, Part::None) {
+            Part::Field(name, value) => {
+                self.fields.push(name, String::from_utf8_lossy(&value).into_owned());
+            }
+            Part::File(file) => self.files.push(file),
+            Part::Nothing | Part::None => {}
+        }
+    }
+}
+
+fn too_long() -> HttpError {
+    HttpError::fatal(Status::CONTENT_TOO_LARGE, "the fields of a form are too long or too many")
+}
+
+fn no_room(error: io::Error) -> HttpError {
+    let status = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::INSUFFICIENT_STORAGE,
+        _ => Status::INTERNAL_SERVER_ERROR,
+    };
+    HttpError::fatal(status, format!("a body cannot be put on the disk: {error}"))
+}

@@ -1,0 +1,582 @@
+//! The framework: applications in Rust, in the manner of Flask.
+//!
+//! | file | question |
+//! |---|---|
+//! | `router` | which route has this method and path? (pure) |
+//! | `request`, `pairs`, `session` | what does the client say? |
+//! | `reply`, `error` | what is it told? |
+//! | `service` | what happens on the way, in which order? |
+//! | `collect`, `upload` | how does a body come in? |
+//! | `running` | what takes time, and how does it go on? |
+//! | `blocking` | what is done off the loop? |
+//! | `stream`, `broadcast` | how are clients told what happens later? |
+//! | `statics`, `options`, `testing` | files of the program, web.conf, tests without a socket |
+//!
+//! Handlers run on the loop, one at a time, so that what they share needs no locks: `Rc` and
+//! `RefCell` will do. They have to return within a millisecond or so; whatever takes longer is
+//! given away with [`Request::blocking`].
+
+mod blocking;
+mod broadcast;
+mod collect;
+mod error;
+mod options;
+mod pairs;
+mod reply;
+mod request;
+mod router;
+mod running;
+mod service;
+mod session;
+mod statics;
+mod stream;
+pub mod testing;
+mod upload;
+
+pub use blocking::Blocking;
+pub use broadcast::{Broadcast, Event, Subscription};
+pub use error::{Error, Result, abort};
+pub use options::Options;
+pub use pairs::Pairs;
+pub use reply::{Html, IntoReply, IntoVerdict, Json, Reply};
+pub use request::Request;
+pub use session::{Flash, Session};
+pub use stream::{IntoNext, Next, Out};
+pub use upload::Upload;
+
+use crate::conf::{Compress, Files, Media};
+use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
+use crate::serve::Handler;
+use crate::sys::fs::Root;
+use router::Router;
+use service::{Chain, CompiledRoute, Mounted, Scope, Service, Target};
+use session::SecretKey;
+use std::fmt::Write;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Bytes of a request body, where nobody says otherwise.
+const BODY_LIMIT: u64 = 1024 * 1024;
+
+/// An application: routes, and what happens around them. Built by chaining, then mounted in a
+/// server.
+///
+/// ```
+/// use httpyserver::{App, Html};
+///
+/// let app = App::new()
+///     .get("/", |_| "Hello, World!")
+///     .get("/hello/{name}", |request| format!("Hello, {}!", request.param_str("name")))
+///     .error_handler(404, |_, _| Html("<h1>Nothing here</h1>"));
+/// let client = app.test();
+/// assert_eq!(client.get("/hello/you").send().text(), "Hello, you!");
+/// assert_eq!(client.get("/bye").send().text(), "<h1>Nothing here</h1>");
+/// ```
+#[derive(Default)]
+#[must_use]
+pub struct App {
+    routes: Vec<Route>,
+    children: Vec<(String, Self)>,
+    scope: Scope,
+    secret: Option<Vec<u8>>,
+    session_cookie: Option<String>,
+    session_age: Option<Duration>,
+    mistakes: Vec<String>,
+}
+
+struct Route {
+    methods: Vec<String>,
+    pattern: String,
+    target: Target,
+}
+
+/// The methods of a route: `"REPORT"`, `"GET, POST"`, `["GET", "POST"]`, or `http::Method`.
+///
+/// ```
+/// use httpyserver::{App, Method};
+///
+/// let client = App::new()
+///     .route(["LOCK", "UNLOCK"], "/door", |request| request.method().to_owned())
+///     .route(Method::PATCH, "/door", |_| "patched")
+///     .test();
+/// assert_eq!(client.request("UNLOCK", "/door").send().text(), "UNLOCK");
+/// assert_eq!(client.request("PAINT", "/door").send().status(), 405);
+/// ```
+pub trait IntoMethods {
+    /// Their names.
+    fn into_methods(self) -> Vec<String>;
+}
+
+impl IntoMethods for &str {
+    fn into_methods(self) -> Vec<String> {
+        self.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+impl<const N: usize> IntoMethods for [&str; N] {
+    fn into_methods(self) -> Vec<String> {
+        self.iter().map(|name| (*name).to_owned()).collect()
+    }
+}
+
+impl IntoMethods for ::http::Method {
+    fn into_methods(self) -> Vec<String> {
+        vec![self.as_str().to_owned()]
+    }
+}
+
+impl App {
+    /// An application without routes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a handler for methods, standard or one's own, and a pattern. In a pattern a whole
+    /// segment may be a parameter: `{name}` takes any text, `{id:int}`, `{n:uint}` and `{key:uuid}`
+    /// what looks like one, `{rest:path}` all the rest with its slashes. What is more specific wins,
+    /// whatever the order. HEAD comes with GET, and OPTIONS with anything.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let client = App::new()
+    ///     .route("GET", "/item/new", |_| "form")
+    ///     .route("GET", "/item/{id:int}", |request| format!("number {}", request.param_str("id")))
+    ///     .route("GET", "/item/{name}", |_| "by name")
+    ///     .route("REPORT", "/item/{rest:path}", |request| request.param_str("rest").to_owned())
+    ///     .test();
+    /// assert_eq!(client.get("/item/new").send().text(), "form");
+    /// assert_eq!(client.get("/item/-7").send().text(), "number -7");
+    /// assert_eq!(client.request("REPORT", "/item/a/b").send().text(), "a/b");
+    /// let options = client.request("OPTIONS", "/item/new").send();
+    /// assert_eq!(options.header("allow"), Some("GET, HEAD, OPTIONS, REPORT"));
+    /// ```
+    pub fn route<H, R>(mut self, methods: impl IntoMethods, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> R + 'static,
+        R: IntoReply,
+    {
+        let call = move |request: &mut Request<'_>| handler(request).into_reply();
+        let methods = methods.into_methods();
+        let is_token = |name: &String| name.bytes().all(crate::http::bytes::is_tchar);
+        if methods.is_empty() || !methods.iter().all(is_token) {
+            self.mistakes.push(format!("{methods:?} are no methods for {pattern:?}"));
+        }
+        let refused = |name: &&String| matches!(name.as_str(), "TRACE" | "CONNECT");
+        if let Some(name) = methods.iter().find(refused) {
+            self.mistakes.push(format!("{name} {pattern:?}: the server refuses {name} itself"));
+        }
+        let target = Target::Endpoint(Rc::new(call));
+        self.routes.push(Route { methods, pattern: pattern.to_owned(), target });
+        self
+    }
+
+    /// As `route` for GET, and HEAD with it.
+    pub fn get<H, R>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> R + 'static,
+        R: IntoReply,
+    {
+        self.route("GET", pattern, handler)
+    }
+
+    /// As `route` for POST.
+    pub fn post<H, R>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> R + 'static,
+        R: IntoReply,
+    {
+        self.route("POST", pattern, handler)
+    }
+
+    /// As `route` for PUT.
+    pub fn put<H, R>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> R + 'static,
+        R: IntoReply,
+    {
+        self.route("PUT", pattern, handler)
+    }
+
+    /// As `route` for DELETE.
+    pub fn delete<H, R>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> R + 'static,
+        R: IntoReply,
+    {
+        self.route("DELETE", pattern, handler)
+    }
+
+    /// As `route` for PATCH.
+    pub fn patch<H, R>(self, pattern: &str, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> R + 'static,
+        R: IntoReply,
+    {
+        self.route("PATCH", pattern, handler)
+    }
+
+    /// Puts another application below a prefix, with its own hooks, error handlers and limits
+    /// inside of those that are here.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let api = App::new().get("/version", |_| "1");
+    /// let client = App::new().mount("/api", api).test();
+    /// assert_eq!(client.get("/api/version").send().text(), "1");
+    /// ```
+    pub fn mount(mut self, prefix: &str, app: Self) -> Self {
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.contains(['{', '}'])) {
+            self.mistakes.push(format!(
+                "{prefix:?} is no prefix: it begins with a slash, and has no parameters"
+            ));
+        }
+        self.children.push((prefix.to_owned(), app));
+        self
+    }
+
+    /// As `mount`, with an application that is made in place.
+    ///
+    /// ```
+    /// use httpyserver::{abort, App, Request, Result};
+    ///
+    /// fn only_admins(request: &mut Request<'_>) -> Result<()> {
+    ///     if request.header("x-admin").is_some() { Ok(()) } else { Err(abort(403)) }
+    /// }
+    /// let client = App::new()
+    ///     .get("/", |_| "for all")
+    ///     .group("/admin", |app| app.before(only_admins).get("/", |_| "for some"))
+    ///     .test();
+    /// assert_eq!(client.get("/").send().text(), "for all");
+    /// assert_eq!(client.get("/admin/").send().status(), 403);
+    /// ```
+    pub fn group(self, prefix: &str, build: impl FnOnce(Self) -> Self) -> Self {
+        self.mount(prefix, build(Self::new()))
+    }
+
+    /// Has `hook` called before every handler of this application; what it answers, if it does,
+    /// is the answer. The body of the request has been read by then.
+    pub fn before<H, V>(mut self, hook: H) -> Self
+    where
+        H: Fn(&mut Request<'_>) -> V + 'static,
+        V: IntoVerdict,
+    {
+        self.scope.before.push(Box::new(move |request| hook(request).into_verdict()));
+        self
+    }
+
+    /// Has `hook` called with every answer of this application, those of its error handlers
+    /// included; not with files of folders and of the program.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let app = App::new()
+    ///     .after(|_, reply| {
+    ///         reply.set_header("X-Frame-Options", "DENY");
+    ///     })
+    ///     .get("/", |_| "framed?");
+    /// assert_eq!(app.test().get("/").send().header("x-frame-options"), Some("DENY"));
+    /// ```
+    pub fn after(mut self, hook: impl Fn(&mut Request<'_>, &mut Reply) + 'static) -> Self {
+        self.scope.after.push(Box::new(hook));
+        self
+    }
+
+    /// What is answered to failures of one status, whoever failed: a handler, the router (404, 405),
+    /// the body (400, 413). A reply that sets no status of its own gets that of the failure.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    /// let client = App::new()
+    ///     .error_handler(500, |_, error| Reply::text(format!("sorry: {}", error.reason())))
+    ///     .get("/panic", |_| -> &'static str { panic!("the cat is out") })
+    ///     .test();
+    /// let answer = client.get("/panic").send();
+    /// assert_eq!(answer.status(), 500);
+    /// assert_eq!(answer.text(), "sorry: a handler panicked: the cat is out");
+    /// ```
+    pub fn error_handler<S, H, R>(mut self, status: S, handler: H) -> Self
+    where
+        S: TryInto<::http::StatusCode>,
+        H: Fn(&mut Request<'_>, &Error) -> R + 'static,
+        R: IntoReply,
+    {
+        match status.try_into() {
+            Ok(status) => {
+                let handler = move |request: &mut Request<'_>, error: &Error| {
+                    handler(request, error).into_reply()
+                };
+                self.scope.errors.push((Some(status.as_u16()), Box::new(handler)));
+            }
+            Err(_) => self.mistakes.push("an error handler of a status that is none".into()),
+        }
+        self
+    }
+
+    /// What is answered to failures whose status has no handler of its own.
+    ///
+    /// ```
+    /// use httpyserver::{App, Json};
+    ///
+    /// let app = App::new().error_handlers(|_, error| Json(error.status().as_u16()));
+    /// assert_eq!(app.test().get("/missing").send().text(), "404");
+    /// ```
+    pub fn error_handlers<H, R>(mut self, handler: H) -> Self
+    where
+        H: Fn(&mut Request<'_>, &Error) -> R + 'static,
+        R: IntoReply,
+    {
+        let handler =
+            move |request: &mut Request<'_>, error: &Error| handler(request, error).into_reply();
+        self.scope.errors.push((None, Box::new(handler)));
+        self
+    }
+
+    /// Files of the program below a prefix, by name: `include_bytes!`.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let client = App::new().static_files("/static", &[("app.css", b"p { color: red }")]).test();
+    /// let answer = client.get("/static/app.css").send();
+    /// assert_eq!(answer.header("content-type"), Some("text/css; charset=utf-8"));
+    /// let tag = answer.header("etag").unwrap().to_owned();
+    /// assert_eq!(client.get("/static/app.css").header("If-None-Match", &tag).send().status(), 304);
+    /// ```
+    pub fn static_files(
+        mut self,
+        prefix: &str,
+        files: &'static [(&'static str, &'static [u8])],
+    ) -> Self {
+        let target = Target::Embedded(Rc::new(statics::Embedded::new(files)));
+        self.add_below(prefix, target);
+        self
+    }
+
+    /// Files of a folder below a prefix, as the server's own routes with files have them: with
+    /// ranges, conditions and a cache; no listings, no hidden files.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
+    /// let client = App::new().static_folder("/media", folder.path()).test();
+    /// assert_eq!(client.get("/media/a.txt").send().text(), "hello");
+    /// assert_eq!(client.get("/media/../a.txt").send().status(), 400);
+    /// ```
+    pub fn static_folder(mut self, prefix: &str, folder: impl AsRef<Path>) -> Self {
+        let folder = folder.as_ref();
+        match Root::open(folder) {
+            Ok(root) => {
+                let handler = FileHandler::new(Setup {
+                    root: Rc::new(root),
+                    files: Files::of(crate::conf::At::implied(folder.to_owned())),
+                    index: Vec::new(),
+                    welcome: false,
+                    media: Rc::new(MediaTable::new(&Media::default())),
+                    compress: Compress::default(),
+                    cache: CacheLimits::default(),
+                });
+                self.add_below(prefix, Target::Folder(Rc::new(handler)));
+            }
+            Err(error) => self.mistakes.push(format!("{}: {error}", folder.display())),
+        }
+        self
+    }
+
+    fn add_below(&mut self, prefix: &str, target: Target) {
+        let pattern = format!("{}/{{path:path}}", prefix.trim_end_matches('/'));
+        self.routes.push(Route { methods: vec!["GET".into()], pattern, target });
+    }
+
+    /// Bytes of a request body; 413 beyond. Of apps within apps, the innermost that says something
+    /// is asked. 1 MiB where nobody does.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let client = App::new().body_limit(3).post("/", |_| "short enough").test();
+    /// assert_eq!(client.post("/").body("abc").send().status(), 200);
+    /// assert_eq!(client.post("/").body("abcd").send().status(), 413);
+    /// ```
+    pub fn body_limit(mut self, bytes: u64) -> Self {
+        self.scope.body_limit = Some(bytes);
+        self
+    }
+
+    /// What sessions are signed with: long, random, and the same after a restart. Without one, a
+    /// key is made that ends with the program, and all sessions with it.
+    pub fn secret_key(mut self, secret: impl AsRef<[u8]>) -> Self {
+        let secret = secret.as_ref();
+        if secret.is_empty() {
+            self.mistakes.push("the secret key is empty".into());
+        }
+        self.secret = Some(secret.to_vec());
+        self
+    }
+
+    /// Refuses what would change something (not GET, HEAD or OPTIONS) without the token of
+    /// [`Request::csrf_token`], before hooks and handlers of this application are called.
+    pub fn csrf_protect(mut self) -> Self {
+        self.scope.csrf = true;
+        self
+    }
+
+    /// The name of the session's cookie: `session`, unless another is set.
+    pub fn session_cookie(mut self, name: &str) -> Self {
+        if name.is_empty() || !name.bytes().all(crate::http::bytes::is_tchar) {
+            self.mistakes.push(format!("{name:?} is no name for a cookie"));
+        }
+        self.session_cookie = Some(name.to_owned());
+        self
+    }
+
+    /// How long a session lasts after its last change; otherwise until the browser is closed, and
+    /// 31 days at most.
+    pub fn session_age(mut self, age: Duration) -> Self {
+        self.session_age = Some(age);
+        self
+    }
+
+    /// All routes, as a table for people.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |_| "").route("GET, POST", "/add", |_| "");
+    /// assert_eq!(app.routes(), "GET        /\nGET, POST  /add\n");
+    /// ```
+    pub fn routes(&self) -> String {
+        let mut rows = Vec::new();
+        self.rows("", &mut rows);
+        let width = rows.iter().map(|(methods, _)| methods.len()).max().unwrap_or(0);
+        let mut table = String::new();
+        for (methods, pattern) in rows {
+            // Writing to a String does not fail.
+            let _ = writeln!(table, "{methods:width$}  {pattern}");
+        }
+        table
+    }
+
+    fn rows(&self, prefix: &str, rows: &mut Vec<(String, String)>) {
+        for route in &self.routes {
+            rows.push((route.methods.join(", "), format!("{prefix}{}", route.pattern)));
+        }
+        for (below, child) in &self.children {
+            child.rows(&format!("{prefix}{below}"), rows);
+        }
+    }
+
+    /// Compiles it. All mistakes of patterns, prefixes and keys come at once.
+    fn compile(self) -> std::result::Result<Rc<Service>, String> {
+        let mut parts = Parts::default();
+        let (secret, cookie, age) =
+            (self.secret.clone(), self.session_cookie.clone(), self.session_age);
+        let chain = parts.add(self, "", &[]);
+        if !parts.mistakes.is_empty() {
+            return Err(parts.mistakes.join("\n"));
+        }
+        let Parts { router, routes, mut places, .. } = parts;
+        places.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let key = secret.as_deref().map(SecretKey::new).or_else(SecretKey::random);
+        let body_limit = routes.iter().map(|route| route.body_limit).max().unwrap_or(BODY_LIMIT);
+        Ok(Rc::new(Service {
+            router,
+            routes,
+            places,
+            chain,
+            key,
+            session_cookie: cookie.unwrap_or_else(|| "session".into()),
+            session_age: age,
+            body_limit,
+        }))
+    }
+
+    /// Whether its patterns, prefixes and keys are good.
+    ///
+    /// # Errors
+    /// All that is wrong, a line each.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("item", |_| "").get("/{a}/{a}", |_| "");
+    /// let mistakes = app.check().unwrap_err();
+    /// assert_eq!(mistakes.lines().count(), 2);
+    /// ```
+    pub fn check(self) -> std::result::Result<(), String> {
+        self.compile().map(drop)
+    }
+
+    /// A client that asks it without a socket.
+    ///
+    /// # Panics
+    /// Patterns, prefixes or keys are wrong; see `check`.
+    #[allow(clippy::panic)] // in tests it is right to fail at once
+    pub fn test(self) -> testing::TestClient {
+        match self.compile() {
+            Ok(service) => testing::TestClient::new(service),
+            Err(mistakes) => panic!("{mistakes}"),
+        }
+    }
+
+    /// What makes a handler of a site of it: for a route for one path (true), or for all below.
+    pub(crate) fn into_mounts(
+        self,
+    ) -> std::result::Result<impl Fn(bool) -> Rc<dyn Handler> + 'static, String> {
+        let service = self.compile()?;
+        Ok(move |exact| -> Rc<dyn Handler> {
+            Rc::new(Mounted { service: Rc::clone(&service), exact })
+        })
+    }
+}
+
+/// What compiling gathers.
+#[derive(Default)]
+struct Parts {
+    router: Router,
+    routes: Vec<CompiledRoute>,
+    places: Vec<(String, Chain)>,
+    mistakes: Vec<String>,
+}
+
+impl Parts {
+    fn add(&mut self, app: App, prefix: &str, outer: &[Rc<Scope>]) -> Chain {
+        let App { routes, children, scope, mistakes, .. } = app;
+        self.mistakes.extend(mistakes);
+        let chain: Chain = outer.iter().cloned().chain([Rc::new(scope)]).collect();
+        let limit = chain.iter().rev().find_map(|scope| scope.body_limit).unwrap_or(BODY_LIMIT);
+        let is_quiet =
+            |scope: &Rc<Scope>| scope.before.is_empty() && scope.after.is_empty() && !scope.csrf;
+        for Route { methods, pattern, target } in routes {
+            let pattern = format!("{prefix}{pattern}");
+            let number = self.routes.len();
+            let mut names = Vec::new();
+            for method in &methods {
+                match self.router.add(method, &pattern, number) {
+                    Ok(own) => names = own,
+                    Err(mistake) => {
+                        self.mistakes.push(mistake);
+                        break;
+                    }
+                }
+            }
+            self.routes.push(CompiledRoute {
+                pattern,
+                names,
+                is_simple: chain.iter().all(is_quiet),
+                target,
+                chain: Rc::clone(&chain),
+                body_limit: limit,
+            });
+        }
+        for (below, child) in children {
+            let prefix = format!("{prefix}{below}");
+            let inner = self.add(child, &prefix, &chain);
+            self.places.push((prefix, inner));
+        }
+        chain
+    }
+}

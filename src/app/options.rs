@@ -1,0 +1,154 @@
+//! What web.conf tells an application.
+
+use super::{Error, Result};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The `options` beside a `handler` in web.conf. Each key is asked for by its type; what nobody
+/// asked for is a mistake that [`Options::finish`] finds.
+///
+/// ```
+/// use httpyserver::Options;
+///
+/// let table = r#"
+///     db = "quotes.db"
+///     page = 20
+/// "#;
+/// let options = Options::new(table.parse().unwrap(), "/etc/web");
+/// assert_eq!(options.path("db").unwrap().unwrap().to_str(), Some("/etc/web/quotes.db"));
+/// assert_eq!(options.integer("page").unwrap(), Some(20));
+/// assert!(options.finish().is_ok());
+/// assert!(options.str("page").is_err(), "it is no text");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    table: toml::Table,
+    folder: PathBuf,
+    asked: RefCell<BTreeSet<String>>,
+    exact: bool,
+}
+
+impl Options {
+    /// Options with this table, whose relative paths are relative to `folder`.
+    pub fn new(table: toml::Table, folder: impl Into<PathBuf>) -> Self {
+        Self { table, folder: folder.into(), ..Self::default() }
+    }
+
+    /// The route is for exactly one path.
+    pub(crate) fn at_exact(mut self, exact: bool) -> Self {
+        self.exact = exact;
+        self
+    }
+
+    pub(crate) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    fn ask(&self, key: &str) -> Option<&toml::Value> {
+        self.asked.borrow_mut().insert(key.to_owned());
+        self.table.get(key)
+    }
+
+    fn of_type<'o, T>(
+        &'o self,
+        key: &str,
+        wanted: &str,
+        read: impl FnOnce(&'o toml::Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.ask(key) else { return Ok(None) };
+        match read(value) {
+            Some(value) => Ok(Some(value)),
+            None => Err(mistake(format!("the option `{key}` has to be {wanted}"))),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn str(&self, key: &str) -> Result<Option<&str>> {
+        self.of_type(key, "a string", toml::Value::as_str)
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn integer(&self, key: &str) -> Result<Option<i64>> {
+        self.of_type(key, "a whole number", toml::Value::as_integer)
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        self.of_type(key, "true or false", toml::Value::as_bool)
+    }
+
+    /// A path; a relative one is relative to the folder of web.conf.
+    ///
+    /// # Errors
+    /// It is no string.
+    pub fn path(&self, key: &str) -> Result<Option<PathBuf>> {
+        Ok(self.str(key)?.map(|path| self.folder.join(path)))
+    }
+
+    /// A secret: the text itself, the variable of `"env:NAME"`, or the content of `"file:/path"`.
+    ///
+    /// # Errors
+    /// It is no string; there is no such variable or file; or it is empty.
+    pub fn secret(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let Some(text) = self.str(key)? else { return Ok(None) };
+        let secret = if let Some(name) = text.strip_prefix("env:") {
+            std::env::var(name)
+                .map_err(|_| {
+                    mistake(format!("the variable {name} of the option `{key}` is not set"))
+                })?
+                .into_bytes()
+        } else if let Some(path) = text.strip_prefix("file:") {
+            std::fs::read(self.folder.join(path))
+                .map_err(|error| mistake(format!("the file of the option `{key}`: {error}")))?
+                .trim_ascii()
+                .to_vec()
+        } else {
+            text.as_bytes().to_vec()
+        };
+        if secret.is_empty() {
+            return Err(mistake(format!("the option `{key}` is empty")));
+        }
+        Ok(Some(secret))
+    }
+
+    /// The folder that relative paths are relative to.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All of it, for whoever reads it in another way; counts as asked for.
+    pub fn table(&self) -> &toml::Table {
+        self.asked.borrow_mut().extend(self.table.keys().cloned());
+        &self.table
+    }
+
+    /// All options have been asked for.
+    ///
+    /// # Errors
+    /// One that is there was not: it is misspelt.
+    pub fn finish(&self) -> Result<()> {
+        let asked = self.asked.borrow();
+        match self.table.keys().find(|key| !asked.contains(*key)) {
+            None => Ok(()),
+            Some(key) => {
+                let known: Vec<_> = asked.iter().map(|key| format!("`{key}`")).collect();
+                let known = known.join(", ");
+                Err(mistake(format!("there is no option `{key}`; there are: {known}")))
+            }
+        }
+    }
+}
+
+fn mistake(text: String) -> Error {
+    Error::new(500, text)
+}

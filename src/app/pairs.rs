@@ -1,0 +1,80 @@
+//! Names and values: of queries and forms.
+
+use super::Error;
+use crate::http::Status;
+use std::str::FromStr;
+
+/// Names and values in the order in which they came; a name may come several times.
+///
+/// ```
+/// use httpyserver::{App, Request};
+///
+/// let app = App::new().get("/search", |request: &mut Request<'_>| {
+///     let page: u32 = request.args().parse("page").unwrap_or(1);
+///     format!("{} on page {page}", request.args().get("q").unwrap_or("nothing"))
+/// });
+/// assert_eq!(app.test().get("/search?q=rust+web&page=2").send().text(), "rust web on page 2");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    /// Reads `application/x-www-form-urlencoded`. Of no more than 1000 pairs: nobody needs more, and
+    /// each costs an allocation or two.
+    pub(super) fn of_urlencoded(text: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(text).take(PAIRS_MAX);
+        Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    pub(super) fn push(&mut self, name: String, value: String) {
+        self.0.push((name, value));
+    }
+
+    /// The first value of `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_all(name).next()
+    }
+
+    /// All values of `name`.
+    pub fn get_all<'p>(&'p self, name: &str) -> impl Iterator<Item = &'p str> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of `name` as another type; `None` if it is missing or no such thing.
+    pub fn parse<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name)?.trim().parse().ok()
+    }
+
+    /// The first value of `name`, which has to be there.
+    ///
+    /// # Errors
+    /// 400 if it is missing.
+    pub fn require(&self, name: &str) -> Result<&str, Error> {
+        self.get(name).ok_or_else(|| {
+            Error::of_status(Status::BAD_REQUEST, format!("the field {name:?} is missing"))
+        })
+    }
+
+    /// Whether `name` is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Pairs of one query or form.
+pub(super) const PAIRS_MAX: usize = 1000;

@@ -1,0 +1,550 @@
+//! What a handler answers.
+
+use super::blocking::Job;
+use super::stream::{Producer, Waiter};
+use super::{Error, Request};
+use crate::http::{Headers, HttpError, Status};
+use crate::net::Bytes;
+use crate::serve::{Body as ServedBody, Head, Response};
+use cookie::Cookie;
+use http::StatusCode;
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// An answer: a status, headers, and a body of one kind or another. Bytes can be written into it.
+///
+/// ```
+/// use httpyserver::{App, Reply, Request, Result};
+/// use std::io::Write;
+///
+/// fn table(_: &mut Request<'_>) -> Result {
+///     let mut reply = Reply::new().with_type("text/csv");
+///     for n in 1..=3 {
+///         writeln!(reply, "{n},{}", n * n)?;
+///     }
+///     Ok(reply)
+/// }
+/// let answer = App::new().get("/squares.csv", table).test().get("/squares.csv").send();
+/// assert_eq!(answer.header("content-type"), Some("text/csv"));
+/// assert_eq!(answer.text(), "1,1\n2,4\n3,9\n");
+/// ```
+pub struct Reply {
+    pub(super) status: Status,
+    content_type: Cow<'static, str>,
+    pub(super) headers: Headers,
+    pub(super) body: Body,
+}
+
+pub(super) enum Body {
+    Bytes(Bytes),
+    /// A file, to be opened when it is sent.
+    File(PathBuf),
+    /// Bytes in time.
+    Stream(Box<dyn Producer>),
+    /// One answer, when something happens.
+    Waiting(Box<dyn Waiter>),
+    /// One answer, when work off the loop is done.
+    Job(Box<dyn Job>),
+    Failed(Box<Error>),
+}
+
+/// Whatever a handler may return.
+///
+/// | type | answer |
+/// |---|---|
+/// | [`Reply`] | itself |
+/// | `&'static str`, `String` | 200, `text/plain` |
+/// | [`Html`] | 200, `text/html` |
+/// | [`Json`] | 200, `application/json` |
+/// | `Vec<u8>` | 200, `application/octet-stream` |
+/// | `StatusCode`, `()` | that status or 204, no body |
+/// | `(StatusCode, R)` | what `R` gives, with that status |
+/// | `Option<R>` | 404 for `None` |
+/// | `Result<R, E>` | what the error handlers make of it for `Err` |
+/// | [`Blocking<R>`](super::Blocking) | what `R` gives, when the work is done |
+///
+/// ```
+/// use httpyserver::{App, Html, StatusCode};
+///
+/// let client = App::new()
+///     .get("/text", |_| "plain")
+///     .get("/html", |_| Html("<p>rich</p>"))
+///     .get("/teapot", |_| (StatusCode::IM_A_TEAPOT, "short and stout"))
+///     .get("/none", |_| None::<String>)
+///     .test();
+/// assert_eq!(client.get("/html").send().header("content-type"), Some("text/html; charset=utf-8"));
+/// assert_eq!(client.get("/teapot").send().status(), 418);
+/// assert_eq!(client.get("/none").send().status(), 404);
+/// ```
+pub trait IntoReply {
+    /// The answer.
+    fn into_reply(self) -> Reply;
+}
+
+/// A page.
+///
+/// ```
+/// let app = httpyserver::App::new().get("/", |_| httpyserver::Html("<h1>Hello</h1>"));
+/// assert_eq!(app.test().get("/").send().text(), "<h1>Hello</h1>");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Html<T>(pub T);
+
+/// A value as JSON.
+///
+/// ```
+/// use httpyserver::{App, Json};
+///
+/// let app = App::new().get("/", |_| Json(vec![1, 2, 3]));
+/// assert_eq!(app.test().get("/").send().text(), "[1,2,3]");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Json<T>(pub T);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+
+/// Written by the server, and by nobody else.
+const NOT_YOURS: [&str; 6] =
+    ["content-length", "transfer-encoding", "connection", "keep-alive", "date", "server"];
+
+impl Reply {
+    /// 200 and an empty text, to be written into.
+    pub fn new() -> Self {
+        Self::of(TEXT, Bytes::Owned(Vec::new()))
+    }
+
+    fn of(content_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
+        Self {
+            status: Status::OK,
+            content_type: content_type.into(),
+            headers: Headers::new(),
+            body: Body::Bytes(body),
+        }
+    }
+
+    pub(super) fn of_body(body: Body) -> Self {
+        Self { body, ..Self::of("", Bytes::Static(b"")) }
+    }
+
+    pub(super) fn failed(error: impl Into<Error>) -> Self {
+        Self::of_body(Body::Failed(Box::new(error.into())))
+    }
+
+    /// Text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::of(TEXT, Bytes::Owned(text.into().into_bytes()))
+    }
+
+    /// A page.
+    pub fn html(page: impl Into<String>) -> Self {
+        Self::of(HTML, Bytes::Owned(page.into().into_bytes()))
+    }
+
+    /// Bytes of some type.
+    pub fn bytes(content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::of(content_type, Bytes::Owned(bytes.into()))
+    }
+
+    /// A value as JSON. What cannot be written as JSON is a 500.
+    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => Self::of("application/json", Bytes::Owned(json)),
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    /// An askama template. One that fails is a 500.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, askama};
+    ///
+    /// #[derive(askama::Template)]
+    /// #[template(source = "<p>Hello {{ name }}!</p>", ext = "html")]
+    /// struct Hello<'a> {
+    ///     name: &'a str,
+    /// }
+    /// let app = App::new().get("/", |_| Reply::template(&Hello { name: "<you>" }));
+    /// assert_eq!(app.test().get("/").send().text(), "<p>Hello &#60;you&#62;!</p>");
+    /// ```
+    pub fn template<T: askama::Template>(template: &T) -> Self {
+        match template.render() {
+            Ok(page) => Self::html(page),
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    /// Elsewhere, by GET: 303, what a form is answered with. Build the URL with
+    /// [`Request::url`], so that it is right wherever the application is mounted.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    /// let app = App::new().post("/add", |request| Reply::redirect(request.url("/list")));
+    /// let answer = app.test().post("/add").send();
+    /// assert_eq!((answer.status().as_u16(), answer.header("location")), (303, Some("/list")));
+    /// ```
+    pub fn redirect(url: impl AsRef<str>) -> Self {
+        Self::redirect_with(StatusCode::SEE_OTHER, url)
+    }
+
+    /// Elsewhere, with a status of one's own. What has no place in a URL is percent-encoded: nothing
+    /// can be added to the head through it.
+    pub fn redirect_with(status: StatusCode, url: impl AsRef<str>) -> Self {
+        let mut location = Vec::with_capacity(url.as_ref().len());
+        for byte in url.as_ref().bytes() {
+            match byte {
+                0x21..=0x7e if !b"\"<>\\^`{|}".contains(&byte) => location.push(byte),
+                _ => {
+                    let _ = write!(location, "%{byte:02X}");
+                }
+            }
+        }
+        let mut reply = Self::of_body(Body::Bytes(Bytes::Static(b"")));
+        reply.headers.try_push("Location", &location);
+        reply.with_status(status)
+    }
+
+    /// A file, with ranges and conditions; 404 if it is not there. Its type follows from its name.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// std::fs::write(folder.path().join("a.txt"), "0123456789").unwrap();
+    /// let path = folder.path().join("a.txt");
+    /// let client = App::new().get("/a", move |_| Reply::file(&path)).test();
+    /// let part = client.get("/a").header("Range", "bytes=2-4").send();
+    /// assert_eq!((part.status().as_u16(), part.text()), (206, "234".into()));
+    /// ```
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::of_body(Body::File(path.into()))
+    }
+
+    /// A status and nothing else.
+    pub fn status_only(status: StatusCode) -> Self {
+        Self::of_body(Body::Bytes(Bytes::Static(b""))).with_status(status)
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Sets the status. One that the server does not know (600 and beyond) becomes 500.
+    pub fn set_status(&mut self, status: StatusCode) -> &mut Self {
+        self.status = status_of(status);
+        self
+    }
+
+    /// Sets a header in place of what it was. Headers that frame the message (`Content-Length`,
+    /// `Transfer-Encoding`, `Connection`) and `Date` and `Server` are the server's own and left as
+    /// they are. A name or value that would break the head makes the answer a 500.
+    pub fn set_header(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> &mut Self {
+        self.headers.remove(name.as_ref());
+        self.add_header(name, value)
+    }
+
+    /// As `set_header`, beside lines of the same name that are there already.
+    pub fn add_header(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> &mut Self {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if name.eq_ignore_ascii_case("content-type") {
+            self.content_type = Cow::Owned(value.to_owned());
+        } else if NOT_YOURS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            // Two lines of them would be two meanings.
+        } else if !self.headers.try_push(name, value.as_bytes()) {
+            let reason = format!("the header {name:?} has a value that no header may have");
+            self.body =
+                Body::Failed(Box::new(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)));
+        }
+        self
+    }
+
+    /// Adds a cookie, with all the attributes it has.
+    ///
+    /// ```
+    /// use httpyserver::{App, Cookie, Reply};
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     let mut reply = Reply::text("have one");
+    ///     reply.set_cookie(Cookie::build(("taste", "sweet")).path("/").http_only(true));
+    ///     reply
+    /// });
+    /// let answer = app.test().get("/").send();
+    /// assert_eq!(answer.header("set-cookie"), Some("taste=sweet; HttpOnly; Path=/"));
+    /// ```
+    pub fn set_cookie<'c>(&mut self, cookie: impl Into<Cookie<'c>>) -> &mut Self {
+        let text = cookie.into().to_string();
+        self.add_header("Set-Cookie", text)
+    }
+
+    /// As `set_status`, by value.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.set_status(status);
+        self
+    }
+
+    /// As `set_header`, by value.
+    #[must_use]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.set_header(name, value);
+        self
+    }
+
+    /// Sets the `Content-Type`.
+    #[must_use]
+    pub fn with_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+
+    /// As `set_cookie`, by value.
+    #[must_use]
+    pub fn with_cookie<'c>(mut self, cookie: impl Into<Cookie<'c>>) -> Self {
+        self.set_cookie(cookie);
+        self
+    }
+
+    /// Has the client forget a cookie of this name that was set for the path `/`.
+    #[must_use]
+    pub fn without_cookie(self, name: &str) -> Self {
+        let mut cookie = Cookie::build((name, "")).path("/").build();
+        cookie.make_removal();
+        self.with_cookie(cookie)
+    }
+
+    /// Has the client save it under a name rather than show it.
+    #[must_use]
+    pub fn with_download(self, name: &str) -> Self {
+        let plain: String = name
+            .chars()
+            .map(|c| if c.is_ascii_graphic() && !"\"\\/%".contains(c) { c } else { '_' })
+            .collect();
+        let mut encoded = Vec::new();
+        for byte in name.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => encoded.push(byte),
+                _ => {
+                    let _ = write!(encoded, "%{byte:02X}");
+                }
+            }
+        }
+        let encoded = String::from_utf8_lossy(&encoded);
+        // Both forms (RFC 6266 §4.3): the second for whoever understands it.
+        let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
+        self.with_header("Content-Disposition", value)
+    }
+
+    /// The value of a header that was set.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        if name.eq_ignore_ascii_case("content-type") {
+            return Some(&self.content_type).filter(|value| !value.is_empty()).map(|v| &**v);
+        }
+        self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The headers as they are sent.
+    pub(super) fn fields(&self) -> Headers {
+        let mut fields = Headers::new();
+        if !self.content_type.is_empty() {
+            fields.try_push("Content-Type", self.content_type.as_bytes());
+        }
+        fields.append(&self.headers);
+        fields
+    }
+
+    /// The bytes of the body, where it is such: for `after` hooks that look at it or change it.
+    pub fn body_mut(&mut self) -> Option<&mut Vec<u8>> {
+        let Body::Bytes(bytes) = &mut self.body else { return None };
+        if !matches!(bytes, Bytes::Owned(_)) {
+            *bytes = Bytes::Owned(bytes.as_slice().to_vec());
+        }
+        match bytes {
+            Bytes::Owned(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// As the answer to a failure outside of applications: bytes only. Its status is the failure's
+    /// unless it has one.
+    pub(crate) fn into_error_response(mut self, error: &HttpError) -> Option<Response> {
+        let Body::Bytes(bytes) = &mut self.body else { return None };
+        let bytes = std::mem::replace(bytes, Bytes::Static(b""));
+        if self.status == Status::OK {
+            self.status = error.status;
+        }
+        if let Some(headers) = &error.headers {
+            self.headers.append(headers);
+        }
+        Some(self.into_response(bytes))
+    }
+
+    /// A complete answer of bytes.
+    pub(super) fn into_response(self, bytes: Bytes) -> Response {
+        let head = Head::Fields(self.fields());
+        let body = if bytes.is_empty() { ServedBody::Empty } else { ServedBody::Bytes(bytes) };
+        Response { status: self.status, head, body }
+    }
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is written becomes the body, after what is there.
+impl Write for Reply {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(body) = self.body_mut() else {
+            return Err(io::Error::other("this reply has a body that cannot be written to"));
+        };
+        body.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The server's own type; what it does not know is a mistake of the handler.
+pub(super) fn status_of(status: StatusCode) -> Status {
+    Status::new(status.as_u16()).unwrap_or(Status::INTERNAL_SERVER_ERROR)
+}
+
+impl IntoReply for Reply {
+    fn into_reply(self) -> Reply {
+        self
+    }
+}
+
+impl IntoReply for &'static str {
+    fn into_reply(self) -> Reply {
+        Reply::of(TEXT, Bytes::Static(self.as_bytes()))
+    }
+}
+
+impl IntoReply for String {
+    fn into_reply(self) -> Reply {
+        Reply::text(self)
+    }
+}
+
+impl IntoReply for Cow<'static, str> {
+    fn into_reply(self) -> Reply {
+        match self {
+            Cow::Borrowed(text) => text.into_reply(),
+            Cow::Owned(text) => text.into_reply(),
+        }
+    }
+}
+
+impl IntoReply for Vec<u8> {
+    fn into_reply(self) -> Reply {
+        Reply::of(BYTES, Bytes::Owned(self))
+    }
+}
+
+impl IntoReply for () {
+    fn into_reply(self) -> Reply {
+        Reply::status_only(StatusCode::NO_CONTENT)
+    }
+}
+
+impl IntoReply for StatusCode {
+    fn into_reply(self) -> Reply {
+        if self.is_client_error() || self.is_server_error() {
+            return Reply::failed_with(self);
+        }
+        Reply::status_only(self)
+    }
+}
+
+impl Reply {
+    fn failed_with(status: StatusCode) -> Self {
+        Self::of_body(Body::Failed(Box::new(Error::new(status, "the handler said so"))))
+    }
+}
+
+impl<R: IntoReply> IntoReply for (StatusCode, R) {
+    fn into_reply(self) -> Reply {
+        self.1.into_reply().with_status(self.0)
+    }
+}
+
+impl<R: IntoReply> IntoReply for Option<R> {
+    fn into_reply(self) -> Reply {
+        match self {
+            Some(reply) => reply.into_reply(),
+            None => Reply::failed_with(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+impl<R: IntoReply, E: Into<Error>> IntoReply for Result<R, E> {
+    fn into_reply(self) -> Reply {
+        match self {
+            Ok(reply) => reply.into_reply(),
+            Err(error) => Reply::of_body(Body::Failed(Box::new(error.into()))),
+        }
+    }
+}
+
+impl<T: Into<String>> IntoReply for Html<T> {
+    fn into_reply(self) -> Reply {
+        Reply::html(self.0)
+    }
+}
+
+impl<T: serde::Serialize> IntoReply for Json<T> {
+    fn into_reply(self) -> Reply {
+        Reply::json(&self.0)
+    }
+}
+
+/// What a `before` hook may return: nothing, an answer in place of the handler's, or a failure.
+///
+/// ```
+/// use httpyserver::{App, Reply, Request};
+///
+/// let app = App::new()
+///     .before(|request: &mut Request<'_>| {
+///         (request.header("x-key") != Some("7")).then(|| Reply::text("no key"))
+///     })
+///     .get("/", |_| "inside");
+/// let client = app.test();
+/// assert_eq!(client.get("/").send().text(), "no key");
+/// assert_eq!(client.get("/").header("X-Key", "7").send().text(), "inside");
+/// ```
+pub trait IntoVerdict {
+    /// An answer, if there is to be one already.
+    fn into_verdict(self) -> Option<Reply>;
+}
+
+impl IntoVerdict for () {
+    fn into_verdict(self) -> Option<Reply> {
+        None
+    }
+}
+
+impl IntoVerdict for Option<Reply> {
+    fn into_verdict(self) -> Option<Reply> {
+        self
+    }
+}
+
+impl<V: IntoVerdict, E: Into<Error>> IntoVerdict for Result<V, E> {
+    fn into_verdict(self) -> Option<Reply> {
+        match self {
+            Ok(verdict) => verdict.into_verdict(),
+            Err(error) => Some(Reply::of_body(Body::Failed(Box::new(error.into())))),
+        }
+    }
+}
+
+/// What a route does. Every function and closure of this form is one.
+pub(super) type Endpoint = dyn Fn(&mut Request<'_>) -> Reply;

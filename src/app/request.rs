@@ -1,0 +1,475 @@
+//! A request as handlers see it.
+
+use super::blocking::Blocking;
+use super::pairs::Pairs;
+use super::router::Params;
+use super::service::Service;
+use super::session::{Flash, Session};
+use super::upload::Upload;
+use super::{Error, Result};
+use crate::http::{ErrorForm, Known, Status, error_form, target};
+use crate::serve;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::str::FromStr;
+
+/// What a client asks for, and what the application knows of it.
+///
+/// ```
+/// use httpyserver::{App, Request};
+///
+/// fn show(request: &mut Request<'_>) -> String {
+///     format!("{} {} from {}", request.method(), request.path(), request.remote_addr())
+/// }
+/// let app = App::new().get("/{anything:path}", show);
+/// assert_eq!(app.test().get("/a/b").send().text(), "GET /a/b from 127.0.0.1");
+/// ```
+pub struct Request<'a> {
+    raw: &'a serve::Request,
+    state: &'a mut State,
+    service: &'a Service,
+}
+
+/// What belongs to a request beside its head. Nothing of it costs anything until it is asked for.
+#[derive(Default)]
+pub(super) struct State {
+    /// How much of the path belongs to the mount; `usize::MAX`: all of it, and the application
+    /// sees `/`.
+    pub(super) mount: usize,
+    pub(super) route: Option<usize>,
+    pub(super) params: Params,
+    pub(super) data: Option<Vec<u8>>,
+    pub(super) spooled: Option<Upload>,
+    pub(super) form: Pairs,
+    pub(super) files: Vec<Upload>,
+    /// Seconds since 1970.
+    pub(super) now: u64,
+    args: OnceCell<Pairs>,
+    session: OnceCell<Session>,
+    values: Vec<Box<dyn Any>>,
+    pub(super) notices: Vec<String>,
+}
+
+impl State {
+    /// Of a request at a time in Unix seconds.
+    pub(super) fn new(mount: usize, now: u64) -> Self {
+        Self { mount, now, ..Self::default() }
+    }
+
+    /// The session, if anybody has looked at it.
+    pub(super) fn touched_session(&self) -> Option<&Session> {
+        self.session.get()
+    }
+
+    /// The path as the application sees it.
+    pub(super) fn path<'r>(&self, raw: &'r serve::Request) -> &'r str {
+        match self.mount {
+            usize::MAX => "/",
+            mount => {
+                let path = raw.path().get(mount..).unwrap_or_default();
+                // What is not UTF-8 has no route, so that no handler sees this.
+                std::str::from_utf8(path).unwrap_or("/")
+            }
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(raw: &'a serve::Request, state: &'a mut State, service: &'a Service) -> Self {
+        Self { raw, state, service }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.state.now
+    }
+
+    pub(super) fn state(&mut self) -> &mut State {
+        self.state
+    }
+
+    /// The method, as it was sent.
+    pub fn method(&self) -> &'a str {
+        std::str::from_utf8(self.raw.head.method_text()).unwrap_or_default()
+    }
+
+    /// The path below where the application is mounted, decoded; begins with a slash.
+    pub fn path(&self) -> &'a str {
+        self.state.path(self.raw)
+    }
+
+    /// Where the application is mounted: `""`, or `/quotes` if it is at `/quotes/`.
+    pub fn script_root(&self) -> Cow<'a, str> {
+        let path = self.raw.path();
+        String::from_utf8_lossy(path.get(..self.state.mount).unwrap_or(path))
+    }
+
+    /// The URL of a path of the application, with the prefix it is mounted at, and encoded: for
+    /// every link and redirect. A query may follow the path.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let inner = App::new().get("/here", |request| request.url("/there?x=1"));
+    /// let app = App::new().mount("/sub", inner);
+    /// // Apps within apps are one application; only the server's mount is a prefix.
+    /// assert_eq!(app.test().get("/sub/here").send().text(), "/there?x=1");
+    /// let app = App::new().get("/here", |request| request.url("/there"));
+    /// assert_eq!(app.test().mounted_at("/quotes/").get("/here").send().text(), "/quotes/there");
+    /// ```
+    pub fn url(&self, path: &str) -> String {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let whole = [self.script_root().as_bytes(), path.as_bytes()].concat();
+        let mut url = Vec::with_capacity(whole.len() + 8);
+        crate::http::escape::path(&whole, &mut url);
+        let mut url = String::from_utf8_lossy(&url).into_owned();
+        if let Some(query) = query {
+            url.push('?');
+            url.push_str(query);
+        }
+        url
+    }
+
+    /// A parameter of the route's pattern, as another type.
+    ///
+    /// # Errors
+    /// 404 if it is no such thing; 500 if the pattern has no such parameter.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request, Result};
+    ///
+    /// fn double(request: &mut Request<'_>) -> Result<String> {
+    ///     Ok((request.param::<u32>("n")? * 2).to_string())
+    /// }
+    /// let client = App::new().get("/double/{n}", double).test();
+    /// assert_eq!(client.get("/double/21").send().text(), "42");
+    /// assert_eq!(client.get("/double/x").send().status(), 404);
+    /// ```
+    pub fn param<T: FromStr>(&self, name: &str) -> Result<T> {
+        let text = self.find_param(name).ok_or_else(|| {
+            let reason = format!("the route has no parameter {name:?}");
+            Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)
+        })?;
+        text.parse().map_err(|_| {
+            Error::of_status(Status::NOT_FOUND, format!("{text:?} is no good value for {name:?}"))
+        })
+    }
+
+    /// A parameter of the route's pattern as it is; empty if the pattern has none of that name.
+    pub fn param_str(&self, name: &str) -> &'a str {
+        self.find_param(name).unwrap_or_default()
+    }
+
+    fn find_param(&self, name: &str) -> Option<&'a str> {
+        let names = self.service.names(self.state.route?);
+        let place = names.iter().position(|own| **own == *name)?;
+        self.state.params.get(place, self.path())
+    }
+
+    /// The pattern of the route that answers.
+    pub fn route(&self) -> Option<&str> {
+        self.state.route.map(|route| self.service.pattern(route))
+    }
+
+    /// The query.
+    pub fn args(&self) -> &Pairs {
+        self.state
+            .args
+            .get_or_init(|| Pairs::of_urlencoded(self.raw.head.query().unwrap_or_default()))
+    }
+
+    /// The query as it was sent, without `?`.
+    pub fn query_string(&self) -> &'a str {
+        self.raw.head.query().and_then(|query| std::str::from_utf8(query).ok()).unwrap_or_default()
+    }
+
+    /// The fields of a form, of either kind; empty if the body is none.
+    pub fn form(&self) -> &Pairs {
+        &self.state.form
+    }
+
+    /// The files of a form that have not been taken.
+    pub fn files(&self) -> &[Upload] {
+        &self.state.files
+    }
+
+    /// The first file of a form's field. A field that was left empty has none.
+    pub fn file(&self, field: &str) -> Option<&Upload> {
+        self.state.files.iter().find(|file| file.field == field)
+    }
+
+    /// Takes the first file of a form's field.
+    pub fn take_file(&mut self, field: &str) -> Option<Upload> {
+        let place = self.state.files.iter().position(|file| file.field == field)?;
+        Some(self.state.files.remove(place))
+    }
+
+    /// The body as it came; empty for a multipart form, whose parts are in `form` and `files`. One
+    /// of more than 256 KiB is read from the disk.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn data(&self) -> Result<Cow<'_, [u8]>> {
+        Ok(match (&self.state.data, &self.state.spooled) {
+            (Some(data), _) => Cow::Borrowed(data),
+            (None, Some(file)) => Cow::Owned(file.bytes()?),
+            (None, None) => Cow::Borrowed(&[]),
+        })
+    }
+
+    /// Takes a body of more than 256 KiB as the file it lies in, so that it need not be read.
+    pub fn take_spooled(&mut self) -> Option<Upload> {
+        self.state.spooled.take()
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// 400 if it is not UTF-8.
+    pub fn text(&self) -> Result<String> {
+        String::from_utf8(self.data()?.into_owned())
+            .map_err(|_| Error::of_status(Status::BAD_REQUEST, "the body is not UTF-8"))
+    }
+
+    /// The body, which has to be JSON and say so.
+    ///
+    /// # Errors
+    /// 415 if it is not `application/json` or `…+json`; 400 if it is no JSON, or no `T`.
+    ///
+    /// ```
+    /// use httpyserver::{App, Json, Request, Result};
+    ///
+    /// fn sum(request: &mut Request<'_>) -> Result<Json<i64>> {
+    ///     Ok(Json(request.json::<Vec<i64>>()?.iter().sum()))
+    /// }
+    /// let client = App::new().post("/sum", sum).test();
+    /// assert_eq!(client.post("/sum").json(&[20, 22]).send().text(), "42");
+    /// assert_eq!(client.post("/sum").json("no").send().status(), 400);
+    /// assert_eq!(client.post("/sum").body("[1]").send().status(), 415);
+    /// ```
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let kind = self.header("content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind != "application/json" && !kind.ends_with("+json") {
+            return Err(Error::of_status(Status::UNSUPPORTED_MEDIA_TYPE, "JSON is wanted"));
+        }
+        serde_json::from_slice(&self.data()?)
+            .map_err(|error| Error::of_status(Status::BAD_REQUEST, error.to_string()))
+    }
+
+    /// The first value of a header; `None` if it is missing or no text.
+    pub fn header(&self, name: impl AsRef<str>) -> Option<&'a str> {
+        self.raw.head.find(name.as_ref()).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All headers, in the ecosystem's own map. Made at each call.
+    pub fn headers(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in self.raw.head.fields() {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+            {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+
+    /// A cookie's value, as it was sent.
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        let lines = self.raw.head.all(Known::Cookie);
+        let mut pairs = lines
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(own, _)| own.trim() == name)?;
+        let value = value.trim();
+        Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
+    }
+
+    /// What the client is remembered by.
+    pub fn session(&self) -> &Session {
+        self.state.session.get_or_init(|| self.service.open_session(self))
+    }
+
+    /// The session, to be changed: the answer then sets its cookie anew.
+    pub fn session_mut(&mut self) -> &mut Session {
+        self.session();
+        // It was put there by the line above.
+        if self.state.session.get().is_none() {
+            let _ = self.state.session.set(Session::default());
+        }
+        match self.state.session.get_mut() {
+            Some(session) => session,
+            None => unreachable!("the session was just made"),
+        }
+    }
+
+    /// A message for the page the client sees next.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Request};
+    ///
+    /// fn save(request: &mut Request<'_>) -> Reply {
+    ///     request.flash("Saved.");
+    ///     Reply::redirect(request.url("/"))
+    /// }
+    /// fn index(request: &mut Request<'_>) -> String {
+    ///     request.flashes().into_iter().map(|flash| flash.message).collect()
+    /// }
+    /// let client = App::new().post("/save", save).get("/", index).test();
+    /// client.post("/save").send();
+    /// assert_eq!(client.get("/").send().text(), "Saved.");
+    /// assert_eq!(client.get("/").send().text(), "", "they are shown once");
+    /// ```
+    pub fn flash(&mut self, message: impl Into<String>) {
+        self.flash_as("message", message);
+    }
+
+    /// As `flash`, of another kind.
+    pub fn flash_as(&mut self, category: &str, message: impl Into<String>) {
+        self.session_mut().flash(category, message.into());
+    }
+
+    /// Takes the messages that were left for this page.
+    pub fn flashes(&mut self) -> Vec<Flash> {
+        if !self.session().has_flashes() {
+            return Vec::new();
+        }
+        self.session_mut().take_flashes()
+    }
+
+    /// What forms of this session have to send back, in a field `csrf_token` or a header
+    /// `X-CSRF-Token`: another site cannot know it.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request};
+    ///
+    /// let client = App::new()
+    ///     .csrf_protect()
+    ///     .get("/form", |request| request.csrf_token())
+    ///     .post("/form", |_| "done")
+    ///     .test();
+    /// let token = client.get("/form").send().text();
+    /// assert_eq!(client.post("/form").send().status(), 403);
+    /// assert_eq!(client.post("/form").form(&[("csrf_token", &token)]).send().text(), "done");
+    /// ```
+    pub fn csrf_token(&mut self) -> String {
+        self.session_mut().csrf_token()
+    }
+
+    /// Refuses a request that did not come from a form of this session.
+    ///
+    /// # Errors
+    /// 403 without the right token.
+    pub fn check_csrf(&self) -> Result<()> {
+        let given = self.form().get("csrf_token").or_else(|| self.header("x-csrf-token"));
+        match given {
+            Some(token) if self.session().is_csrf_token(token) => Ok(()),
+            Some(_) => Err(Error::of_status(Status::FORBIDDEN, "a CSRF token of another session")),
+            None => Err(Error::of_status(Status::FORBIDDEN, "no CSRF token")),
+        }
+    }
+
+    /// The client's address, without port; `unix` for a Unix socket.
+    pub fn remote_addr(&self) -> String {
+        self.raw.peer.to_string()
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.raw.secure { "https" } else { "http" }
+    }
+
+    /// Whether it came encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.raw.secure
+    }
+
+    /// The host and port it was sent to, as the client says.
+    pub fn host(&self) -> &'a str {
+        self.raw
+            .head
+            .authority()
+            .and_then(|host| std::str::from_utf8(host).ok())
+            .unwrap_or_default()
+    }
+
+    /// Whether the client would rather have JSON than a page.
+    pub fn accepts_json(&self) -> bool {
+        error_form(self.raw.head.get(Known::Accept)) == ErrorForm::Json
+    }
+
+    /// The id of the last event that a client of an event stream has seen.
+    pub fn last_event_id(&self) -> Option<&'a str> {
+        self.header("last-event-id").filter(|id| !id.is_empty())
+    }
+
+    /// `text` if it is the path of a page of this server, for a redirect to where a client came
+    /// from: not of another one, however it is written.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    /// let client = App::new()
+    ///     .get("/go", |request| {
+    ///         let next = request.args().get("next").and_then(|next| request.local_url(next));
+    ///         Reply::redirect(next.unwrap_or("/"))
+    ///     })
+    ///     .test();
+    /// assert_eq!(client.get("/go?next=/a?b=c").send().header("location"), Some("/a?b=c"));
+    /// for other in ["https://evil.test", "//evil.test", "/%5Cevil.test", "/%09/evil.test"] {
+    ///     assert_eq!(client.get(&format!("/go?next={other}")).send().header("location"), Some("/"));
+    /// }
+    /// ```
+    pub fn local_url<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let rest = text.strip_prefix('/')?;
+        let bad =
+            rest.starts_with(['/', '\\']) || text.chars().any(|c| c.is_control() || c == '\\');
+        let path = text.split(['?', '#']).next().unwrap_or_default();
+        let mut normal = Vec::new();
+        (!bad && target::normalise(path.as_bytes(), &mut normal).is_ok()).then_some(text)
+    }
+
+    /// A value that a hook has left for this request.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request};
+    ///
+    /// struct User(&'static str);
+    /// let app = App::new()
+    ///     .before(|request| request.set_g(User("ali")))
+    ///     .get("/", |request| request.g::<User>().map(|user| user.0));
+    /// assert_eq!(app.test().get("/").send().text(), "ali");
+    /// ```
+    pub fn g<T: 'static>(&self) -> Option<&T> {
+        self.state.values.iter().find_map(|value| value.downcast_ref())
+    }
+
+    /// Leaves a value for whoever deals with this request next, in place of one of its type.
+    pub fn set_g<T: 'static>(&mut self, value: T) {
+        self.state.values.retain(|old| !old.is::<T>());
+        self.state.values.push(Box::new(value));
+    }
+
+    /// A line for the error log.
+    pub fn log(&mut self, text: impl Into<String>) {
+        self.state.notices.push(text.into());
+    }
+
+    /// Gives work that takes long or waits (a database, a password hash, a file) to a helper
+    /// thread. What is returned is an answer of a handler: at once if `work` gives one, or by
+    /// [`Blocking::then`]. Beyond some waiting work, clients get 503.
+    pub fn blocking<T, W>(&self, work: W) -> Blocking<T>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        Blocking::new(work)
+    }
+}

@@ -1,0 +1,314 @@
+//! Method and path to route. Pure: patterns and texts, nothing else.
+//!
+//! A tree of path segments. Where several patterns fit, a fixed segment beats a typed one, a typed
+//! one a plain one, and any of them the rest of the path; the order in which routes were added
+//! means nothing. A path that fits a better pattern with another method still finds the worse one
+//! with its own.
+
+use std::collections::BTreeSet;
+
+/// Parameters of one pattern.
+pub(super) const PARAMS_MAX: usize = 8;
+
+/// Segments of one pattern: the search goes that deep.
+const SEGMENTS_MAX: usize = 32;
+
+/// All routes of an application.
+#[derive(Debug, Default)]
+pub(super) struct Router {
+    root: Node,
+    leaves: Vec<Leaf>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    fixed: Vec<(Box<str>, Self)>,
+    typed: Vec<(Kind, Self)>,
+    plain: Option<Box<Self>>,
+    /// The leaf of what ends here, and of what takes all the rest.
+    leaf: Option<usize>,
+    rest: Option<usize>,
+}
+
+/// One pattern, whatever its parameters are called, with the routes of its methods.
+#[derive(Debug, Default)]
+struct Leaf {
+    routes: Vec<(Box<str>, usize)>,
+}
+
+/// What a typed parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Uuid,
+    Uint,
+    Int,
+}
+
+/// One segment of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment<'p> {
+    Fixed(&'p str),
+    Typed(Kind, &'p str),
+    Plain(&'p str),
+    Rest(&'p str),
+}
+
+/// Where the parameters of a match lie in its path, in the order of the pattern.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Params {
+    spans: [(u16, u16); PARAMS_MAX],
+    len: u8,
+}
+
+/// What a method and a path come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// This route answers.
+    Route(usize, Params),
+    /// Nobody takes OPTIONS itself; these methods are there.
+    Options(String),
+    /// The path has routes, for these methods.
+    NotAllowed(String),
+    /// The path has routes if a slash is added.
+    AddSlash,
+    /// No route has the path.
+    Missing,
+}
+
+impl Router {
+    /// Adds route number `route` for one method. Returns the names of its parameters.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern, or that it is taken.
+    pub(super) fn add(
+        &mut self,
+        method: &str,
+        pattern: &str,
+        route: usize,
+    ) -> Result<Vec<Box<str>>, String> {
+        let segments = parse(pattern)?;
+        let mut names: Vec<Box<str>> = Vec::new();
+        let mut node = &mut self.root;
+        let mut leaf = None;
+        for segment in &segments {
+            let (Segment::Typed(_, name) | Segment::Plain(name) | Segment::Rest(name)) = segment
+            else {
+                let Segment::Fixed(text) = segment else { continue };
+                node = child(&mut node.fixed, |own| **own == **text, || (*text).into());
+                continue;
+            };
+            names.push((*name).into());
+            match segment {
+                Segment::Typed(kind, _) => {
+                    node = child(&mut node.typed, |own| own == kind, || *kind);
+                }
+                Segment::Rest(_) => leaf = Some(&mut node.rest),
+                _ => node = node.plain.get_or_insert_default(),
+            }
+            if leaf.is_some() {
+                break;
+            }
+        }
+        let place = match leaf {
+            Some(place) => place,
+            None => &mut node.leaf,
+        };
+        let number = *place.get_or_insert(self.leaves.len());
+        if number == self.leaves.len() {
+            self.leaves.push(Leaf::default());
+        }
+        // Both branches above leave a leaf of that number.
+        let Some(leaf) = self.leaves.get_mut(number) else { return Err("no room".into()) };
+        if leaf.routes.iter().any(|(own, _)| **own == *method) {
+            return Err(format!("{method} {pattern} is there already"));
+        }
+        leaf.routes.push((method.into(), route));
+        Ok(names)
+    }
+
+    /// Who answers `method` on `path`, which begins with a slash.
+    pub(super) fn find(&self, method: &str, path: &str) -> Found {
+        let mut search = Search { router: self, method, path, allowed: BTreeSet::new() };
+        let Some(rest) = path.strip_prefix('/') else { return Found::Missing };
+        if path.len() > usize::from(u16::MAX) {
+            return Found::Missing;
+        }
+        let start = path.len() - rest.len();
+        if let Some((route, params)) = search.walk(&self.root, start, Params::default()) {
+            return Found::Route(route, params);
+        }
+        if !search.allowed.is_empty() {
+            let methods = allow(&search.allowed);
+            return match method {
+                "OPTIONS" => Found::Options(methods),
+                _ => Found::NotAllowed(methods),
+            };
+        }
+        if !path.ends_with('/') {
+            let with_slash = format!("{path}/");
+            let mut search = Search { path: &with_slash, ..search };
+            let found = search.walk(&self.root, start, Params::default());
+            // `/x/{rest:path}` takes no empty rest, so that this is always a pattern with a slash.
+            if found.is_some() || !search.allowed.is_empty() {
+                return Found::AddSlash;
+            }
+        }
+        Found::Missing
+    }
+}
+
+/// The child for a key, made if it is not there.
+fn child<K>(
+    children: &mut Vec<(K, Node)>,
+    is: impl Fn(&K) -> bool,
+    key: impl FnOnce() -> K,
+) -> &mut Node {
+    let place = children.iter().position(|(own, _)| is(own)).unwrap_or_else(|| {
+        children.push((key(), Node::default()));
+        children.len() - 1
+    });
+    &mut children[place].1
+}
+
+struct Search<'s> {
+    router: &'s Router,
+    method: &'s str,
+    path: &'s str,
+    /// Methods of patterns that fit but for the method.
+    allowed: BTreeSet<&'s str>,
+}
+
+impl<'s> Search<'s> {
+    /// Each node is at one depth, and a depth at one place of the path: none is visited twice.
+    fn walk(&mut self, node: &'s Node, start: usize, params: Params) -> Option<(usize, Params)> {
+        let rest = self.path.get(start..)?;
+        let (text, next) = match rest.split_once('/') {
+            Some((text, _)) => (text, Some(start + text.len() + 1)),
+            None => (rest, None),
+        };
+        let step = |search: &mut Self, node: &'s Node, params: Params| match next {
+            Some(next) => search.walk(node, next, params),
+            None => search.arrive(node.leaf, params),
+        };
+        if let Some((_, below)) = node.fixed.iter().find(|(own, _)| **own == *text)
+            && let Some(found) = step(self, below, params)
+        {
+            return Some(found);
+        }
+        let taken = params.and(start, text.len());
+        for (kind, below) in &node.typed {
+            if kind.takes(text)
+                && let Some(found) = step(self, below, taken)
+            {
+                return Some(found);
+            }
+        }
+        if let Some(below) = &node.plain
+            && !text.is_empty()
+            && let Some(found) = step(self, below, taken)
+        {
+            return Some(found);
+        }
+        if node.rest.is_some() && !rest.is_empty() {
+            return self.arrive(node.rest, params.and(start, rest.len()));
+        }
+        None
+    }
+
+    fn arrive(&mut self, leaf: Option<usize>, params: Params) -> Option<(usize, Params)> {
+        let leaf = self.router.leaves.get(leaf?)?;
+        let of = |method: &str| leaf.routes.iter().find(|(own, _)| **own == *method);
+        let found = of(self.method).or_else(|| of("GET").filter(|_| self.method == "HEAD"));
+        if let Some((_, route)) = found {
+            return Some((*route, params));
+        }
+        self.allowed.extend(leaf.routes.iter().map(|(method, _)| &**method));
+        None
+    }
+}
+
+impl Params {
+    fn and(mut self, start: usize, len: usize) -> Self {
+        if let Some(span) = self.spans.get_mut(usize::from(self.len)) {
+            *span = (start as u16, (start + len) as u16);
+            self.len += 1;
+        }
+        self
+    }
+
+    /// The text of parameter number `n` in the path that was matched.
+    pub(super) fn get<'p>(&self, n: usize, path: &'p str) -> Option<&'p str> {
+        let (start, end) = *self.spans.get(..usize::from(self.len))?.get(n)?;
+        path.get(usize::from(start)..usize::from(end))
+    }
+}
+
+impl Kind {
+    fn takes(self, text: &str) -> bool {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match self {
+            Self::Uint => digits(text) && text.parse::<u64>().is_ok(),
+            Self::Int => {
+                digits(text.strip_prefix('-').unwrap_or(text)) && text.parse::<i64>().is_ok()
+            }
+            Self::Uuid => {
+                let right = |(n, b): (usize, u8)| match n {
+                    8 | 13 | 18 | 23 => b == b'-',
+                    _ => b.is_ascii_hexdigit(),
+                };
+                text.len() == 36 && text.bytes().enumerate().all(right)
+            }
+        }
+    }
+}
+
+/// The value of `Allow`: what is there, and what comes with it.
+fn allow(methods: &BTreeSet<&str>) -> String {
+    let mut all: BTreeSet<&str> = methods.clone();
+    if all.contains("GET") {
+        all.insert("HEAD");
+    }
+    all.insert("OPTIONS");
+    all.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn parse(pattern: &str) -> Result<Vec<Segment<'_>>, String> {
+    let wrong = |why: &str| Err(format!("the pattern {pattern:?} {why}"));
+    let Some(rest) = pattern.strip_prefix('/') else { return wrong("does not begin with a slash") };
+    let mut segments = Vec::new();
+    let mut names = BTreeSet::new();
+    for text in rest.split('/') {
+        if matches!(segments.last(), Some(Segment::Rest(_))) {
+            return wrong("goes on after a {name:path}, which takes all the rest");
+        }
+        let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+            if text.contains(['{', '}', '<', '>']) {
+                return wrong("has a parameter that is not a whole segment {name} or {name:type}");
+            }
+            segments.push(Segment::Fixed(text));
+            continue;
+        };
+        let (name, kind) = inner.split_once(':').unwrap_or((inner, ""));
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return wrong("has a parameter whose name is not made of letters, digits and _");
+        }
+        if !names.insert(name) {
+            return wrong("has two parameters of the same name");
+        }
+        segments.push(match kind {
+            "" | "str" => Segment::Plain(name),
+            "int" => Segment::Typed(Kind::Int, name),
+            "uint" => Segment::Typed(Kind::Uint, name),
+            "uuid" => Segment::Typed(Kind::Uuid, name),
+            "path" => Segment::Rest(name),
+            _ => return wrong("has a type that is none of int, uint, uuid and path"),
+        });
+    }
+    if names.len() > PARAMS_MAX || segments.len() > SEGMENTS_MAX {
+        return wrong("has more than 8 parameters or 32 segments");
+    }
+    if rest.split('/').rev().skip(1).any(str::is_empty) {
+        return wrong("has an empty segment, which no path has");
+    }
+    Ok(segments)
+}

@@ -1,0 +1,297 @@
+//! A request that takes time: its body is coming, work is done for it, or its answer is a stream.
+
+use super::collect::Collector;
+use super::reply::Body;
+use super::request::State;
+use super::service::{Chain, Made, Service, guarded, made, tell};
+use super::stream::{Next, Out, Producer, Waiter};
+use super::{Error, Reply, Request};
+use crate::conf::Level;
+use crate::event::Cx;
+use crate::http::{HttpError, Status};
+use crate::serve::{Exchange, ExchangeIo, Step};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// The exchange of an application.
+pub(super) struct Running {
+    service: Rc<Service>,
+    chain: Chain,
+    /// Not needed any more once a stream has begun.
+    state: Box<State>,
+    phase: Phase,
+}
+
+enum Phase {
+    /// The body is coming.
+    Collect(Option<Box<Collector>>),
+    /// There is a reply, and it takes time.
+    Begin(Option<Reply>),
+    /// A helper is at work.
+    Job(Box<dyn super::blocking::Job>),
+    /// Something is to happen, until then.
+    Waiting(Box<dyn Waiter>, Instant),
+    Stream(Stream),
+}
+
+struct Stream {
+    producer: Box<dyn Producer>,
+    buffer: Vec<u8>,
+    until: Until,
+}
+
+/// When a stream is called again.
+#[derive(Clone, Copy)]
+enum Until {
+    Now,
+    Instant(Instant),
+    /// It is woken; at the instant, if there is one, it gives a sign of life.
+    Woken(Option<Instant>),
+}
+
+impl Running {
+    /// For a request whose body is still to come.
+    pub(super) fn collect(
+        service: &Rc<Service>,
+        chain: Chain,
+        state: State,
+        collector: Collector,
+    ) -> Self {
+        let phase = Phase::Collect(Some(Box::new(collector)));
+        Self { service: Rc::clone(service), chain, state: Box::new(state), phase }
+    }
+
+    /// For a reply that takes time.
+    pub(super) fn of_reply(
+        service: &Rc<Service>,
+        chain: Chain,
+        state: State,
+        reply: Reply,
+    ) -> Self {
+        let phase = Phase::Begin(Some(reply));
+        Self { service: Rc::clone(service), chain, state: Box::new(state), phase }
+    }
+
+    /// Takes what has come of the body. True when it is complete.
+    fn collect_more(collector: &mut Collector, io: &mut ExchangeIo<'_>) -> Result<bool, HttpError> {
+        loop {
+            let piece = io.body.peek()?;
+            let taken = piece.len();
+            if taken == 0 {
+                return Ok(io.body.is_finished());
+            }
+            collector.take(piece)?;
+            io.body.consume(taken);
+        }
+    }
+
+    /// A reply is there: completes it, and begins what it asks for. `None`: goes on in its phase.
+    fn follow(
+        &mut self,
+        reply: Reply,
+        io: &mut ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Option<Step>, HttpError> {
+        let mut request = Request::new(io.request, &mut self.state, &self.service);
+        let reply = self.service.complete(&self.chain, &mut request, reply);
+        tell(&mut self.state, cx);
+        match made(reply, io.request, cx)? {
+            Made::Response(response) => Ok(Some(Step::Respond(response))),
+            Made::InTime(reply) => self.begin(reply, io, cx),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        reply: Reply,
+        io: &mut ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Option<Step>, HttpError> {
+        let (status, fields) = (reply.status, reply.fields());
+        match reply.body {
+            Body::Job(mut job) => {
+                if let Err(error) = job.start(io.id, cx) {
+                    return self.follow(Reply::of_body(Body::Failed(Box::new(error))), io, cx);
+                }
+                self.phase = Phase::Job(job);
+            }
+            Body::Waiting(waiter) => {
+                let until = cx.now() + waiter.patience().min(FOREVER);
+                self.phase = Phase::Waiting(waiter, until);
+            }
+            Body::Stream(producer) => {
+                io.answer.head(status, &fields, None);
+                if io.answer.omits_body() {
+                    io.answer.finish()?;
+                    return Ok(Some(Step::Done));
+                }
+                *self.state = State::default();
+                let stream = Stream { producer, buffer: Vec::new(), until: Until::Now };
+                self.phase = Phase::Stream(stream);
+            }
+            _ => return Err(broken("a reply that takes no time")),
+        }
+        Ok(None)
+    }
+
+    /// One step of the present phase; `None`: the phase is another now.
+    fn step(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Option<Step>, HttpError> {
+        match &mut self.phase {
+            Phase::Collect(collector) => {
+                let Some(own) = collector else { return Err(broken("no body to collect")) };
+                let done = match Self::collect_more(own, io) {
+                    Ok(false) => return Ok(Some(Step::Wait)),
+                    Ok(true) => match collector.take() {
+                        Some(own) => own.finish(&mut self.state),
+                        None => Err(broken("no body to collect")),
+                    },
+                    Err(error) => Err(error),
+                };
+                let mut request = Request::new(io.request, &mut self.state, &self.service);
+                let reply = match done {
+                    Ok(()) => self.service.call_number(&mut request),
+                    Err(error) => Reply::failed(error),
+                };
+                self.follow(reply, io, cx)
+            }
+            Phase::Begin(reply) => match reply.take() {
+                Some(reply) => self.begin(reply, io, cx),
+                None => Err(broken("no reply to begin")),
+            },
+            Phase::Job(job) => {
+                let mut request = Request::new(io.request, &mut self.state, &self.service);
+                let mut reply = None;
+                let panicked = guarded(|| {
+                    reply = job.poll(&mut request);
+                    Reply::new()
+                });
+                if matches!(panicked.body, Body::Failed(_)) {
+                    reply = Some(panicked);
+                }
+                match reply {
+                    Some(reply) => self.follow(reply, io, cx),
+                    None => {
+                        *io.wake_expected = true;
+                        Ok(Some(Step::Wait))
+                    }
+                }
+            }
+            Phase::Waiting(waiter, until) => {
+                let over = cx.now() >= *until || cx.stopping;
+                let mut reply = None;
+                let (id, wakes) = (io.id, cx.wakes());
+                let panicked = guarded(|| {
+                    reply = waiter.poll(id, wakes, over);
+                    Reply::new()
+                });
+                if matches!(panicked.body, Body::Failed(_)) {
+                    reply = Some(panicked);
+                }
+                match reply {
+                    Some(reply) => self.follow(reply, io, cx),
+                    None => {
+                        *io.timer = Some(*until);
+                        *io.wake_expected = true;
+                        Ok(Some(Step::Wait))
+                    }
+                }
+            }
+            Phase::Stream(stream) => stream.advance(io, cx).map(Some),
+        }
+    }
+}
+
+impl Exchange for Running {
+    fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
+        loop {
+            if let Some(step) = self.step(io, cx)? {
+                return Ok(step);
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
+        let now = cx.now();
+        let woken = io.ready.take_woken();
+        // Who waits for the clock or for others comes again after a restart; who is in the middle
+        // of something goes on.
+        if cx.stopping && self.producer.is_endless() && !matches!(self.until, Until::Now) {
+            io.answer.finish()?;
+            return Ok(Step::Done);
+        }
+        match self.until {
+            Until::Instant(at) if now < at => return Ok(Step::Wait),
+            Until::Woken(beat) if !woken => {
+                let Some(at) = beat.filter(|at| now >= *at) else {
+                    *io.wake_expected = true;
+                    return Ok(Step::Wait);
+                };
+                if io.answer.room() > 0 {
+                    io.answer.write(b":\n\n")?;
+                }
+                let next = at + self.producer.heartbeat().unwrap_or(FOREVER);
+                self.until = Until::Woken(Some(next));
+                (*io.timer, *io.wake_expected) = (Some(next), true);
+                return Ok(Step::Wait);
+            }
+            _ => {}
+        }
+        loop {
+            if io.answer.room() == 0 {
+                self.until = Until::Now;
+                return Ok(Step::Wait);
+            }
+            match self.produce(io, cx)? {
+                Next::More => {}
+                Next::After(span) => {
+                    let at = now + span.min(FOREVER);
+                    (self.until, *io.timer) = (Until::Instant(at), Some(at));
+                    return Ok(Step::Wait);
+                }
+                Next::Wait => {
+                    let beat = self.producer.heartbeat().map(|span| now + span);
+                    (self.until, *io.timer) = (Until::Woken(beat), beat);
+                    *io.wake_expected = true;
+                    return Ok(Step::Wait);
+                }
+                Next::End => {
+                    io.answer.finish()?;
+                    return Ok(Step::Done);
+                }
+            }
+        }
+    }
+
+    /// Calls the producer once, and passes on what it writes.
+    fn produce(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Next, HttpError> {
+        let mut out = Out { buffer: &mut self.buffer, id: io.id, wakes: cx.wakes() };
+        let producer = &mut self.producer;
+        let next = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut out)));
+        let next = next.unwrap_or_else(|_| {
+            Err(Error::of_status(Status::INTERNAL_SERVER_ERROR, "a stream panicked"))
+        });
+        // What it wrote before it failed is sent: the cut comes after it.
+        io.answer.write(&self.buffer)?;
+        self.buffer.clear();
+        if self.buffer.capacity() > BUFFER_KEEP {
+            self.buffer = Vec::new();
+        }
+        next.map_err(|error| {
+            cx.report(Level::Debug, format!("a stream failed: {error}"));
+            error.into_http()
+        })
+    }
+}
+
+fn broken(how: &'static str) -> HttpError {
+    HttpError::fatal(Status::INTERNAL_SERVER_ERROR, how)
+}
+
+/// Longer than any process lives, and short enough to be added to any instant.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Memory that a stream keeps between two calls: there may be thousands of them.
+const BUFFER_KEEP: usize = 1024;

@@ -1,0 +1,317 @@
+//! Answers in time: driven by the clock, or by events.
+
+use super::broadcast::{Event, Subscription};
+use super::reply::Body;
+use super::{Error, IntoReply, Reply, Result};
+use crate::event::{ConnId, Wakes};
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// When a stream is called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// As soon as the client has taken enough of what was written.
+    More,
+    /// After a while.
+    After(Duration),
+    /// When a subscription that was found empty has something ([`Out::next`]).
+    Wait,
+    /// Not at all: that was all.
+    End,
+}
+
+/// What a stream may return.
+pub trait IntoNext {
+    /// When it is called again.
+    ///
+    /// # Errors
+    /// The stream has failed, and is cut off.
+    fn into_next(self) -> Result<Next>;
+}
+
+impl IntoNext for Next {
+    fn into_next(self) -> Result<Next> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<Error>> IntoNext for Result<Next, E> {
+    fn into_next(self) -> Result<Next> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Where a stream writes. What is written is sent when the closure returns.
+///
+/// ```
+/// use httpyserver::{App, Next, Reply};
+/// use std::io::Write;
+///
+/// let app = App::new().get("/count", |_| {
+///     let mut n = 0;
+///     Reply::stream("text/plain", move |out| {
+///         n += 1;
+///         writeln!(out, "{n}")?;
+///         Ok::<_, std::io::Error>(if n < 3 { Next::More } else { Next::End })
+///     })
+/// });
+/// assert_eq!(app.test().get("/count").send().text(), "1\n2\n3\n");
+/// ```
+pub struct Out<'a> {
+    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) id: ConnId,
+    pub(super) wakes: &'a Rc<Wakes>,
+}
+
+impl Out<'_> {
+    /// Writes an event of an event stream.
+    pub fn event(&mut self, event: &Event) {
+        event.write(self.buffer);
+    }
+
+    /// Writes a line that clients of an event stream ignore: it shows that somebody is there.
+    pub fn comment(&mut self, text: &str) {
+        for line in text.split(['\r', '\n']) {
+            self.buffer.extend_from_slice(b": ");
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.push(b'\n');
+        }
+        self.buffer.push(b'\n');
+    }
+
+    /// The next event of a subscription; without one, the stream may return [`Next::Wait`] and is
+    /// called again when there is.
+    ///
+    /// ```
+    /// use httpyserver::{App, Broadcast, Event, Next, Reply};
+    /// use std::io::Write;
+    ///
+    /// let news = Broadcast::new(10);
+    /// let heard = news.clone();
+    /// let app = App::new()
+    ///     .get("/news", move |_| {
+    ///         let mut subscription = heard.subscribe(Some("all"));
+    ///         Reply::stream("text/plain", move |out| {
+    ///             while let Some(event) = out.next(&mut subscription) {
+    ///                 writeln!(out, "{}", event.data)?;
+    ///             }
+    ///             Ok::<_, std::io::Error>(Next::Wait)
+    ///         })
+    ///     });
+    /// news.send(Event::data("it works"));
+    /// assert_eq!(app.test().get("/news").until_idle().text(), "it works\n");
+    /// ```
+    pub fn next(&mut self, subscription: &mut Subscription) -> Option<Rc<Event>> {
+        subscription.next_or_wake(self.id, self.wakes)
+    }
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What makes a stream's bytes.
+pub(super) trait Producer {
+    /// Writes some.
+    fn produce(&mut self, out: &mut Out<'_>) -> Result<Next>;
+
+    /// How long silence may last before something is sent that means nothing.
+    fn heartbeat(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether it may end whenever the server does: its clients come again.
+    fn is_endless(&self) -> bool {
+        false
+    }
+}
+
+/// What waits for something to happen, and then has one answer.
+pub(super) trait Waiter {
+    /// The answer, if it has happened or if the time is over.
+    fn poll(&mut self, id: ConnId, wakes: &Rc<Wakes>, over: bool) -> Option<Reply>;
+
+    /// How long it waits.
+    fn patience(&self) -> Duration;
+}
+
+struct Closure<F> {
+    produce: F,
+    is_events: bool,
+}
+
+impl<F, N> Producer for Closure<F>
+where
+    F: FnMut(&mut Out<'_>) -> N,
+    N: IntoNext,
+{
+    fn produce(&mut self, out: &mut Out<'_>) -> Result<Next> {
+        (self.produce)(out).into_next()
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        self.is_events.then_some(HEARTBEAT)
+    }
+
+    fn is_endless(&self) -> bool {
+        self.is_events
+    }
+}
+
+/// An event stream of a subscription.
+struct Events(Subscription);
+
+impl Producer for Events {
+    fn produce(&mut self, out: &mut Out<'_>) -> Result<Next> {
+        while let Some(event) = out.next(&mut self.0) {
+            out.event(&event);
+            if out.buffer.len() >= PIECE {
+                return Ok(Next::More);
+            }
+        }
+        Ok(Next::Wait)
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        Some(HEARTBEAT)
+    }
+
+    fn is_endless(&self) -> bool {
+        true
+    }
+}
+
+struct LongPoll<F> {
+    subscription: Subscription,
+    patience: Duration,
+    answer: Option<F>,
+}
+
+impl<F, R> Waiter for LongPoll<F>
+where
+    F: FnOnce(&[Rc<Event>]) -> R,
+    R: IntoReply,
+{
+    fn poll(&mut self, id: ConnId, wakes: &Rc<Wakes>, over: bool) -> Option<Reply> {
+        let mut events = Vec::new();
+        while let Some(event) = self.subscription.next_or_wake(id, wakes) {
+            events.push(event);
+        }
+        if events.is_empty() && !over {
+            return None;
+        }
+        Some(self.answer.take()?(&events).into_reply())
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+}
+
+impl Reply {
+    /// Bytes in time: `produce` is called, writes something, and says when to be called again. It
+    /// is not called while the client takes nothing, so that a slow client costs no memory.
+    pub fn stream<F, N>(content_type: impl Into<Cow<'static, str>>, produce: F) -> Self
+    where
+        F: FnMut(&mut Out<'_>) -> N + 'static,
+        N: IntoNext,
+    {
+        Self::of_body(Body::Stream(Box::new(Closure { produce, is_events: false })))
+            .with_type(content_type)
+    }
+
+    /// An event stream (`text/event-stream`) made by a closure.
+    ///
+    /// ```
+    /// use httpyserver::{App, Event, Next, Reply};
+    /// use std::time::Duration;
+    ///
+    /// let app = App::new().get("/clock", |_| {
+    ///     let mut n = 0;
+    ///     Reply::event_stream(move |out| {
+    ///         n += 1;
+    ///         out.event(&Event::data(n.to_string()));
+    ///         if n < 2 { Next::After(Duration::from_millis(1)) } else { Next::End }
+    ///     })
+    /// });
+    /// assert_eq!(app.test().get("/clock").send().text(), "data: 1\n\ndata: 2\n\n");
+    /// ```
+    pub fn event_stream<F, N>(produce: F) -> Self
+    where
+        F: FnMut(&mut Out<'_>) -> N + 'static,
+        N: IntoNext,
+    {
+        Self::of_events(Box::new(Closure { produce, is_events: true }))
+    }
+
+    /// An event stream of what a [`Broadcast`](super::Broadcast) sends: what was missed, then what
+    /// comes.
+    ///
+    /// ```
+    /// use httpyserver::{App, Broadcast, Event, Reply};
+    ///
+    /// let live = Broadcast::new(100);
+    /// let (sender, receiver) = (live.clone(), live);
+    /// let client = App::new()
+    ///     .post("/say", move |request| -> httpyserver::Result<String> {
+    ///         Ok(sender.send(Event::data(request.text()?)))
+    ///     })
+    ///     .get("/events", move |request| Reply::events(receiver.subscribe(request.last_event_id())))
+    ///     .test();
+    /// client.post("/say").body("hello").send();
+    /// let answer = client.get("/events").header("Last-Event-ID", "all").until_idle();
+    /// assert!(answer.text().ends_with("data: hello\n\n"));
+    /// ```
+    pub fn events(subscription: Subscription) -> Self {
+        Self::of_events(Box::new(Events(subscription)))
+    }
+
+    fn of_events(producer: Box<dyn Producer>) -> Self {
+        let mut reply = Self::of_body(Body::Stream(producer)).with_type("text/event-stream");
+        reply.set_header("Cache-Control", "no-cache");
+        // Proxies that gather answers before they pass them on would gather this one for ever.
+        reply.set_header("X-Accel-Buffering", "no");
+        reply
+    }
+
+    /// Waits until a subscription has something, for at most `patience`, and answers with what
+    /// there then is: long polling.
+    ///
+    /// ```
+    /// use httpyserver::{App, Broadcast, Event, Json, Reply};
+    /// use std::time::Duration;
+    ///
+    /// let live = Broadcast::new(100);
+    /// live.send(Event::data("first"));
+    /// let app = App::new().get("/poll", move |request| {
+    ///     let since = request.args().get("since").or(Some("all"));
+    ///     Reply::long_poll(live.subscribe(since), Duration::from_secs(25), |events| {
+    ///         Json(events.iter().map(|event| event.data.clone()).collect::<Vec<_>>())
+    ///     })
+    /// });
+    /// assert_eq!(app.test().get("/poll").send().text(), r#"["first"]"#);
+    /// ```
+    pub fn long_poll<F, R>(subscription: Subscription, patience: Duration, answer: F) -> Self
+    where
+        F: FnOnce(&[Rc<Event>]) -> R + 'static,
+        R: IntoReply,
+    {
+        let answer = Some(answer);
+        Self::of_body(Body::Waiting(Box::new(LongPoll { subscription, patience, answer })))
+    }
+}
+
+/// Between two signs of life: below the idle time-outs of proxies, which are a minute or half.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Events written before the client is asked whether it keeps up.
+const PIECE: usize = 16 * 1024;

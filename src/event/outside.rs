@@ -1,0 +1,259 @@
+//! Other threads: helpers that do work which blocks, and whoever wants to stop the loop.
+//!
+//! The one exception to "no thread". A helper gets a closure and sees nothing else: no socket, no
+//! connection, no handler. What it has done it tells by a list of names and one `mio::Waker`; the
+//! loop does the rest. There are none until the first piece of work is given to them.
+
+use super::{ConnId, Target};
+use mio::{Registry, Waker};
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Helper threads of a process. Work that blocks mostly waits for a disk; password hashes want a
+/// core each, and there are few.
+const HELPERS: usize = 4;
+
+/// Pieces of work that may wait for a helper; at some 50 ms each, the last waits for a second.
+const WAITING_MAX: usize = 64;
+
+/// Helpers give way to the loop: it does little at a time and everybody waits for it.
+const NICENESS: i32 = 15;
+
+/// Too much work waits already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// Stops the loop from another thread, as SIGTERM does.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<Shared>);
+
+/// The loop's side of it.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    shared: Option<Arc<Shared>>,
+    helpers: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// The only one of the poll.
+    waker: Waker,
+    queue: Mutex<Queue>,
+    /// Somebody has added to the queue, or closed it.
+    added: Condvar,
+    finished: Mutex<Vec<ConnId>>,
+    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(ConnId, Box<dyn FnOnce() + Send>)>,
+    idle: usize,
+    closed: bool,
+}
+
+impl Outside {
+    fn shared(&mut self, registry: &Registry) -> io::Result<&Arc<Shared>> {
+        let shared = match self.shared.take() {
+            Some(shared) => shared,
+            None => Arc::new(Shared {
+                waker: Waker::new(registry, Target::Outside.token())?,
+                queue: Mutex::default(),
+                added: Condvar::new(),
+                finished: Mutex::default(),
+                stop: AtomicBool::new(false),
+            }),
+        };
+        Ok(self.shared.insert(shared))
+    }
+
+    /// See `Cx::help`.
+    pub(super) fn help(
+        &mut self,
+        registry: &Registry,
+        id: ConnId,
+        work: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Busy> {
+        let helpers = self.helpers;
+        let shared = self.shared(registry).map_err(|_| Busy)?;
+        let mut queue = locked(&shared.queue);
+        if queue.waiting.len() >= WAITING_MAX {
+            return Err(Busy);
+        }
+        queue.waiting.push_back((id, work));
+        let needed = queue.waiting.len() > queue.idle && helpers < HELPERS;
+        drop(queue);
+        shared.added.notify_one();
+        if !needed {
+            return Ok(());
+        }
+        let own = Arc::clone(shared);
+        let name = format!("helper-{helpers}");
+        match std::thread::Builder::new().name(name).spawn(move || own.work()) {
+            Ok(_) => self.helpers += 1,
+            // Those that are there will do it.
+            Err(_) if helpers > 0 => {}
+            Err(_) => {
+                let _ = locked(&shared.queue).waiting.pop_back();
+                return Err(Busy);
+            }
+        }
+        Ok(())
+    }
+
+    /// See `Cx::hear_outside`.
+    pub(super) fn take_finished(&self, mut tell: impl FnMut(ConnId)) {
+        if let Some(shared) = &self.shared {
+            let finished = std::mem::take(&mut *locked(&shared.finished));
+            finished.into_iter().for_each(&mut tell);
+        }
+    }
+
+    /// See `Cx::has_work_outside`.
+    pub(super) fn has_work(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| {
+            let queue = locked(&shared.queue);
+            !queue.waiting.is_empty()
+                || queue.idle < self.helpers
+                || !locked(&shared.finished).is_empty()
+        })
+    }
+
+    /// See `Cx::stopper`.
+    pub(super) fn stopper(&mut self, registry: &Registry) -> io::Result<Stopper> {
+        self.shared(registry).map(|shared| Stopper(Arc::clone(shared)))
+    }
+
+    /// See `Cx::take_stop`.
+    pub(super) fn take_stop(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.stop.swap(false, Ordering::AcqRel))
+    }
+}
+
+/// The loop ends: helpers finish what they are at, and end too. Nobody waits for them.
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            let mut queue = locked(&shared.queue);
+            queue.closed = true;
+            queue.waiting.clear();
+            drop(queue);
+            shared.added.notify_all();
+        }
+    }
+}
+
+impl Shared {
+    /// The life of a helper.
+    fn work(&self) {
+        // On Linux this is the priority of the thread, not of the process. It is a courtesy: where
+        // it is refused, the work is done all the same.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+        while let Some((id, work)) = self.next() {
+            // The panic is told where the result is looked for and not found.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+            locked(&self.finished).push(id);
+            // The loop is gone when nobody hears it.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// The next piece of work; `None` when there will be none.
+    fn next(&self) -> Option<(ConnId, Box<dyn FnOnce() + Send>)> {
+        let mut queue = locked(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(work) = queue.waiting.pop_front() {
+                return Some(work);
+            }
+            queue.idle += 1;
+            queue = self.added.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+}
+
+impl Stopper {
+    /// Asks for the stop: what is in flight is finished within the time allowed for it. The second
+    /// time it is cut off.
+    pub fn stop(&self) {
+        self.0.stop.store(true, Ordering::Release);
+        // The loop has ended already when nobody hears it.
+        let _ = self.0.waker.wake();
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("waiting", &self.waiting.len()).finish()
+    }
+}
+
+/// Nothing is left half-changed where a panic could poison a lock.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cx;
+    use super::*;
+    use mio::{Events, Poll};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn hear(poll: &mut Poll, cx: &Cx) -> Vec<ConnId> {
+        let mut events = Events::with_capacity(8);
+        let mut woken = Vec::new();
+        while woken.is_empty() {
+            poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
+            assert!(!events.is_empty(), "nobody woke the loop");
+            cx.hear_outside();
+            woken.extend(std::iter::from_fn(|| cx.pop_woken()));
+        }
+        woken
+    }
+
+    #[test]
+    fn work_is_done_elsewhere_and_its_owner_woken_even_if_it_panics() {
+        let mut poll = Poll::new().unwrap();
+        let mut cx = Cx::new(poll.registry().try_clone().unwrap());
+        let id = ConnId { index: 7, generation: 1 };
+        let (sender, receiver) = mpsc::channel();
+        let here = std::thread::current().id();
+        cx.help(id, Box::new(move || sender.send(std::thread::current().id()).unwrap())).unwrap();
+        assert_eq!(hear(&mut poll, &cx), [id]);
+        assert_ne!(receiver.recv().unwrap(), here);
+        cx.help(id, Box::new(|| panic!("as it should"))).unwrap();
+        assert_eq!(hear(&mut poll, &cx), [id]);
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mut poll = Poll::new().unwrap();
+        let mut cx = Cx::new(poll.registry().try_clone().unwrap());
+        let id = ConnId { index: 0, generation: 1 };
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap();
+        let mut given = 0;
+        loop {
+            let gate = gate.clone();
+            if cx.help(id, Box::new(move || drop(gate.lock()))).is_err() {
+                break;
+            }
+            given += 1;
+            assert!(given <= HELPERS + WAITING_MAX);
+        }
+        assert!(given >= WAITING_MAX);
+        drop(closed);
+        let mut done = 0;
+        while done < given {
+            done += hear(&mut poll, &cx).len();
+        }
+    }
+}

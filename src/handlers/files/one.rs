@@ -1,0 +1,75 @@
+//! A single file, named by the program and not by the client: no folder, no cache.
+
+use super::entry::{Entry, Recipe};
+use super::media::MediaTable;
+use super::{Boundaries, in_trouble, resolve, respond};
+use crate::conf;
+use crate::http::{Headers, HttpError, RequestHead, Status};
+use crate::serve::{Head, Response};
+use crate::sys::fs::{Kind, Meta};
+use rustix::fs::{CWD, Mode, OFlags};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What is wanted of a file.
+pub struct OneFile<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Headers of its answer; a `Content-Type` among them takes the place of the one its name has.
+    pub fields: Headers,
+    /// Who asks, and whether for a part of it or only if it has changed.
+    pub head: &'a RequestHead,
+    /// The wall clock in Unix seconds.
+    pub now: u64,
+}
+
+impl OneFile<'_> {
+    /// The answer: all of the file, a part of it, or that it is still the same.
+    ///
+    /// # Errors
+    /// 404 where there is no such file, 403 where it may not be read, 412 and 416 as for files of
+    /// folders.
+    pub fn respond(&self) -> Result<Response, HttpError> {
+        let trouble = |error: std::io::Error| {
+            let status = match error.kind() {
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                    Status::NOT_FOUND
+                }
+                _ if resolve::is_forbidden(&error) => Status::FORBIDDEN,
+                _ => return in_trouble(error),
+            };
+            HttpError::new(status, format!("{}: {error}", self.path.display()))
+        };
+        // Not blocking: a pipe without writer would stop the loop.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(CWD, self.path, flags, Mode::empty());
+        let file = File::from(file.map_err(|error| trouble(error.into()))?);
+        let meta = Meta::of(&file).map_err(trouble)?;
+        if meta.kind != Kind::File {
+            return Err(HttpError::new(Status::NOT_FOUND, "not a file"));
+        }
+        let own_type = self.fields.get("content-type").map(String::from_utf8_lossy);
+        let path = self.path.as_os_str().as_bytes();
+        let media_type = match own_type {
+            Some(own) => own.into(),
+            None => MediaTable::new(&conf::Media::default()).of_path(path),
+        };
+        let recipe = Recipe { cache_control: None, gzip: false, gzip_min: 0 };
+        let entry = Entry::new(path, (file, meta), false, media_type, &recipe, self.now);
+        let entry = entry.map_err(trouble)?;
+        let mut response = respond::respond(&entry, self.head, || Boundaries::default().next())?;
+        let mut more = self.fields.clone();
+        more.remove("content-type");
+        if !more.is_empty() {
+            response.head = match response.head {
+                Head::Fields(mut headers) => {
+                    headers.append(&more);
+                    Head::Fields(headers)
+                }
+                Head::Prebuilt(lines) => Head::Prebuilt([&lines, more.as_bytes()].concat().into()),
+            };
+        }
+        Ok(response)
+    }
+}
