@@ -62,6 +62,12 @@ struct Args {
     #[arg(long, value_name = "WHEN", default_value = "auto", env = "HTTPYSERVER_COLOR")]
     color: Color,
 
+    /// With DIR: start the programs of its folder of that path
+    #[arg(long, value_name = "/PATH", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "/cgi-bin", value_parser = script_path)]
+    #[arg(conflicts_with = "config")]
+    cgi: Option<String>,
+
     /// Form of the access log
     #[arg(long, value_name = "FORM", env = "HTTPYSERVER_LOG_FORMAT")]
     log_format: Option<Form>,
@@ -82,6 +88,7 @@ const EXAMPLES: &str = "Examples:
   httpyserver -c web.conf -t      look for mistakes in it
   httpyserver --tls-self ~/site   the same at https://127.0.0.1:8443/
   httpyserver -p 0 .              take any free port and print it
+  httpyserver --cgi .             and start the programs in ./cgi-bin
 
 Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
 configuration again; USR1 opens log files again; QUIT finishes without haste.";
@@ -170,6 +177,7 @@ fn origin(args: &Args) -> Result<(Origin, String), Failure> {
             Ok((Origin::Text(text), String::new()))
         }
         Some(path) => Ok((Origin::File(path.into()), String::new())),
+        None if args.cgi.is_some() => Ok((Origin::Folder(".".into()), String::new())),
         None if Path::new("web.conf").is_file() && quick_tls(args).is_none() => Ok((
             Origin::File("web.conf".into()),
             "serving ./web.conf, because it is there and nothing else was asked for\n".into(),
@@ -214,7 +222,18 @@ fn overrides(args: &Args) -> Overrides {
         }),
         colour: wants_colour(args.color),
         tls: quick_tls(args),
+        cgi: args.cgi.clone(),
     }
+}
+
+/// Where scripts are: a path of the URL, which is a folder of the served one.
+fn script_path(text: &str) -> Result<String, String> {
+    let path = format!("/{}/", text.trim_matches('/'));
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    if segments.clone().count() == 0 || segments.clone().any(|segment| segment.starts_with('.')) {
+        return Err("it is a path below the folder that is served: try /cgi-bin".to_owned());
+    }
+    Ok(path)
 }
 
 /// An address to listen on, as typed. Exits with 2 where it is none.
@@ -264,8 +283,8 @@ fn wants_colour(color: Color) -> bool {
 
 fn version() -> String {
     format!(
-        "httpyserver {}\nplatform: {} {}\nfeatures: virtual hosts, files, uploads, redirects, gzip, TLS\n\
-         tls: {}\nnot in this version: CGI, WSGI\n",
+        "httpyserver {}\nplatform: {} {}\nfeatures: virtual hosts, files, uploads, redirects, gzip, TLS, CGI\n\
+         tls: {}\nnot in this version: WSGI\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,

@@ -8,6 +8,7 @@
 mod support;
 
 mod access_log;
+mod cgi;
 mod conditional;
 mod config;
 mod errors;

@@ -6,8 +6,8 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{
-    Action, At, Compress, Config, Files, Format, Host, Https, Limits, Log, Media, Route, Server,
-    Timeouts, Tls,
+    Action, At, Compress, Config, Files, Format, Host, Https, Limits, Log, Media, Programs, Route,
+    Server, Timeouts, Tls,
 };
 use super::read::{faulty, no_host};
 use super::rules::{self, Fault};
@@ -31,6 +31,7 @@ pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
         media,
         compress: Compress::default(),
         tls: Tls::default(),
+        cgi: Programs::default(),
         hosts: Vec::new(),
     };
     let mut classic =

@@ -3,7 +3,7 @@
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::model::{
     Action, At, Compress, Config, Files, Format, Host, Https, Limits, Listen, Log, LogFormat,
-    LogTarget, Media, Place, Route, Server, Timeouts, Tls,
+    LogTarget, Media, Place, Programs, Route, Server, Timeouts, Tls,
 };
 use super::{classic, read};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -93,6 +93,7 @@ pub fn quick(root: PathBuf) -> Config {
         media: Media::default(),
         compress: Compress::default(),
         tls: Tls::default(),
+        cgi: Programs::default(),
         hosts: vec![Host {
             names: Vec::new(),
             default: true,

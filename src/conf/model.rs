@@ -61,6 +61,8 @@ pub struct Config {
     pub compress: Compress,
     /// `[tls]`
     pub tls: Tls,
+    /// `[cgi]`
+    pub cgi: Programs,
     /// `[[host]]`, in the order of the file.
     pub hosts: Vec<Host>,
 }
@@ -307,11 +309,57 @@ pub struct Route {
     pub action: Action,
 }
 
+/// `[cgi]`: what all scripts have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Programs {
+    /// Who runs scripts with a given extension.
+    pub interpreters: Vec<Interpreter>,
+    /// Variables that scripts are given.
+    pub env: Vec<(String, String)>,
+}
+
+/// Who runs scripts with an extension, be they executable or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interpreter {
+    /// Lower case, without dot.
+    pub extension: String,
+    /// A path; or a bare name, to be looked for in `PATH`.
+    pub program: At<PathBuf>,
+}
+
+/// `cgi = "..."` and the keys beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cgi {
+    /// The folder of the scripts.
+    pub root: At<PathBuf>,
+    /// What they may use.
+    pub limits: CgiLimits,
+    /// Whether they are told the client's credentials.
+    pub authorization: bool,
+}
+
+/// `cgi_limits = { ... }`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgiLimits {
+    /// How long a script may be silent, and a request may wait for a process.
+    pub timeout: Duration,
+    /// Scripts at once.
+    pub processes: usize,
+    /// Requests that may wait for one of them to end.
+    pub queue: usize,
+    /// Bytes of address space of one script.
+    pub memory: Option<u64>,
+    /// Processor time of one script.
+    pub cpu: Option<Duration>,
+}
+
 /// What a route does: exactly one thing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Files of a folder, and uploads to it where allowed.
     Files(Files),
+    /// Programs of a folder.
+    Cgi(Cgi),
     /// Another place.
     Redirect(Redirect),
     /// A fixed answer.
@@ -517,6 +565,19 @@ impl Default for Upload {
             mkdir: false,
             span: 0..0,
         }
+    }
+}
+
+impl Default for CgiLimits {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(30), processes: 16, queue: 64, memory: None, cpu: None }
+    }
+}
+
+impl Cgi {
+    /// A folder of scripts, with the defaults.
+    pub fn of(root: At<PathBuf>) -> Self {
+        Self { root, limits: CgiLimits::default(), authorization: false }
     }
 }
 

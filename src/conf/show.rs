@@ -4,7 +4,7 @@
 //! they do not depend on a folder any more unless that one was relative itself.
 
 use super::model::{
-    Action, At, CertFiles, Config, ErrorKey, Files, Host, Https, Level, LogFormat, LogTarget,
+    Action, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level, LogFormat, LogTarget,
     Overwrite, Redirect, Respond, Route, Tls, TlsVersion, Upload,
 };
 use super::units::{show_duration, show_size};
@@ -20,6 +20,7 @@ pub fn effective(config: &Config) -> String {
     log(&mut out, config);
     media(&mut out, config);
     tls(&mut out, &config.tls);
+    cgi(&mut out, config);
     for host in &config.hosts {
         self::host(&mut out, host);
     }
@@ -154,6 +155,17 @@ fn hsts(hsts: Option<std::time::Duration>) -> String {
     hsts.map_or("false".to_owned(), |span| quote(&show_duration(span)))
 }
 
+fn cgi(out: &mut Out, config: &Config) {
+    let interpreters = config
+        .cgi
+        .interpreters
+        .iter()
+        .map(|by| (quote(&format!(".{}", by.extension)), path(&by.program.value)));
+    out.header("[cgi]");
+    out.line("interpreter", table(interpreters));
+    out.line("env", table(config.cgi.env.iter().map(|(name, value)| (name, quote(value)))));
+}
+
 fn host(out: &mut Out, host: &Host) {
     out.header("[[host]]");
     if !host.names.is_empty() {
@@ -195,6 +207,7 @@ fn route(out: &mut Out, route: &Route) {
     }
     match &route.action {
         Action::Files(files) => self::files(out, files),
+        Action::Cgi(cgi) => scripts(out, cgi),
         Action::Redirect(Redirect { to, status }) => {
             out.line(
                 "redirect",
@@ -247,6 +260,20 @@ fn files(out: &mut Out, files: &Files) {
     if let Some(upload) = &files.upload {
         out.line("upload", self::upload(upload));
     }
+}
+
+fn scripts(out: &mut Out, cgi: &Cgi) {
+    let limits = &cgi.limits;
+    let mut entries = vec![
+        ("timeout", quote(&show_duration(limits.timeout))),
+        ("processes", limits.processes.to_string()),
+        ("queue", limits.queue.to_string()),
+    ];
+    entries.extend(limits.memory.map(|bytes| ("memory", quote(&show_size(bytes)))));
+    entries.extend(limits.cpu.map(|time| ("cpu", quote(&show_duration(time)))));
+    out.line("cgi", path(&cgi.root.value));
+    out.line("cgi_limits", table(entries));
+    out.line("cgi_authorization", cgi.authorization.to_string());
 }
 
 fn upload(upload: &Upload) -> String {

@@ -1,10 +1,12 @@
-//! What routes do: serve and take files, send elsewhere, say something fixed.
+//! What routes do: serve and take files, start programs, send elsewhere, say something fixed.
 
+pub mod cgi;
 pub mod files;
 pub mod gateway;
 mod redirect;
 mod respond;
 
+pub use cgi::CgiHandler;
 pub use files::FileHandler;
 pub use redirect::{RedirectHandler, to_https};
 pub use respond::RespondHandler;

@@ -17,5 +17,5 @@ pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Exchange, ExchangeIo, Step};
 pub use handler::{Handler, Outcome};
-pub use request::{Identity, Peer, Request, Reroute};
+pub use request::{Peer, Request, Reroute};
 pub use response::{Body, Head, Part, Response};

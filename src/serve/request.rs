@@ -49,15 +49,6 @@ impl Reroute {
     }
 }
 
-/// Who a request comes from, as far as it was proven to us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// How: `Basic`.
-    pub scheme: &'static str,
-    /// The name.
-    pub user: String,
-}
-
 /// One request: its head, how its body is framed, and what routing found out about it. Emptied and
 /// used again; a handler that needs more time is lent it through its exchange.
 #[derive(Clone, Debug, Default)]
@@ -83,8 +74,6 @@ pub struct Request {
     pub host_matched: bool,
     /// How much of `path` belongs to the route: `/docs/` of `/docs/a/b` is 6.
     pub mount: usize,
-    /// Who the client has proven to be; nobody asks for proofs in this version.
-    pub identity: Option<Identity>,
     /// The decoded path, where it differs from the one sent.
     decoded: Vec<u8>,
     /// Where it was sent instead, and how often.
@@ -165,7 +154,6 @@ impl Request {
         self.decoded.clear();
         self.query = None;
         self.rerouted = 0;
-        self.identity = None;
         self.framing = Framing::default();
         self.policy_lines = None;
         self.host_matched = false;

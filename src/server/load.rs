@@ -59,6 +59,9 @@ pub struct Overrides {
     pub colour: bool,
     /// TLS, for a folder.
     pub tls: Option<QuickTls>,
+    /// Without a configuration: the path of scripts, between slashes. They lie in the folder of
+    /// that path below the one that is served.
+    pub cgi: Option<String>,
 }
 
 /// What a folder is served with, instead of plain HTTP.
@@ -109,7 +112,14 @@ impl ConfigSource {
             Origin::Folder(folder) => {
                 let source = Source { name: folder.display().to_string(), text: String::new() };
                 let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-                (Some(conf::quick(folder)), Diagnostics::new(source))
+                let mut config = conf::quick(folder.clone());
+                if let (Some(path), Some(host)) = (&self.overrides.cgi, config.hosts.first_mut()) {
+                    let cgi = conf::Cgi::of(At::implied(folder.join(path.trim_matches('/'))));
+                    let path = At::implied(path.clone());
+                    let action = conf::Action::Cgi(cgi);
+                    host.routes.push(conf::Route { path, methods: None, action });
+                }
+                (Some(config), Diagnostics::new(source))
             }
             Origin::Made(config) => {
                 let source = Source { name: "this program".into(), text: String::new() };

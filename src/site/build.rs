@@ -1,7 +1,7 @@
 //! From what the configuration says to what requests are answered from: folders opened, pages
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
-use super::{Registry, Route, Site, VirtualHost, lookup};
+use super::{Registry, Route, Site, VirtualHost, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
@@ -27,7 +27,16 @@ const OWN_PAGE_MAX: u64 = 256 * 1024;
 /// there) becomes a warning.
 pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
-    let mut builder = Builder { config, registry, media, diagnostics, handlers: Vec::new() };
+    let closed = scripts::folders(config);
+    let mut builder = Builder {
+        config,
+        registry,
+        media,
+        diagnostics,
+        handlers: Vec::new(),
+        closed,
+        warned_of_interpreters: false,
+    };
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
     let handlers = builder.handlers;
     let (exact, wildcards) = names(&config.hosts);
@@ -73,12 +82,15 @@ fn names(hosts: &[conf::Host]) -> Names {
     (exact, wildcards)
 }
 
-struct Builder<'a> {
-    config: &'a Config,
+pub(super) struct Builder<'a> {
+    pub(super) config: &'a Config,
     registry: &'a Registry,
     media: Rc<MediaTable>,
-    diagnostics: &'a mut Diagnostics,
+    pub(super) diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
+    /// Folders of scripts: not for files.
+    closed: Rc<[PathBuf]>,
+    pub(super) warned_of_interpreters: bool,
 }
 
 impl Builder<'_> {
@@ -106,6 +118,9 @@ impl Builder<'_> {
     fn route(&mut self, host: &conf::Host, route: &conf::Route) -> Route {
         let (kind, handler): (_, Rc<dyn Handler>) = match &route.action {
             Action::Files(files) => ("files", self.files(host, files)),
+            Action::Cgi(cgi) => {
+                ("cgi", self.scripts(host, cgi).unwrap_or_else(|| Rc::new(NoFolder)))
+            }
             Action::Redirect(redirect) => {
                 ("redirect", Rc::new(RedirectHandler::new(redirect.clone())))
             }
@@ -180,16 +195,20 @@ impl Builder<'_> {
 
     fn root(&mut self, path: &At<PathBuf>) -> Option<Root> {
         match Root::open(&path.value) {
-            Ok(root) => Some(root),
+            Ok(root) => Some(root.without(self.closed.clone())),
             Err(error) => {
-                let what = format!("{} cannot be served: {error}", path.value.display());
-                self.diagnostics.push(
-                    Diagnostic::warning("missing-root", what, path.span.clone())
-                        .label("its files are answered with 404 until the next reload"),
-                );
+                self.missing_root(path, &error);
                 None
             }
         }
+    }
+
+    pub(super) fn missing_root(&mut self, path: &At<PathBuf>, error: &std::io::Error) {
+        let what = format!("{} cannot be served: {error}", path.value.display());
+        self.diagnostics.push(
+            Diagnostic::warning("missing-root", what, path.span.clone())
+                .label("its files are answered with 404 until the next reload"),
+        );
     }
 
     fn pages(&mut self, host: &conf::Host) -> ErrorPages {
@@ -222,7 +241,8 @@ impl Builder<'_> {
         let (beneath, files) = folders
             .min_by_key(|(beneath, _)| beneath.len())
             .ok_or_else(|| std::io::Error::other("no route with files has this path"))?;
-        let file = Root::open(&files.root.value)?.open_beneath(beneath.as_bytes())?;
+        let root = Root::open(&files.root.value)?.without(self.closed.clone());
+        let file = root.open_beneath(beneath.as_bytes())?;
         let mut body = Vec::new();
         file.take(OWN_PAGE_MAX + 1).read_to_end(&mut body)?;
         if body.len() as u64 > OWN_PAGE_MAX {
@@ -268,7 +288,7 @@ mod tests {
         let (_, warnings) = site(text, folder.path());
         assert_eq!(warnings, ["missing-root", "missing-page"]);
         let documented = include_str!("../../docs/errors.md");
-        for name in warnings.iter().chain(&["unreadable", "not-utf8"]) {
+        for name in warnings.iter().chain(&["unreadable", "not-utf8", "missing-interpreter"]) {
             assert!(documented.contains(&format!("\n## {name}\n")), "{name}");
         }
     }

@@ -6,6 +6,7 @@
 mod build;
 mod lookup;
 mod registry;
+mod scripts;
 
 pub use build::build;
 pub use lookup::{Decision, PassedOver, Trace, Untraced};

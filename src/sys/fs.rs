@@ -12,12 +12,15 @@ mod draft;
 
 pub use draft::Draft;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// How a path is kept beneath the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Root {
     way: Way,
     /// Whether a nameless file can be given a name, which goes by way of `/proc`.
     has_proc: bool,
+    /// Where the folder lies, and folders that nothing is opened in, as they really lie.
+    closed: Option<(PathBuf, Rc<[PathBuf]>)>,
 }
 
 /// What a name stands for.
@@ -92,7 +97,24 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         let has_proc = rustix::fs::statat(CWD, "/proc/self/fd", AtFlags::empty()).is_ok();
-        Ok(Self { folder, way, has_proc })
+        Ok(Self { folder, way, has_proc, closed: None })
+    }
+
+    /// The same root, in which whatever lies in one of these folders is missing, by whichever link
+    /// or name it is reached. They are named as they really lie.
+    #[must_use]
+    pub fn without(mut self, closed: Rc<[PathBuf]>) -> Self {
+        let place = place_of(&self.folder);
+        self.closed = (!closed.is_empty()).then(|| (place.unwrap_or_default(), closed));
+        self
+    }
+
+    /// Whether what was opened at `path` lies in a closed folder. `/proc` knows where it really
+    /// lies; without it, where it seems to lie has to do.
+    fn is_closed(&self, fd: &OwnedFd, path: &[u8]) -> bool {
+        let Some((root, closed)) = &self.closed else { return false };
+        let place = place_of(fd).unwrap_or_else(|| root.join(OsStr::from_bytes(path)));
+        closed.iter().any(|folder| place.starts_with(folder))
     }
 
     /// Opens what lies at `path`, relative to the root and decoded, for reading; `""` is the root.
@@ -112,6 +134,12 @@ impl Root {
     pub fn probe(&self, path: &[u8]) -> io::Result<Meta> {
         let fd = self.open_fd(path, OFlags::PATH)?;
         Ok(Meta::from_stat(&rustix::fs::fstat(&fd)?))
+    }
+
+    /// Whether the kernel would let us start what lies at `path`, which was seen to lie beneath.
+    pub fn may_execute(&self, path: &[u8]) -> bool {
+        let (access, flags) = (Access::EXEC_OK, AtFlags::empty());
+        rustix::fs::accessat(&self.folder, dot(path), access, flags).is_ok()
     }
 
     /// What the name `path` means now: one system call, where `probe` takes three. Links are
@@ -160,10 +188,11 @@ impl Root {
     }
 
     fn open_fd(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        match self.way {
+        let fd = match self.way {
             Way::Kernel => self.open_by_kernel(path, flags | OFlags::CLOEXEC),
             Way::Steps => self.open_by_steps(path, flags | OFlags::CLOEXEC),
-        }
+        }?;
+        if self.is_closed(&fd, path) { Err(Errno::NOENT) } else { Ok(fd) }
     }
 
     fn open_by_kernel(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -343,6 +372,11 @@ fn plain(name: &[u8]) -> Result<&[u8], Errno> {
     if leads_away { Err(Errno::INVAL) } else { Ok(name) }
 }
 
+/// Where an open file really lies.
+fn place_of(fd: &OwnedFd) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()
+}
+
 fn is_folder(fd: &impl AsFd) -> bool {
     rustix::fs::fstat(fd)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
@@ -413,6 +447,29 @@ mod tests {
                 assert!(is_harmless, "{way:?} {path}");
             }
             assert!(root.open_beneath(&b"x/".repeat(4000)).is_err());
+        }
+    }
+
+    #[test]
+    fn closed_folders_are_missing_by_every_name() {
+        let dir = tree();
+        let site = dir.path().join("site");
+        symlink("sub/b.txt", site.join("link")).unwrap();
+        symlink("sub", site.join("folder")).unwrap();
+        let closed: Rc<[PathBuf]> = [site.join("sub").canonicalize().unwrap()].into();
+        for way in WAYS {
+            let root = Root::open_by(&site, way).unwrap().without(closed.clone());
+            assert_eq!(read(&root, "a.txt").unwrap(), "a");
+            for path in ["sub/b.txt", "link", "folder/b.txt", "sub//b.txt", "sub/up", "sub"] {
+                // A link from within to a file outside is what it leads to.
+                let leads_out = path == "sub/up" && way == Way::Kernel;
+                assert_eq!(root.open_beneath(path.as_bytes()).is_ok(), leads_out, "{way:?} {path}");
+            }
+            assert!(root.folder(b"sub").is_err() && root.folder(b"folder").is_err());
+            assert!(root.make_folders(b"sub/new").is_err());
+            assert!(!site.join("sub/new").exists());
+            let beneath = Root::open_by(&site.join("sub"), way).unwrap().without(closed.clone());
+            assert!(beneath.open_beneath(b"b.txt").is_err() && beneath.open_beneath(b"").is_err());
         }
     }
 

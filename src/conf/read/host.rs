@@ -1,5 +1,6 @@
 //! `[[host]]`, and what holds between hosts.
 
+use super::cgi;
 use super::route;
 use super::schema;
 use super::table::{Item, Reader, Table, tables};
@@ -36,6 +37,8 @@ pub(super) fn hosts(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Vec<Host
     for host in &written {
         shadowed(reader, &host.host.routes);
     }
+    let routes: Vec<_> = written.iter().flat_map(|written| &written.host.routes).collect();
+    cgi::no_uploads_into(reader, &routes);
     written.into_iter().map(|written| written.host).collect()
 }
 
@@ -79,7 +82,7 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
     }
     if !given && !has_routes && !table.has_rest() {
         let message = "this host has nothing to answer with";
-        let help = "give it `root`, `redirect`, `respond` or a [[host.route]]";
+        let help = "give it `root`, `cgi`, `redirect`, `respond` or a [[host.route]]";
         reader.report(Diagnostic::error("no-action", message, span).help(help));
     }
     table.finish(reader);

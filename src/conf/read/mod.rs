@@ -4,6 +4,7 @@
 //! default put in its place, so that the rest is read too; a configuration with errors is thrown
 //! away by `load`.
 
+mod cgi;
 mod global;
 mod host;
 mod route;
@@ -44,6 +45,7 @@ fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
         media: global::media(reader, root.take("media")),
         compress: global::compress(reader, root.take("compress")),
         tls: tls::tls(reader, root.take("tls")),
+        cgi: cgi::programs(reader, root.take("cgi")),
         hosts: Vec::new(),
     };
     let hosts = root.take("host");
@@ -90,7 +92,8 @@ fn believable(text: &str, syntax: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<
     if syntax.iter().any(|error| error.name == "syntax" && header(line(error.span.start))) {
         return Vec::new();
     }
-    let absent = ["no-host", "no-action", "unnamed-host", "needs-files", "missing-key"];
+    let absent =
+        ["no-host", "no-action", "unnamed-host", "needs-files", "needs-cgi", "missing-key"];
     let follows = |d: &Diagnostic| {
         !broken.is_empty() && (absent.contains(&d.name) || broken.contains(&line(d.span.start)))
     };

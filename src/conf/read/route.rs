@@ -1,6 +1,7 @@
 //! `[[host.route]]`: a path, and the one thing it does.
 
-use super::schema::{self, BESIDE_FILES};
+use super::cgi;
+use super::schema::{self, BESIDE_CGI, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{
@@ -46,7 +47,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
         reader.report(Diagnostic::error("missing-key", message, span.clone()).help(help));
     }
     if action.is_none() && complete {
-        let help = "give it one of `files`, `redirect`, `respond` and `handler`";
+        let help = "give it one of `files`, `cgi`, `redirect`, `respond` and `handler`";
         reader.report(Diagnostic::error("no-action", "this route does nothing", span).help(help));
     }
     table.finish(reader);
@@ -54,8 +55,8 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
     let rule = |text: &str| rules::route_path(text).map(|()| text.to_owned());
     let path = At::new(reader.string(&item, rule)?, item.span);
     let action = action?.0?;
-    if matches!(action, Action::Files(_)) && !path.value.ends_with('/') {
-        let message = "a route with files is for a path and everything below";
+    if matches!(action, Action::Files(_) | Action::Cgi(_)) && !path.value.ends_with('/') {
+        let message = "a route with a folder is for a path and everything below";
         let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
     }
@@ -75,11 +76,13 @@ pub(super) fn action(
     folder_key: &'static str,
 ) -> Option<(Option<Action>, Range<usize>)> {
     let beside: Vec<_> = BESIDE_FILES.iter().filter_map(|key| table.take(key)).collect();
-    let folder = table.take(folder_key);
-    let has_folder = folder.is_some();
     let options = table.take("options");
-    let given = [folder, table.take("redirect"), table.take("respond"), table.take("handler")];
-    let mut given: Vec<_> = given.into_iter().flatten().collect();
+    let beside_cgi: Vec<_> = BESIDE_CGI.iter().filter_map(|key| table.take(key)).collect();
+    let (folder, scripts) = (table.take(folder_key), table.take("cgi"));
+    let (has_folder, has_scripts) = (folder.is_some(), scripts.is_some());
+    let others = ["redirect", "respond", "handler"].map(|key| table.take(key));
+    let given = [folder, scripts].into_iter().chain(others);
+    let mut given: Vec<_> = given.flatten().collect();
     given.sort_by_key(|item| item.key_span.start);
     for other in given.iter().skip(1) {
         let message = format!("{} is a second action: there can be one", other.title());
@@ -98,9 +101,16 @@ pub(super) fn action(
             reader.report(Diagnostic::error("needs-files", message, item.key_span.clone()));
         }
     }
+    if !has_scripts && !table.has_rest() {
+        for item in &beside_cgi {
+            let message = format!("{} needs `cgi` beside it", item.title());
+            reader.report(Diagnostic::error("needs-cgi", message, item.key_span.clone()));
+        }
+    }
     let mut found = None;
     for item in given {
         let action = match item.key {
+            "cgi" => cgi::cgi(reader, &item, &beside_cgi).map(Action::Cgi),
             "redirect" => redirect(reader, &item).map(Action::Redirect),
             "respond" => respond(reader, &item).map(Action::Respond),
             "handler" => handler(reader, &item, options.as_ref()).map(Action::Handler),

@@ -14,7 +14,7 @@ pub(crate) struct Schema {
 
 pub(crate) static ROOT: Schema = Schema {
     title: "the file",
-    keys: &["server", "timeouts", "limits", "log", "media", "compress", "tls", "host"],
+    keys: &["server", "timeouts", "limits", "log", "media", "compress", "tls", "cgi", "host"],
 };
 
 pub(crate) static SERVER: Schema =
@@ -59,6 +59,8 @@ pub(crate) static CLIENT_CA: Schema = Schema { title: "client_ca", keys: &["file
 
 pub(crate) static HOST_TLS: Schema = Schema { title: "tls", keys: &["cert", "key"] };
 
+pub(crate) static CGI: Schema = Schema { title: "[cgi]", keys: &["interpreter", "env"] };
+
 pub(crate) static HOST: Schema = Schema {
     title: "[[host]]",
     keys: &[
@@ -66,6 +68,7 @@ pub(crate) static HOST: Schema = Schema {
         "default",
         "welcome",
         "root",
+        "cgi",
         "redirect",
         "respond",
         "tls",
@@ -81,6 +84,8 @@ pub(crate) static HOST: Schema = Schema {
         "fallback",
         "cache_control",
         "upload",
+        "cgi_limits",
+        "cgi_authorization",
         "route",
     ],
 };
@@ -91,6 +96,7 @@ pub(crate) static ROUTE: Schema = Schema {
         "path",
         "methods",
         "files",
+        "cgi",
         "redirect",
         "respond",
         "handler",
@@ -101,8 +107,13 @@ pub(crate) static ROUTE: Schema = Schema {
         "fallback",
         "cache_control",
         "upload",
+        "cgi_limits",
+        "cgi_authorization",
     ],
 };
+
+pub(crate) static CGI_LIMITS: Schema =
+    Schema { title: "cgi_limits", keys: &["timeout", "processes", "queue", "memory", "cpu"] };
 
 pub(crate) static UPLOAD: Schema =
     Schema { title: "upload", keys: &["methods", "max", "overwrite", "mkdir"] };
@@ -112,14 +123,33 @@ pub(crate) static REDIRECT: Schema = Schema { title: "redirect", keys: &["to", "
 pub(crate) static RESPOND: Schema = Schema { title: "respond", keys: &["status", "body", "type"] };
 
 /// Every table with fixed keys.
-pub(crate) static ALL: [&Schema; 16] = [
-    &ROOT, &SERVER, &TIMEOUTS, &LIMITS, &LOG, &MEDIA, &COMPRESS, &TLS, &CERT, &CLIENT_CA, &HOST,
-    &HOST_TLS, &ROUTE, &UPLOAD, &REDIRECT, &RESPOND,
+pub(crate) static ALL: [&Schema; 18] = [
+    &TLS,
+    &CERT,
+    &CLIENT_CA,
+    &HOST_TLS,
+    &ROOT,
+    &SERVER,
+    &TIMEOUTS,
+    &LIMITS,
+    &LOG,
+    &MEDIA,
+    &COMPRESS,
+    &CGI,
+    &HOST,
+    &ROUTE,
+    &CGI_LIMITS,
+    &UPLOAD,
+    &REDIRECT,
+    &RESPOND,
 ];
 
 /// The keys that keep files of a folder company, and make no sense beside another action.
 pub(crate) static BESIDE_FILES: [&str; 6] =
     ["listing", "hidden", "clean_urls", "fallback", "cache_control", "upload"];
+
+/// The same for scripts.
+pub(crate) static BESIDE_CGI: [&str; 2] = ["cgi_limits", "cgi_authorization"];
 
 /// Keys that are planned and documented elsewhere, but not in this version: (table, key, what it
 /// is). Whoever builds one deletes its line.
@@ -142,12 +172,9 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[[host]]", "limits", "limits of one host"),
     ("[[host]]", "timeouts", "time-outs of one host"),
     ("[[host]]", "compress", "compression of one host"),
-    ("[[host]]", "cgi", "CGI"),
     ("[[host]]", "status", "the status page"),
     ("[[host]]", "pages", "Python pages"),
     ("[[host]]", "proxy", "the reverse proxy"),
-    ("[[host.route]]", "cgi", "CGI"),
-    ("[[host.route]]", "cgi_limits", "CGI"),
     ("[[host.route]]", "auth", "authentication"),
     ("[[host.route]]", "allow", "access lists"),
     ("[[host.route]]", "cors", "CORS"),

@@ -9,11 +9,12 @@ const CONFIG: &str = include_str!("../../../docs/config.md");
 const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// The sources that make diagnostics.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     include_str!("../classic.rs"),
     include_str!("../load.rs"),
     include_str!("../rules.rs"),
     include_str!("../read/mod.rs"),
+    include_str!("../read/cgi.rs"),
     include_str!("../read/global.rs"),
     include_str!("../read/host.rs"),
     include_str!("../read/route.rs"),

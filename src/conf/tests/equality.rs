@@ -19,9 +19,11 @@ fn what_is_shown_is_read_back() {
     let odd = "[server]\nserver_header = false\nlisten = [\"unix:a b.sock\", \"http://[::1]:0\"]\n\
         [log]\naccess = false\nerror = \"e.log\"\n[media]\ncharset = false\n\
         [compress]\ndynamic = []\n[limits]\nper_client = 7\nbody = \"0B\"\nmin_rate = \"0B/s\"\n\
+        [cgi]\ninterpreter = { php = \"php-cgi\", \".Py\" = \"bin/python\" }\nenv = { A_1 = \"x\" }\n\
         [[host]]\nnames = \"*.A.org\"\nerrors = { 5xx = \"/5\", 404 = \"/4\", 4xx = \"/x\" }\n\
         respond = \"\\\"quoted\\\" \\\\ \\u0001 \\t\\r\\n ä\"\n\
         [[host.route]]\npath = \"/\\\"/\"\nfiles = \"C\"\nupload = true\n\
+        [[host.route]]\npath = \"/c/\"\ncgi = \"D\"\ncgi_limits = { memory = \"16MiB\" }\n\
         [[host.route]]\npath = \"/r\"\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n";
     let parameters = format!("{CLASSIC}\nparameter timeout 0.5\n");
     for config in [good(FULL), good(small), good(odd), good(&parameters), quick("/srv".into())] {

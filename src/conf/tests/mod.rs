@@ -51,6 +51,7 @@ fn without_places(mut config: Config) -> Config {
     for files in tls.certs.iter_mut().chain(of_hosts) {
         (files.chain.span, files.key.span) = (0..0, 0..0);
     }
+    config.cgi.interpreters.iter_mut().for_each(|by| by.program.span = 0..0);
     for host in &mut config.hosts {
         host.span = 0..0;
         host.names.iter_mut().for_each(|at| at.span = 0..0);
@@ -62,6 +63,7 @@ fn without_places(mut config: Config) -> Config {
                     files.root.span = 0..0;
                     files.upload.iter_mut().for_each(|upload| upload.span = 0..0);
                 }
+                Action::Cgi(cgi) => cgi.root.span = 0..0,
                 Action::Redirect(redirect) => redirect.to.span = 0..0,
                 Action::Respond(_) => {}
                 Action::Handler(handler) => {

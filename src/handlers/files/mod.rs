@@ -332,7 +332,7 @@ fn add_slash(request: &Request) -> Response {
 }
 
 /// An error that the path is not to blame for: no descriptors, no memory, a broken disk.
-fn in_trouble(error: io::Error) -> HttpError {
+pub(crate) fn in_trouble(error: io::Error) -> HttpError {
     use rustix::io::Errno;
     let status = match Errno::from_io_error(&error) {
         // AGAIN: somebody renamed folders faster than paths could be proven to stay beneath.

@@ -52,7 +52,9 @@ impl Environ<'_> {
         visit(b"SCRIPT_NAME", self.script_name);
         visit(b"PATH_INFO", self.path_info);
         visit(b"QUERY_STRING", self.request.query().unwrap_or_default());
-        if let Some(length) = self.content_length {
+        // Who says that there are no bytes is not the same as who says nothing.
+        let says_none = || head.get(Known::ContentLength).is_some() && !self.request.is_rerouted();
+        if let Some(length) = self.content_length.or_else(|| says_none().then_some(0)) {
             visit(b"CONTENT_LENGTH", itoa::Buffer::new().format(length).as_bytes());
         }
         // A body that was meant for another path is not this one's.
@@ -85,6 +87,9 @@ impl Environ<'_> {
         visit(b"REQUEST_SCHEME", if request.secure { b"https" } else { b"http" });
         if request.secure {
             visit(b"HTTPS", b"on");
+            if let Some(version) = self.request.tls_version {
+                visit(b"SSL_PROTOCOL", version.as_bytes());
+            }
         }
     }
 
@@ -109,9 +114,10 @@ impl Environ<'_> {
         if let Peer::Ip(_, port) = self.request.peer {
             visit(b"REMOTE_PORT", itoa::Buffer::new().format(port).as_bytes());
         }
-        if let Some(identity) = &self.request.identity {
-            visit(b"AUTH_TYPE", identity.scheme.as_bytes());
-            visit(b"REMOTE_USER", identity.user.as_bytes());
+        // A certificate is all a client can prove itself with.
+        if let Some(client) = &self.request.client {
+            visit(b"AUTH_TYPE", b"CLIENT_CERT");
+            visit(b"REMOTE_USER", client.as_bytes());
         }
     }
 
@@ -184,7 +190,7 @@ const UNTOLD: [&str; 12] = [
 mod tests {
     use super::*;
     use crate::handlers::files::testing::request;
-    use crate::serve::{Identity, Reroute};
+    use crate::serve::Reroute;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -215,10 +221,10 @@ mod tests {
         let mut request = request("POST", "/cgi/x/a%20b?q=%31", &fields);
         request.peer = Peer::Ip("::1".parse().unwrap(), 4711);
         (request.port, request.secure) = (8443, true);
-        request.identity = Some(Identity { scheme: "Basic", user: "ann".into() });
+        (request.client, request.tls_version) = (Some("CN=Ann".into()), Some("TLSv1.3"));
         let all = shown(Environ { content_length: Some(3), ..environ(&request) });
         let want = [
-            ("AUTH_TYPE", "Basic"),
+            ("AUTH_TYPE", "CLIENT_CERT"),
             ("CONTENT_LENGTH", "3"),
             ("CONTENT_TYPE", "text/x"),
             ("HTTPS", "on"),
@@ -229,7 +235,7 @@ mod tests {
             ("REMOTE_ADDR", "::1"),
             ("REMOTE_HOST", "::1"),
             ("REMOTE_PORT", "4711"),
-            ("REMOTE_USER", "ann"),
+            ("REMOTE_USER", "CN=Ann"),
             ("REQUEST_METHOD", "POST"),
             ("REQUEST_SCHEME", "https"),
             ("REQUEST_URI", "/cgi/x/a%20b?q=%31"),
@@ -238,6 +244,7 @@ mod tests {
             ("SERVER_PORT", "8443"),
             ("SERVER_PROTOCOL", "HTTP/1.1"),
             ("SERVER_SOFTWARE", "httpyserver"),
+            ("SSL_PROTOCOL", "TLSv1.3"),
         ];
         assert_eq!(all, want.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
     }

@@ -1,0 +1,175 @@
+//! Which script answers a path, and where in the path it ends (RFC 3875 §3.3).
+//!
+//! A script is found by walking down the folder, segment by segment, to the first thing that is a
+//! file; what follows it is its `PATH_INFO`. Nothing here, or anywhere in CGI, opens a script for
+//! reading: its text cannot be an answer, however its path is spelled (SECURITY 22).
+
+use crate::handlers::files::resolve::{is_forbidden, is_missing};
+use crate::sys::fs::{Kind, Root};
+use std::io;
+use std::path::PathBuf;
+
+/// A place where scripts may lie.
+pub trait Tree {
+    /// What lies at a path relative to the root, which is `""`.
+    ///
+    /// # Errors
+    /// It is missing or out of reach.
+    fn kind(&self, path: &[u8]) -> io::Result<Kind>;
+
+    /// Whether the server may start it as a program.
+    fn is_executable(&self, path: &[u8]) -> bool;
+}
+
+impl Tree for Root {
+    fn kind(&self, path: &[u8]) -> io::Result<Kind> {
+        Ok(self.probe(path)?.kind)
+    }
+
+    fn is_executable(&self, path: &[u8]) -> bool {
+        self.may_execute(path)
+    }
+}
+
+/// Who runs scripts with an extension, which is in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunBy {
+    /// Without dot.
+    pub extension: String,
+    /// Its absolute path.
+    pub program: PathBuf,
+}
+
+/// What a path means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Located<'a> {
+    /// A script: so many bytes of the path name it; the rest is for it.
+    Script {
+        /// Bytes of the path that are the script's.
+        end: usize,
+        /// Its interpreter; `None`: it runs by itself.
+        by: Option<&'a RunBy>,
+    },
+    /// Nothing that anybody may know of.
+    Missing,
+    /// Something that is no script; why, for the log.
+    Forbidden(&'static str),
+}
+
+/// Finds the script that `path` leads to: relative to the root of `tree`, decoded and normalised,
+/// without a slash at its beginning.
+///
+/// # Errors
+/// The file system is in trouble.
+pub fn locate<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> io::Result<Located<'a>> {
+    let mut end = 0;
+    loop {
+        let rest = path.get(end..).unwrap_or_default();
+        let start = end + usize::from(end > 0 && rest.starts_with(b"/"));
+        let segment = path.get(start..).unwrap_or_default();
+        let length = memchr::memchr(b'/', segment).unwrap_or(segment.len());
+        if length == 0 {
+            return Ok(Located::Forbidden("a folder of scripts is not listed"));
+        }
+        if segment.starts_with(b".") {
+            return Ok(Located::Missing);
+        }
+        end = start + length;
+        let so_far = path.get(..end).unwrap_or_default();
+        match tree.kind(so_far) {
+            Ok(Kind::Folder) => {}
+            Ok(Kind::File) => return Ok(judge(tree, by, so_far)),
+            Ok(Kind::Link | Kind::Other) => return Ok(Located::Forbidden("not a regular file")),
+            Err(error) if is_missing(&error) => return Ok(Located::Missing),
+            Err(error) if is_forbidden(&error) => {
+                return Ok(Located::Forbidden("a folder that may not be entered"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn judge<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> Located<'a> {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let extension = memchr::memrchr(b'.', name).and_then(|dot| name.get(dot + 1..));
+    let interpreter = extension.and_then(|extension| {
+        by.iter().find(|by| by.extension.as_bytes().eq_ignore_ascii_case(extension))
+    });
+    if interpreter.is_none() && !tree.is_executable(path) {
+        return Located::Forbidden("a file that is not executable, and nobody runs its extension");
+    }
+    Located::Script { end: path.len(), by: interpreter }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    /// Names ending in `/` are folders, in `*` executable, in `|` pipes, in `!` out of reach.
+    struct Fake(&'static [&'static str]);
+
+    impl Tree for Fake {
+        fn kind(&self, path: &[u8]) -> io::Result<Kind> {
+            let path = std::str::from_utf8(path).unwrap();
+            let has = |end: &str| self.0.contains(&format!("{path}{end}").as_str());
+            match () {
+                () if has("/") => Ok(Kind::Folder),
+                () if has("|") => Ok(Kind::Other),
+                () if has("!") => Err(Errno::ACCESS.into()),
+                () if has("") || has("*") => Ok(Kind::File),
+                () if path == "disk" => Err(Errno::IO.into()),
+                () => Err(Errno::NOENT.into()),
+            }
+        }
+
+        fn is_executable(&self, path: &[u8]) -> bool {
+            self.0.contains(&format!("{}*", std::str::from_utf8(path).unwrap()).as_str())
+        }
+    }
+
+    #[test]
+    fn a_path_is_cut_at_the_script() {
+        let tree = Fake(&[
+            "a*",
+            "sub/",
+            "sub/b.sh*",
+            "sub/deep/",
+            "text.txt",
+            "page.php",
+            "x.PHP*",
+            "fifo|",
+            "closed!",
+            ".hidden*",
+            "sub/.git/",
+            "sub/.git/hook*",
+            "php",
+        ]);
+        let by = [RunBy { extension: "php".into(), program: "/usr/bin/php-cgi".into() }];
+        let script = |end, by| Located::Script { end, by };
+        let php = || Some(&by[0]);
+        for (path, want) in [
+            ("a", script(1, None)),
+            ("a/", script(1, None)),
+            ("a/info/.more", script(1, None)),
+            ("sub/b.sh/x", script(8, None)),
+            ("page.php", script(8, php())),
+            ("page.php/a/b", script(8, php())),
+            ("x.PHP", script(5, php())),
+        ] {
+            assert_eq!(locate(&tree, &by, path.as_bytes()).unwrap(), want, "{path}");
+        }
+        for path in
+            [".hidden", "sub/.git/hook", "none", "sub/none/b.sh", "a.sh", "A", "a ", "sub/.", "."]
+        {
+            let found = locate(&tree, &by, path.as_bytes()).unwrap();
+            assert_eq!(found, Located::Missing, "{path}");
+        }
+        for path in ["", "sub", "sub/", "sub/deep", "text.txt", "php", "fifo", "closed", "closed/x"]
+        {
+            let found = locate(&tree, &by, path.as_bytes()).unwrap();
+            assert!(matches!(found, Located::Forbidden(_)), "{path}: {found:?}");
+        }
+        assert!(locate(&tree, &by, b"disk").is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! CGI/1.1 (RFC 3875): programs of a folder, each started for one request.
+//!
+//! | file | question |
+//! |---|---|
+//! | `locate` | which script answers a path? |
+//! | `gate` | may it be started now? |
+//! | `start` | with which environment, and how? |
+//! | `exchange` | how do body and answer flow, and how long may it take? |
+//! | `head` | what does the script answer? |
+//! | `complaints` | what does it write to its standard error? |
+
+mod complaints;
+mod exchange;
+mod gate;
+pub mod head;
+mod locate;
+mod start;
+
+pub use locate::RunBy;
+
+use crate::conf;
+use crate::event::{ConnId, Cx, PoolId};
+use crate::handlers::files::in_trouble;
+use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
+use crate::serve::{Handler, Outcome, Request};
+use crate::sys::fs::Root;
+use crate::sys::process::Ending;
+use exchange::{Input, Script};
+use gate::Gate;
+use locate::{Located, locate};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What a [`CgiHandler`] is made of.
+pub struct Setup {
+    /// The folder, opened.
+    pub root: Root,
+    /// Its absolute path.
+    pub folder: PathBuf,
+    /// What the route says.
+    pub cgi: conf::Cgi,
+    /// Who runs which scripts.
+    pub run_by: Vec<RunBy>,
+    /// Variables for all of them.
+    pub env: Vec<(String, String)>,
+    /// Bytes of a body that wait in memory.
+    pub spool_above: u64,
+    /// The name of the host; `None`: it has none.
+    pub server_name: Option<String>,
+    /// Routes with files and their folders: where a path of this host lies on the disk. The longest
+    /// path first.
+    pub places: Vec<(String, PathBuf)>,
+}
+
+/// Starts the programs of a folder.
+pub struct CgiHandler {
+    scripts: Rc<Scripts>,
+}
+
+/// What the requests of a route have in common.
+struct Scripts {
+    setup: Setup,
+    gate: RefCell<Gate>,
+    running: RefCell<Slab<Rc<Run>>>,
+    pool: Cell<PoolId>,
+    /// Where output is read to, on its way.
+    scratch: RefCell<Vec<u8>>,
+}
+
+/// A script that runs. Outlives the exchange that started it.
+#[derive(Debug)]
+struct Run {
+    /// How logs call it.
+    name: String,
+    /// The connection it answers, as long as it does.
+    exchange: Cell<Option<ConnId>>,
+    /// It was told to end.
+    dismissed: Cell<bool>,
+    ended: Cell<Option<Ending>>,
+}
+
+/// Read from a script at once.
+const SCRATCH: usize = 64 * 1024;
+
+impl CgiHandler {
+    /// A handler that runs nothing yet.
+    pub fn new(mut setup: Setup) -> Self {
+        if !setup.env.iter().any(|(name, _)| name == "PATH") {
+            setup.env.push(("PATH".into(), PATH.into()));
+        }
+        let limits = &setup.cgi.limits;
+        let scripts = Scripts {
+            gate: RefCell::new(Gate::new(limits.processes, limits.queue)),
+            running: RefCell::default(),
+            pool: Cell::new(PoolId(0)),
+            scratch: RefCell::default(),
+            setup,
+        };
+        Self { scripts: Rc::new(scripts) }
+    }
+}
+
+/// Where scripts look for programs, and where interpreters are looked for.
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+impl Handler for CgiHandler {
+    fn start(&self, pool: PoolId, _: &mut Cx) -> io::Result<()> {
+        self.scripts.pool.set(pool);
+        Ok(())
+    }
+
+    /// Whether a script has an answer to a method is the script's to say.
+    fn methods(&self) -> MethodSet {
+        METHODS
+    }
+
+    fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+        let setup = &self.scripts.setup;
+        let located = locate(&setup.root, &setup.run_by, request.rest()).map_err(in_trouble)?;
+        let (end, by) = match located {
+            Located::Script { end, by } => (end, by.map(|by| by.program.clone())),
+            Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
+            Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
+        };
+        let input = match request.framing.body {
+            _ if request.is_rerouted() => Input::None,
+            BodyLength::None => Input::None,
+            BodyLength::Length(length) if length > setup.spool_above => Input::Stream(length),
+            BodyLength::Length(_) | BodyLength::Chunked => Input::gather(setup.spool_above),
+        };
+        Ok(Outcome::Start(Box::new(Script::new(self.scripts.clone(), end, by, input))))
+    }
+
+    fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
+        let run = self.scripts.running.borrow_mut().try_remove(tag as usize);
+        let Some(run) = run else { return };
+        run.ended.set(Some(ending));
+        if let Some(id) = run.exchange.get() {
+            cx.wake(id);
+        }
+        // A script whose reader has gone is ended by SIGPIPE: that is no news.
+        if matches!(ending, Ending::Signalled(signal) if signal != SIGPIPE) && !run.dismissed.get()
+        {
+            cx.report(conf::Level::Error, format!("{}: {ending}", run.name));
+        }
+        self.scripts.gate.borrow_mut().leave(cx);
+    }
+}
+
+const SIGPIPE: i32 = 13;
+
+const METHODS: MethodSet = MethodSet::of(&[
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+    Method::Patch,
+]);
+
+impl Scripts {
+    fn env(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.setup.env.iter().map(|(name, value)| (name.into(), value.into()))
+    }
+}

@@ -1,0 +1,212 @@
+//! Starting a script: its environment, its pipes, its process.
+
+use super::complaints::Complaints;
+use super::exchange::{Feed, Input, Running};
+use super::{Run, Scripts};
+use crate::event::{ConnId, Cx, Door, Owner, Ready};
+use crate::handlers::gateway::{Environ, Spooled};
+use crate::http::{HttpError, Status};
+use crate::serve::Request;
+use crate::sys::process::{self, Launch, Limits};
+use mio::Interest;
+use mio::unix::SourceFd;
+use rustix::io::Errno;
+use std::cell::Cell;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::rc::Rc;
+
+/// A script to be started for a request.
+pub(super) struct Start<'a> {
+    pub(super) scripts: &'a Rc<Scripts>,
+    pub(super) request: &'a Request,
+    /// Bytes of the request's rest that name it.
+    pub(super) end: usize,
+    /// Its interpreter.
+    pub(super) by: Option<&'a Path>,
+}
+
+impl Start<'_> {
+    /// Starts it. The place behind the gate is taken; it is given back when the script has ended.
+    ///
+    /// # Errors
+    /// It is no program, or there is no room for another process.
+    pub(super) fn run(
+        &self,
+        input: Input,
+        who: ConnId,
+        ready: &mut Ready,
+        cx: &mut Cx,
+    ) -> Result<Running, (io::Error, Input)> {
+        let mut input = input;
+        match self.try_run(&mut input, who, ready, cx) {
+            Ok(running) => Ok(running),
+            Err(error) => Err((error, input)),
+        }
+    }
+
+    fn try_run(
+        &self,
+        input: &mut Input,
+        who: ConnId,
+        ready: &mut Ready,
+        cx: &mut Cx,
+    ) -> io::Result<Running> {
+        let (output, stdout) = pipe_from()?;
+        let (errors, stderr) = pipe_from()?;
+        let (stdin, pipe) = match input {
+            Input::None => (Stdio::null(), None),
+            Input::Spooled(Spooled::Memory(bytes)) if bytes.is_empty() => (Stdio::null(), None),
+            Input::Spooled(Spooled::File { file, .. }) => (file.try_clone()?.into(), None),
+            Input::Spooled(Spooled::Memory(_)) | Input::Stream(_) => {
+                let (read, write) = process::pipe()?;
+                process::set_nonblocking(&write)?;
+                (Stdio::from(read), Some(File::from(write)))
+            }
+            Input::Gather(_) => return Err(io::Error::other("its body is not there")),
+        };
+        let setup = &self.scripts.setup;
+        let script = self.script();
+        let folder = script.parent().unwrap_or(&setup.folder).to_owned();
+        let environment = self.environment(&script, input.length());
+        let (program, arguments) = match self.by {
+            Some(by) => (by.to_owned(), vec![script.into_os_string()]),
+            None => (script, Vec::new()),
+        };
+        let limits = &setup.cgi.limits;
+        let process = Launch {
+            program,
+            arguments,
+            environment,
+            folder,
+            stdin,
+            stdout,
+            stderr,
+            user: None,
+            limits: Limits { memory: limits.memory, cpu: limits.cpu },
+        }
+        .spawn()?;
+        let name = String::from_utf8_lossy(self.name()).into_owned();
+        let run = Rc::new(Run {
+            name: format!("script {name} (pid {})", process.pid()),
+            exchange: Cell::new(Some(who)),
+            dismissed: Cell::new(false),
+            ended: Cell::new(None),
+        });
+        let tag = self.scripts.running.borrow_mut().insert(run.clone());
+        let tag = u32::try_from(tag).unwrap_or(u32::MAX);
+        let child = cx.adopt(process, Owner { pool: self.scripts.pool.get(), tag });
+        // A script takes longer to say something than we to get here: its pipes are waited for.
+        for (file, door) in [(&output, Door::Upstream), (&errors, Door::Errors)] {
+            let source = &mut SourceFd(&file.as_raw_fd());
+            match cx.register(source, who, door, Interest::READABLE) {
+                Ok(()) => ready.clear_readable(door),
+                Err(error) => {
+                    run.exchange.set(None);
+                    cx.kill(child);
+                    return Err(error);
+                }
+            }
+        }
+        let feed = pipe.map(|pipe| Feed::new(pipe, std::mem::replace(input, Input::None)));
+        let complaints = Complaints::new(errors, run.name.clone());
+        Ok(Running::new(child, run, feed, output, complaints, cx.now()))
+    }
+
+    fn script(&self) -> PathBuf {
+        let path = self.request.rest().get(..self.end).unwrap_or_default();
+        self.scripts.setup.folder.join(OsStr::from_bytes(path))
+    }
+
+    /// What follows the script in the path.
+    fn info(&self) -> &[u8] {
+        self.request.rest().get(self.end..).unwrap_or_default()
+    }
+
+    /// The path up to the script.
+    fn name(&self) -> &[u8] {
+        let path = self.request.path();
+        path.get(..path.len().saturating_sub(self.info().len())).unwrap_or(path)
+    }
+
+    fn environment(&self, script: &Path, length: Option<u64>) -> Vec<(OsString, OsString)> {
+        let setup = &self.scripts.setup;
+        let environ = Environ {
+            request: self.request,
+            server_name: setup.server_name.as_deref(),
+            script_name: self.name(),
+            path_info: self.info(),
+            content_length: length,
+            authorization: setup.cgi.authorization,
+        };
+        let mut all = Vec::with_capacity(48);
+        all.extend(self.scripts.env());
+        let mut push = |name: &[u8], value: &[u8]| {
+            all.push((OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())));
+        };
+        environ.each(&mut push);
+        push(b"GATEWAY_INTERFACE", b"CGI/1.1");
+        push(b"SCRIPT_FILENAME", script.as_os_str().as_bytes());
+        // php-cgi runs nothing without it, so that nobody can ask for it by its own URL.
+        push(b"REDIRECT_STATUS", b"200");
+        let root = setup.places.iter().find(|(path, _)| path == "/").map(|(_, folder)| folder);
+        push(b"DOCUMENT_ROOT", root.unwrap_or(&setup.folder).as_os_str().as_bytes());
+        if let Some(path) = translated(&setup.places, self.info()) {
+            push(b"PATH_TRANSLATED", path.as_os_str().as_bytes());
+        }
+        all
+    }
+}
+
+/// Where `info`, taken for a path of the host, lies on the disk (RFC 3875 §4.1.6). A guess for the
+/// script's use; nothing is opened by it here.
+fn translated(places: &[(String, PathBuf)], info: &[u8]) -> Option<PathBuf> {
+    places.iter().filter(|_| !info.is_empty()).find_map(|(path, folder)| {
+        let beneath = info.strip_prefix(path.as_bytes())?;
+        Some(folder.join(OsStr::from_bytes(beneath)))
+    })
+}
+
+/// A pipe to read from without waiting, and its other end.
+fn pipe_from() -> io::Result<(File, Stdio)> {
+    let (read, write) = process::pipe()?;
+    process::set_nonblocking(&read)?;
+    Ok((read.into(), write.into()))
+}
+
+/// What a client is told of a script that cannot be started.
+pub(super) fn refused(error: &io::Error) -> HttpError {
+    let reason = format!("the script cannot be started: {error}");
+    match Errno::from_io_error(error) {
+        Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC) => {
+            HttpError::new(Status::SERVICE_UNAVAILABLE, reason).with_header("Retry-After", "1")
+        }
+        _ => HttpError::new(Status::INTERNAL_SERVER_ERROR, reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_translated_by_the_longest_route() {
+        let places = [("/a/b/".to_owned(), "/srv/ab".into()), ("/".to_owned(), "/srv/www".into())];
+        for (info, want) in [
+            ("", None),
+            ("/", Some("/srv/www/")),
+            ("/x y/z", Some("/srv/www/x y/z")),
+            ("/a/b/c", Some("/srv/ab/c")),
+            ("/a/bc", Some("/srv/www/a/bc")),
+        ] {
+            let path = translated(&places, info.as_bytes());
+            assert_eq!(path.as_deref().and_then(Path::to_str), want, "{info}");
+        }
+        assert_eq!(translated(&[], b"/x"), None);
+    }
+}

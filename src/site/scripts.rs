@@ -1,0 +1,103 @@
+//! Folders of scripts: who runs them, and who else must not show what is in them.
+
+use super::build::Builder;
+use crate::conf::{self, Action, Config, Diagnostic};
+use crate::handlers::CgiHandler;
+use crate::handlers::cgi::{PATH, RunBy, Setup};
+use crate::serve::Handler;
+use crate::sys::fs::Root;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The folders that scripts are started from, as they really lie. Nothing of them is ever served as
+/// a file, by whichever host, route or link it is reached (SECURITY 22).
+pub(super) fn folders(config: &Config) -> Rc<[PathBuf]> {
+    let routes = config.hosts.iter().flat_map(|host| &host.routes);
+    let folders = routes.filter_map(|route| match &route.action {
+        Action::Cgi(cgi) => cgi.root.value.canonicalize().ok(),
+        _ => None,
+    });
+    folders.collect()
+}
+
+impl Builder<'_> {
+    /// The handler of a route with scripts; `None`: its folder is missing, and that was said.
+    pub(super) fn scripts(
+        &mut self,
+        host: &conf::Host,
+        cgi: &conf::Cgi,
+    ) -> Option<Rc<dyn Handler>> {
+        let folder = match cgi.root.value.canonicalize() {
+            Ok(folder) => folder,
+            Err(error) => {
+                self.missing_root(&cgi.root, &error);
+                return None;
+            }
+        };
+        let root = match Root::open(&folder) {
+            Ok(root) => root,
+            Err(error) => {
+                self.missing_root(&cgi.root, &error);
+                return None;
+            }
+        };
+        let config = self.config;
+        Some(Rc::new(CgiHandler::new(Setup {
+            root,
+            folder,
+            cgi: cgi.clone(),
+            run_by: self.interpreters(),
+            env: config.cgi.env.clone(),
+            spool_above: config.limits.spool_above,
+            server_name: host.names.first().map(|name| name.value.clone()),
+            places: places(host),
+        })))
+    }
+
+    /// Those that are there. The others were warned of with the first route.
+    fn interpreters(&mut self) -> Vec<RunBy> {
+        let config = self.config;
+        let path = config.cgi.env.iter().find(|(name, _)| name == "PATH");
+        let path = path.map_or(PATH, |(_, value)| value);
+        let mut found = Vec::new();
+        for by in &config.cgi.interpreters {
+            match find(&by.program.value, path) {
+                Some(program) => found.push(RunBy { extension: by.extension.clone(), program }),
+                None if !self.warned_of_interpreters => {
+                    let name = by.program.value.display();
+                    let what = format!("there is no program {name} to run .{}", by.extension);
+                    self.diagnostics.push(
+                        Diagnostic::warning("missing-interpreter", what, by.program.span.clone())
+                            .label("its scripts are answered with 403 until the next reload"),
+                    );
+                }
+                None => {}
+            }
+        }
+        self.warned_of_interpreters = true;
+        found
+    }
+}
+
+/// A program by its path, or by its bare name in the folders of `path`.
+fn find(program: &Path, path: &str) -> Option<PathBuf> {
+    if program.components().count() > 1 || program.is_absolute() {
+        let program = program.canonicalize().ok()?;
+        return program.is_file().then_some(program);
+    }
+    path.split(':').map(|folder| Path::new(folder).join(program)).find(|file| file.is_file())
+}
+
+/// The routes of a host with files, and where these lie.
+fn places(host: &conf::Host) -> Vec<(String, PathBuf)> {
+    let files = host.routes.iter().filter_map(|route| match &route.action {
+        Action::Files(files) => {
+            let folder = files.root.value.canonicalize().ok()?;
+            Some((route.path.value.clone(), folder))
+        }
+        _ => None,
+    });
+    let mut places: Vec<_> = files.collect();
+    places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    places
+}
