@@ -346,3 +346,95 @@ fn a_folder_is_served_with_a_certificate_of_its_own() {
     let mut wire = TlsWire::connect(&server, &client(&authority), "localhost");
     assert_eq!(wire.get("localhost", "/").unwrap().text(), "quick");
 }
+
+#[test]
+fn a_reader_that_never_reads_is_ended_and_costs_little() {
+    let content = "x".repeat(64 * 1024 * 1024);
+    let limits = "[timeouts]\nwrite = \"500ms\"\n[tls]\n";
+    let (server, authority) = start(limits, &[("root/big.txt", &content)]);
+    let before = server.resident_kib();
+    let config = client(&authority);
+    let mut wires = Vec::new();
+    for _ in 0..8 {
+        let mut wire = TlsWire::connect(&server, &config, "example.org");
+        let request = "GET /big.txt HTTP/1.1\r\nHost: example.org\r\n\r\n";
+        wire.stream.write_all(request.as_bytes()).unwrap();
+        wires.push(wire);
+    }
+    server.read_until("access.log", "/big.txt");
+    assert!(server.resident_kib() < before + 8 * 1024, "{} KiB", server.resident_kib() - before);
+    for wire in &mut wires {
+        // It was cut, and does not look like an end.
+        let mut got = Vec::new();
+        assert!(wire.stream.read_to_end(&mut got).is_err() && got.len() < content.len());
+    }
+}
+
+#[test]
+fn an_idle_client_is_told_goodbye_by_time_and_by_a_stop() {
+    let (server, authority) = start("[timeouts]\nidle = \"300ms\"\n[tls]\n", FILES);
+    let mut wire = TlsWire::connect(&server, &client(&authority), "example.org");
+    assert_eq!(wire.get("example.org", "/").unwrap().status, 200);
+    assert_eq!(wire.stream.read(&mut [0; 10]).unwrap(), 0, "close_notify, not just an end");
+    let (mut server, authority) = start("", FILES);
+    let mut wire = TlsWire::connect(&server, &client(&authority), "example.org");
+    assert_eq!(wire.get("example.org", "/").unwrap().status, 200);
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(wire.stream.read(&mut [0; 10]).unwrap(), 0);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Another implementation's opinion: Python's ssl, which is OpenSSL.
+const PYTHON: &str = r#"
+import http.client, socket, ssl, sys
+port, ca = int(sys.argv[1]), sys.argv[2]
+context = ssl.create_default_context(cafile=ca)
+context.set_alpn_protocols(["http/1.1"])
+
+def connect(context, session=None):
+    raw = socket.create_connection(("127.0.0.1", port), 20)
+    return context.wrap_socket(raw, server_hostname="example.org", session=session)
+
+def get(s, path):
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n".encode())
+    answer = http.client.HTTPResponse(s)
+    answer.begin()
+    return answer.status, answer.read()
+
+for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+    context.minimum_version = context.maximum_version = version
+    s = connect(context)
+    assert s.selected_alpn_protocol() == "http/1.1", s.selected_alpn_protocol()
+    assert ("DNS", "example.org") in s.getpeercert()["subjectAltName"]
+    assert get(s, "/") == (200, b"home")
+    status, body = get(s, "/big.txt")
+    assert status == 200 and len(body) == 1000000, (status, len(body))
+    session = s.session
+    s.unwrap().close()          # close_notify, and the answer to it
+    again = connect(context, session)
+    assert get(again, "/") == (200, b"home") and again.session_reused, version
+    again.close()
+
+context.maximum_version = ssl.TLSVersion.TLSv1_3
+s = connect(context)
+s.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n")
+s.suppress_ragged_eofs = False
+data = b""
+while piece := s.recv(1000):    # an end without close_notify would raise
+    data += piece
+assert data.endswith(b"home"), data
+print("fine")
+"#;
+
+#[test]
+fn python_agrees() {
+    let (server, _) =
+        start("", &[("root/index.html", "home"), ("root/big.txt", &"b".repeat(1_000_000))]);
+    let output = std::process::Command::new("python3")
+        .args(["-c", PYTHON, &server.secure.port().to_string()])
+        .arg(server.path("authority.pem"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("fine"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}

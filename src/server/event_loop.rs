@@ -266,7 +266,9 @@ impl EventLoop {
         let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
         match verdict {
             // Its answer was promised to be followed by others before the stop began.
-            Ok(Verdict::Keep) if self.stopping.is_some() && connection.is_done() => self.remove(id),
+            Ok(Verdict::Keep) if self.stopping.is_some() && connection.is_done() => {
+                self.cut_off(id, Abort::Shutdown, "the server stopped");
+            }
             Ok(Verdict::Keep) if connection.register_once() => {
                 let fd = connection.transport().raw_fd();
                 let both = Interest::READABLE | Interest::WRITABLE;
@@ -386,7 +388,7 @@ impl EventLoop {
             }
             self.drive(id, usize::MAX);
             if self.table.get(id).is_some_and(|connection| connection.is_idle()) {
-                self.remove(id);
+                self.cut_off(id, Abort::Shutdown, "the server stopped");
             }
         }
         let left = self.table.len();

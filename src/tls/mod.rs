@@ -14,3 +14,6 @@ pub use plan::{Plan, Secured};
 
 /// Who does the arithmetic, for `-V`.
 pub const PROVIDER: &str = "rustls with aws-lc-rs";
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,7 @@ impl Plan {
         keep: bool,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<Secured, Vec<Diagnostic>> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let now = now();
         let (mut list, mut errors, mut hasher) = (Vec::new(), Vec::new(), DefaultHasher::new());
         for (files, of_host) in &self.files {
@@ -246,6 +246,7 @@ impl Plan {
             }
         };
         let mut config = builder.with_cert_resolver(choice);
+        config.ignore_client_order = true;
         config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         // Early data could be sent again by anybody; zero is the default, and here for all to see.
         config.max_early_data_size = 0;
@@ -306,6 +307,31 @@ impl fmt::Display for Secured {
 impl fmt::Debug for Secured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secured").field("choice", &self.choice).finish_non_exhaustive()
+    }
+}
+
+/// aws-lc-rs, with suites in the order of browsers: AES with 128 bits is enough for anybody, and
+/// costs the least on both sides. Ours is the order that counts.
+fn provider() -> CryptoProvider {
+    use aws_lc_rs::cipher_suite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+    };
+    CryptoProvider {
+        cipher_suites: vec![
+            TLS13_AES_128_GCM_SHA256,
+            TLS13_AES_256_GCM_SHA384,
+            TLS13_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+        ..aws_lc_rs::default_provider()
     }
 }
 
