@@ -1,6 +1,7 @@
 //! The command line: what was typed, and what that means.
 
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use httpyserver::challenge;
 use httpyserver::conf::{Format, Level, Listen, LogFormat, Place};
 use httpyserver::server::{ConfigSource, Failure, Origin, Overrides, QuickTls};
 use httpyserver::site::Registry;
@@ -11,8 +12,11 @@ use std::path::{Path, PathBuf};
 /// Serve files, uploads, redirects and fixed answers for several virtual hosts.
 #[derive(Debug, Parser)]
 #[command(name = "httpyserver", version, disable_version_flag = true)]
-#[command(after_help = EXAMPLES, max_term_width = 80)]
+#[command(after_help = EXAMPLES, max_term_width = 80, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// The folder to serve, at once and on this machine only
     #[arg(value_name = "DIR", conflicts_with = "config")]
     folder: Option<PathBuf>,
@@ -81,6 +85,20 @@ struct Args {
     version: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the application of the stepwise HTTP server challenge
+    Challenge {
+        /// Where /files/{name} reads and writes
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+
+        /// The port on 127.0.0.1; 0 takes a free one and prints it
+        #[arg(short, long, value_name = "PORT", default_value_t = challenge::PORT)]
+        port: u16,
+    },
+}
+
 const EXAMPLES: &str = "Examples:
   httpyserver                     serve ./web.conf, or this folder if there is none
   httpyserver ~/site              serve a folder at http://127.0.0.1:8080/
@@ -122,6 +140,8 @@ pub(crate) enum Task {
     Check(ConfigSource),
     /// Check it and print it.
     Show(ConfigSource),
+    /// Serve the challenge's files from this folder, on this port.
+    Challenge(PathBuf, u16),
     /// Serve.
     Serve {
         /// What.
@@ -138,6 +158,12 @@ pub(crate) fn parse() -> Result<Task, Failure> {
     let args = Args::parse();
     if args.version {
         return Ok(Task::Version(version()));
+    }
+    if let Some(Command::Challenge { directory, port }) = args.command {
+        return match directory.is_dir() {
+            true => Ok(Task::Challenge(directory, port)),
+            false => Err(Failure::Start(format!("{} is not a folder", directory.display()))),
+        };
     }
     let (origin, why) = origin(&args)?;
     let source = ConfigSource { origin, overrides: overrides(&args), registry: builtin() };

@@ -16,10 +16,12 @@
 //! | [`site`] | what the configuration means: hosts, routes, and how one is chosen |
 //! | [`server`] | the loop, its connections, its logs |
 //! | [`demo`] | the demo site: quotes from films |
+//! | [`challenge`] | the stepwise HTTP server challenge |
 //!
 //! `ARCHITECTURE.md` follows a request through them.
 
 pub mod app;
+pub mod challenge;
 pub mod conf;
 #[cfg(feature = "demo")]
 pub mod demo;

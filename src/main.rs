@@ -3,7 +3,7 @@
 mod cli;
 
 use cli::Task;
-use httpyserver::server::{Failure, Running};
+use httpyserver::server::{Failure, Running, Server};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -43,6 +43,11 @@ fn run() -> Result<u8, Failure> {
             let (config, warnings) = source.check()?;
             eprint!("{warnings}");
             print(&httpyserver::conf::effective(&config))
+        }
+        Task::Challenge(directory, port) => {
+            let address = format!("127.0.0.1:{port}");
+            Server::bind(address).app(httpyserver::challenge::app(directory)).run()?;
+            Ok(OK)
         }
         Task::Serve { source, why, quiet } => {
             let server = Running::bind(source)?;

@@ -2,9 +2,20 @@
 
 use crate::support::{names_below, repository};
 
-const LAYERS: [&str; 12] = [
-    "http", "conf", "sys", "event", "net", "tls", "serve", "handlers", "app", "site", "server",
+const LAYERS: [&str; 13] = [
+    "http",
+    "conf",
+    "sys",
+    "event",
+    "net",
+    "tls",
+    "serve",
+    "handlers",
+    "app",
+    "site",
+    "server",
     "demo",
+    "challenge",
 ];
 
 fn rank(layer: &str) -> Option<usize> {

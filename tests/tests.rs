@@ -9,6 +9,7 @@ mod support;
 
 mod access_log;
 mod cgi;
+mod challenge;
 mod conditional;
 mod config;
 mod errors;
