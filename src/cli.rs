@@ -176,7 +176,11 @@ pub(crate) fn parse() -> Result<Task, Failure> {
 
 /// The applications that are part of this binary.
 fn builtin() -> Registry {
-    Registry::default()
+    #[allow(unused_mut)] // where there are none
+    let mut registry = Registry::default();
+    #[cfg(feature = "demo")]
+    registry.add("moviequotes", httpyserver::demo::handler());
+    registry
 }
 
 /// A failure as it is shown on standard error: a refused configuration speaks for itself.

@@ -12,6 +12,8 @@ mod cgi;
 mod challenge;
 mod conditional;
 mod config;
+#[cfg(feature = "demo")]
+mod demo;
 mod errors;
 mod fairness;
 mod hostile;

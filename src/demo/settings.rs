@@ -2,9 +2,9 @@
 
 use super::{picture, random};
 use std::env;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// How the site is to behave.
@@ -45,8 +45,8 @@ impl Settings {
         Self { data, registration: Registration::Loopback, bcrypt_cost: BCRYPT_COST }
     }
 
-    /// Where a picture lies, as [`picture::find`].
-    pub fn picture(&self, name: &str) -> Option<(PathBuf, picture::Format)> {
+    /// Where a picture lies, as `picture::find`.
+    pub(super) fn picture(&self, name: &str) -> Option<(PathBuf, picture::Format)> {
         picture::find(&picture::folder(&self.data), name)
     }
 }
@@ -64,13 +64,13 @@ impl Registration {
 }
 
 /// The data folder of those who name none: in `STATE_DIRECTORY` (systemd), else where the user's
-/// programs keep their state. `None`: there is no such place.
-pub fn default_data() -> Option<PathBuf> {
+/// programs keep their state, else where the system does.
+pub fn default_data() -> PathBuf {
     let root = rustix::process::geteuid().is_root();
-    state_directory(root, |name| env::var_os(name).map(PathBuf::from)).map(|at| at.join(FOLDER))
+    state_directory(root, |name| env::var_os(name).map(PathBuf::from)).join(FOLDER)
 }
 
-fn state_directory(root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+fn state_directory(root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
     // Relative values are to be ignored (XDG Base Directory specification); an unset one is empty.
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     // systemd separates several directories with colons.
@@ -78,51 +78,52 @@ fn state_directory(root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Op
         let text = path.to_str().and_then(|text| text.split(':').next()).map(PathBuf::from);
         text.unwrap_or(path)
     };
-    absolute("STATE_DIRECTORY").map(first).or_else(|| {
-        if root && absolute("XDG_STATE_HOME").is_none() {
-            return Some("/var/lib/httpyserver".into());
-        }
-        let home = || absolute("HOME").map(|home| home.join(".local/state"));
-        absolute("XDG_STATE_HOME").or_else(home).map(|state| state.join("httpyserver"))
-    })
+    let of_user = || {
+        let home = || absolute("HOME").filter(|_| !root).map(|home| home.join(".local/state"));
+        Some(absolute("XDG_STATE_HOME").or_else(home)?.join("httpyserver"))
+    };
+    let state = absolute("STATE_DIRECTORY").map(first).or_else(of_user);
+    state.unwrap_or_else(|| SYSTEM_STATE.into())
 }
 
-/// The key that sessions are signed with: made at the first start, kept in the data folder, so that
-/// a restart logs nobody out.
+/// Where the system's programs keep their state.
+const SYSTEM_STATE: &str = "/var/lib/httpyserver";
+
+/// What sessions are signed with.
+pub type Key = [u8; 64];
+
+/// The file of the key, in the data folder.
+const KEY_FILE: &str = "session.key";
+
+/// The key that was kept, if one was; else a new one, which [`keep_key`] keeps. Loading a
+/// configuration writes nothing: it may only be a check, or happen as another user.
 ///
 /// # Errors
-/// It can neither be read nor written.
-pub fn session_key(data: &Path) -> io::Result<Vec<u8>> {
-    let path = data.join("session.key");
-    if let Some(key) = read_key(&path)? {
-        return Ok(key);
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(data)?;
-    // Under another name first: nobody must read half a key. Linking it fails if another process
-    // was faster, and then theirs counts.
-    let draft = data.join(format!("session.key.{}", random::hex::<8>()?));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written = file
-        .write_all(&random::bytes::<KEY_BYTES>()?)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| match fs::hard_link(&draft, &path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        });
-    let _ = fs::remove_file(&draft);
-    written?;
-    read_key(&path)?.ok_or_else(|| io::Error::other("session.key is not what was written"))
+/// No random numbers.
+pub fn session_key(data: &Path) -> io::Result<Key> {
+    let kept = fs::read(data.join(KEY_FILE)).ok().and_then(|kept| Key::try_from(kept).ok());
+    kept.map_or_else(random::bytes, Ok)
 }
 
-const KEY_BYTES: usize = 64;
-
-fn read_key(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(key) if key.len() == KEY_BYTES => Ok(Some(key)),
-        Ok(_) => Err(io::Error::other("session.key is damaged; remove it to get a new one")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// Keeps the key, so that a restart logs nobody out. One that is kept already stays.
+///
+/// # Errors
+/// The data folder cannot be written.
+pub fn keep_key(data: &Path, key: &Key) -> io::Result<()> {
+    let path = data.join(KEY_FILE);
+    if path.exists() {
+        return Ok(());
     }
+    // Under another name first: nobody must read half a key.
+    let draft = data.join(format!("{KEY_FILE}.{}", random::hex::<8>()?));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let kept = file.write_all(key).and_then(|()| file.sync_all());
+    let kept = kept.and_then(|()| match fs::hard_link(&draft, &path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    let _ = fs::remove_file(&draft);
+    kept
 }
 
 #[cfg(test)]
@@ -136,42 +137,37 @@ mod tests {
             let variable = |name: &str| {
                 set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
             };
-            state_directory(root, variable).map(|path| path.to_str().unwrap().to_owned())
+            state_directory(root, variable).to_str().unwrap().to_owned()
         };
         let home = ("HOME", "/home/a");
-        assert_eq!(ask(false, &[home]).as_deref(), Some("/home/a/.local/state/httpyserver"));
-        assert_eq!(
-            ask(false, &[home, ("XDG_STATE_HOME", "/s")]).as_deref(),
-            Some("/s/httpyserver")
-        );
-        assert_eq!(
-            ask(false, &[home, ("XDG_STATE_HOME", "s")]).as_deref(),
-            Some("/home/a/.local/state/httpyserver")
-        );
-        assert_eq!(ask(false, &[]), None);
-        assert_eq!(ask(true, &[home]).as_deref(), Some("/var/lib/httpyserver"));
-        assert_eq!(ask(true, &[("XDG_STATE_HOME", "/s")]).as_deref(), Some("/s/httpyserver"));
-        assert_eq!(
-            ask(false, &[home, ("STATE_DIRECTORY", "/var/lib/x:/y")]).as_deref(),
-            Some("/var/lib/x")
-        );
+        let xdg = |value| ("XDG_STATE_HOME", value);
+        assert_eq!(ask(false, &[home]), "/home/a/.local/state/httpyserver");
+        assert_eq!(ask(false, &[home, xdg("/s")]), "/s/httpyserver");
+        assert_eq!(ask(false, &[home, xdg("s")]), "/home/a/.local/state/httpyserver");
+        assert_eq!(ask(false, &[]), "/var/lib/httpyserver");
+        assert_eq!(ask(true, &[home]), "/var/lib/httpyserver");
+        assert_eq!(ask(true, &[xdg("/s")]), "/s/httpyserver");
+        assert_eq!(ask(false, &[home, ("STATE_DIRECTORY", "/var/lib/x:/y")]), "/var/lib/x");
     }
 
     #[test]
-    fn the_key_is_made_once() {
+    fn the_key_is_kept_once() {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("new/data");
-        let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| session_key(&data).unwrap())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        let data = folder.path();
+        let keys = [session_key(data).unwrap(), session_key(data).unwrap()];
+        assert_ne!(keys[0], keys[1]);
+        assert_eq!(fs::read_dir(data).unwrap().count(), 0, "asking keeps nothing");
+        std::thread::scope(|scope| {
+            for key in &keys {
+                scope.spawn(|| keep_key(data, key).unwrap());
+            }
         });
-        assert!(keys.iter().all(|key| *key == keys[0] && key.len() == KEY_BYTES));
-        assert_ne!(keys[0], session_key(&folder.path().join("other")).unwrap());
-        assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no drafts are left");
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&data.join("session.key")), mode(&data)), (0o600, 0o700));
-        fs::write(data.join("session.key"), "short").unwrap();
-        assert!(session_key(&data).is_err());
+        let kept = session_key(data).unwrap();
+        assert!(keys.contains(&kept));
+        assert_eq!(fs::read_dir(data).unwrap().count(), 1, "no drafts are left");
+        let mode = fs::metadata(data.join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(data.join(KEY_FILE), "short").unwrap();
+        assert_ne!(session_key(data).unwrap(), kept, "half a key is none");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::picture::{PictureError, Pictures};
 use super::random;
-use super::settings::Settings;
+use super::settings::{Key, Settings, keep_key, session_key};
 use super::store::{Store, StoreError, User};
 use std::fmt;
 use std::fs::DirBuilder;
@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The part that blocks: used by helpers only.
 pub struct Site {
     pub settings: Settings,
+    /// What sessions are signed with.
+    pub key: Key,
     open: OnceLock<Data>,
     opening: Mutex<()>,
 }
@@ -34,8 +36,13 @@ pub enum Fail {
 }
 
 impl Site {
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, open: OnceLock::new(), opening: Mutex::default() }
+    /// A site with these settings; nothing is opened yet.
+    ///
+    /// # Errors
+    /// No random numbers for a key.
+    pub fn new(settings: Settings) -> io::Result<Self> {
+        let key = session_key(&settings.data)?;
+        Ok(Self { settings, key, open: OnceLock::new(), opening: Mutex::default() })
     }
 
     /// The data, opened by whoever asks first: a disk that is not there keeps no other site from
@@ -53,6 +60,7 @@ impl Site {
         }
         let folder = &self.settings.data;
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        keep_key(folder, &self.key)?;
         let pictures = Pictures::open(folder)?;
         let store = Store::open(folder, now())?;
         pictures.sweep(&store.picture_names()?, SystemTime::now())?;

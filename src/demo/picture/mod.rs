@@ -9,6 +9,7 @@ pub use probe::{Format, NoPicture};
 
 use super::random;
 use super::store::Picture;
+use crate::app::Upload;
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, DirBuilder};
@@ -55,31 +56,38 @@ impl Pictures {
         Ok(Self { folder })
     }
 
-    /// Takes a picture that is in memory.
-    ///
-    /// # Errors
-    /// As [`Self::take`].
-    pub fn take_bytes(&self, bytes: &[u8], alt: &str) -> Result<Picture, PictureError> {
-        self.take(bytes.len() as u64, bytes, alt, |path| fs::write(path, bytes))
-    }
-
-    /// Takes the file that `reader` reads, of `size` bytes; `save` puts it at a path.
+    /// Takes a picture that was uploaded.
     ///
     /// # Errors
     /// [`PictureError`]; nothing is left of it.
-    pub fn take(
-        &self,
-        size: u64,
-        reader: impl Read,
-        alt: &str,
-        save: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> Result<Picture, PictureError> {
-        if size > SIZE_MAX {
+    pub fn take_upload(&self, upload: Upload, alt: &str) -> Result<Picture, PictureError> {
+        if upload.size() > SIZE_MAX {
             return Err(PictureError::TooLarge);
         }
         let mut head = Vec::new();
-        reader.take(probe::BYTES as u64).read_to_end(&mut head).map_err(PictureError::Io)?;
-        let found = probe::probe(&head).map_err(PictureError::Refused)?;
+        upload.reader().take(probe::BYTES as u64).read_to_end(&mut head)?;
+        self.take(&head, alt, |path| upload.save_as(path))
+    }
+
+    /// Takes a picture that is in memory.
+    ///
+    /// # Errors
+    /// As [`Self::take_upload`].
+    pub fn take_bytes(&self, bytes: &[u8], alt: &str) -> Result<Picture, PictureError> {
+        if bytes.len() as u64 > SIZE_MAX {
+            return Err(PictureError::TooLarge);
+        }
+        self.take(bytes, alt, |path| fs::write(path, bytes))
+    }
+
+    /// Takes the picture that begins with `head`; `save` puts it at a path.
+    fn take(
+        &self,
+        head: &[u8],
+        alt: &str,
+        save: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Picture, PictureError> {
+        let found = probe::probe(head).map_err(PictureError::Refused)?;
         let name =
             format!("{}.{}", random::hex::<{ NAME_DIGITS / 2 }>()?, found.format.extension());
         let path = self.folder.join(&name);
@@ -195,9 +203,9 @@ mod tests {
             take(&pictures, b"<svg/>"),
             Err(PictureError::Refused(NoPicture::Unknown))
         ));
-        let large = pictures.take(SIZE_MAX + 1, GIF, "", |_| panic!("it is not saved"));
-        assert!(matches!(large, Err(PictureError::TooLarge)));
-        let full = pictures.take(14, GIF, "", |path| {
+        let large = vec![0; (SIZE_MAX + 1) as usize];
+        assert!(matches!(take(&pictures, &large), Err(PictureError::TooLarge)));
+        let full = pictures.take(GIF, "", |path| {
             fs::write(path, "half")?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
         });

@@ -14,7 +14,7 @@ mod users;
 mod tests;
 
 pub use quotes::{Change, Page, Picture, PictureChange, Quote};
-pub use users::User;
+pub use users::{LOGIN_AGE, User};
 
 use rusqlite::{Connection, OpenFlags};
 use std::fmt;

@@ -164,22 +164,6 @@ impl Store {
         self.with(|connection| find(connection, id))
     }
 
-    /// Quotes added after the one with this number, the oldest first, at most `limit`: what a live
-    /// page has missed.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub fn since(&self, id: i64, limit: u32) -> Result<Vec<Quote>, StoreError> {
-        self.with(|connection| {
-            let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM quote LEFT JOIN user ON user.id = quote.user
-                 WHERE quote.id > ?1 ORDER BY quote.id LIMIT ?2"
-            ))?;
-            let quotes = select.query_map(params![id, limit], Quote::read)?;
-            Ok(quotes.collect::<Result<_, _>>()?)
-        })
-    }
-
     /// Adds a quote of `user`.
     ///
     /// # Errors

@@ -5,9 +5,11 @@
 
 use super::{Store, StoreError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use std::time::Duration;
 
-/// A login ends after this many seconds: thirty days.
-const LOGIN_SECS: i64 = 30 * 24 * 60 * 60;
+/// A login ends after this time.
+pub const LOGIN_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const LOGIN_SECS: i64 = LOGIN_AGE.as_secs().cast_signed();
 
 /// Logins of one user at a time. The oldest makes room.
 const LOGINS_OF_A_USER_MAX: u32 = 20;
