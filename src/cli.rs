@@ -313,8 +313,8 @@ fn wants_colour(color: Color) -> bool {
 
 fn version() -> String {
     format!(
-        "httpyserver {}\nplatform: {} {}\nfeatures: virtual hosts, files, uploads, redirects, gzip, TLS, CGI\n\
-         tls: {}\nnot in this version: WSGI\n",
+        "httpyserver {}\nplatform: {} {}\n\
+         features: virtual hosts, files, uploads, redirects, gzip, TLS, CGI, WSGI\ntls: {}\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,

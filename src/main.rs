@@ -3,7 +3,7 @@
 mod cli;
 
 use cli::Task;
-use httpyserver::server::{Failure, Running, Server};
+use httpyserver::server::{Ended, Failure, Running, Server};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -13,6 +13,8 @@ const OK: u8 = 0;
 const START: u8 = 1;
 /// The configuration is refused.
 const CONFIGURATION: u8 = 3;
+/// An application that is required did not start.
+const APPLICATION: u8 = 4;
 /// Stopped by force: not all that was in flight could be finished.
 const FORCED: u8 = 5;
 
@@ -55,7 +57,14 @@ fn run() -> Result<u8, Failure> {
                 print(&why)?;
                 print(server.banner())?;
             }
-            Ok(if server.run()? { OK } else { FORCED })
+            Ok(match server.run()? {
+                Ended::Finished => OK,
+                Ended::Forced => FORCED,
+                Ended::AppFailed(what) => {
+                    eprintln!("error: {what}");
+                    APPLICATION
+                }
+            })
         }
     }
 }

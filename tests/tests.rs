@@ -34,3 +34,4 @@ mod tls_client;
 mod tls_renewal;
 mod uploads;
 mod vhosts;
+mod wsgi;

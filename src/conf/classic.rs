@@ -32,6 +32,7 @@ pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
         compress: Compress::default(),
         tls: Tls::default(),
         cgi: Programs::default(),
+        apps: Vec::new(),
         hosts: Vec::new(),
     };
     let mut classic =

@@ -94,6 +94,7 @@ pub fn quick(root: PathBuf) -> Config {
         compress: Compress::default(),
         tls: Tls::default(),
         cgi: Programs::default(),
+        apps: Vec::new(),
         hosts: vec![Host {
             names: Vec::new(),
             default: true,

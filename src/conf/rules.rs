@@ -244,6 +244,54 @@ pub(super) fn media_type(text: &str) -> Result<(), Fault> {
     }
 }
 
+/// The name of an application, as routes call it.
+pub(super) fn app_name(text: &str) -> Result<(), Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Fault::new("bad-app", "is no name: letters, digits, `_` and `-`, up to 64"))
+}
+
+/// `module:callable`; without callable it is `application`.
+pub(super) fn wsgi_callable(text: &str) -> Result<String, Fault> {
+    let fault = |why: &str| Fault::new("bad-app", why);
+    let (module, callable) = text.split_once(':').unwrap_or((text, "application"));
+    if let Some(path) = module.strip_suffix(".py").or(module.contains('/').then_some(module)) {
+        let dotted = path.trim_start_matches("./").replace('/', ".");
+        return Err(fault("is a file: modules are named with dots, seen from `dir`")
+            .instead(format!("{dotted}:{callable}")));
+    }
+    if callable.contains('(') {
+        return Err(fault("is a call: name something that is callable itself"));
+    }
+    let identifier = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(|c: char| c.is_ascii_digit())
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    if !module.split('.').all(identifier) || !callable.split('.').all(identifier) {
+        return Err(fault("is no module and callable such as \"blog.wsgi:application\""));
+    }
+    Ok(format!("{module}:{callable}"))
+}
+
+/// The name of a variable of the environment.
+pub(super) fn variable_name(text: &str) -> Result<(), Fault> {
+    if text.is_empty() || text.contains('=') || has_control(text) {
+        return Err(Fault::new("bad-value", "cannot be the name of a variable"));
+    }
+    Ok(())
+}
+
+/// Its value.
+pub(super) fn variable_value(text: &str) -> Result<String, Fault> {
+    if text.contains('\0') {
+        return Err(Fault::new("bad-value", "has a NUL, which no variable can have"));
+    }
+    Ok(text.to_owned())
+}
+
 /// An extension: lower case, without its dot.
 pub(super) fn extension(text: &str) -> Result<String, Fault> {
     let bare = text.strip_prefix('.').unwrap_or(text);

@@ -4,8 +4,9 @@
 //! they do not depend on a folder any more unless that one was relative itself.
 
 use super::model::{
-    Action, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level, LogFormat, LogTarget,
-    Overwrite, Redirect, Respond, Route, Tls, TlsVersion, Upload,
+    Action, App, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level, LogFormat,
+    LogTarget, Overwrite, Program, Python, Redirect, Respond, Route, Tls, TlsVersion, Upload,
+    Workers,
 };
 use super::units::{show_duration, show_size};
 use crate::http::{Method, MethodSet};
@@ -21,6 +22,9 @@ pub fn effective(config: &Config) -> String {
     media(&mut out, config);
     tls(&mut out, &config.tls);
     cgi(&mut out, config);
+    for app in &config.apps {
+        self::app(&mut out, app);
+    }
     for host in &config.hosts {
         self::host(&mut out, host);
     }
@@ -166,6 +170,42 @@ fn cgi(out: &mut Out, config: &Config) {
     out.line("env", table(config.cgi.env.iter().map(|(name, value)| (name, quote(value)))));
 }
 
+fn app(out: &mut Out, app: &App) {
+    out.header(&format!("[app.{}]", app.name.value));
+    if let Program::Wsgi(wsgi) = &app.program {
+        out.line("wsgi", quote(&wsgi.value));
+    }
+    out.line("dir", path(&app.dir));
+    match &app.python {
+        Python::Default => {}
+        Python::Venv(venv) => out.line("venv", path(&venv.value)),
+        Python::Program(python) => out.line("python", path(&python.value)),
+    }
+    let Workers { min, max } = app.workers;
+    out.line("workers", table([("min", min.to_string()), ("max", max.to_string())]));
+    out.line("queue", app.queue.to_string());
+    for (key, value) in
+        [("queue_timeout", app.queue_timeout), ("timeout", app.timeout), ("startup", app.startup)]
+    {
+        out.line(key, quote(&show_duration(value)));
+    }
+    let recycle = &app.recycle;
+    let entries = [
+        ("requests", recycle.requests.map(|n| n.to_string())),
+        ("jitter", (recycle.jitter > 0).then(|| recycle.jitter.to_string())),
+        ("memory", recycle.memory.map(|n| quote(&show_size(n)))),
+        ("age", recycle.age.map(|age| quote(&show_duration(age)))),
+    ];
+    let entries = entries.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    out.line("recycle", table(entries));
+    out.line("env", table(app.env.iter().map(|(name, value)| (quote(name), quote(value)))));
+    if let Some(user) = &app.user {
+        out.line("user", quote(&user.value));
+    }
+    out.line("required", app.required.to_string());
+    out.line("reload", app.reload.to_string());
+}
+
 fn host(out: &mut Out, host: &Host) {
     out.header("[[host]]");
     if !host.names.is_empty() {
@@ -208,6 +248,13 @@ fn route(out: &mut Out, route: &Route) {
     match &route.action {
         Action::Files(files) => self::files(out, files),
         Action::Cgi(cgi) => scripts(out, cgi),
+        Action::App(route) => {
+            if let Some(files) = &route.files {
+                self::files(out, files);
+            }
+            out.line("app", quote(&route.app.value));
+        }
+        Action::Pages(folder) => out.line("pages", path(&folder.value)),
         Action::Redirect(Redirect { to, status }) => {
             out.line(
                 "redirect",

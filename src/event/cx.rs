@@ -33,6 +33,10 @@ pub struct Cx {
     wakes: Rc<Wakes>,
     /// What other threads do for the loop, and may ask of it.
     outside: Outside,
+    /// Handlers that asked for their turn, each once.
+    called: Vec<PoolId>,
+    /// Without this handler the server is worth nothing, and it has failed: why.
+    failure: Option<(PoolId, String)>,
     /// What is to be said on the error log.
     notices: Vec<(Level, String)>,
 }
@@ -61,6 +65,8 @@ impl Cx {
             stopping: false,
             wakes: Rc::default(),
             outside: Outside::default(),
+            called: Vec::new(),
+            failure: None,
             notices: Vec::new(),
         }
     }
@@ -176,6 +182,34 @@ impl Cx {
     /// Whether another thread asked for a stop; asking forgets it.
     pub fn take_stop(&self) -> bool {
         self.outside.take_stop()
+    }
+
+    /// Has the `turn` of a handler called once the connections of this turn were driven: what they
+    /// all want of it is then done together.
+    pub fn call_pool(&mut self, pool: PoolId) {
+        if !self.called.contains(&pool) {
+            self.called.push(pool);
+        }
+    }
+
+    /// Takes the handlers that asked for their turn.
+    pub fn take_called(&mut self) -> Vec<PoolId> {
+        std::mem::take(&mut self.called)
+    }
+
+    /// Whether a handler has asked for its turn.
+    pub fn has_called(&self) -> bool {
+        !self.called.is_empty()
+    }
+
+    /// Says that a handler has failed without which there is no point in going on.
+    pub fn give_up(&mut self, pool: PoolId, why: String) {
+        self.failure = Some((pool, why));
+    }
+
+    /// Takes what a handler has failed of.
+    pub fn take_failure(&mut self) -> Option<(PoolId, String)> {
+        self.failure.take()
     }
 
     /// Has something said on the error log. For events, not for each request.

@@ -20,5 +20,5 @@ pub use cx::{Cx, Wakes};
 pub use outside::{Busy, Stopper};
 pub use ready::Ready;
 pub use runq::{Budget, CHUNK, RunQueue};
-pub use timers::Timers;
+pub use timers::{Sleeper, Timers};
 pub use token::{ConnId, Door, PoolId, Target};

@@ -1,25 +1,39 @@
-//! Instants at which a connection asked to be driven.
+//! Instants at which a connection asked to be driven, or a pool to be looked after.
 //!
 //! A heap that is never searched: a connection's own `timer` field says what it waits for, and an
 //! entry that disagrees with it is stale. Cancelling is overwriting the field. The interface leaves
 //! room for a wheel, should there ever be more than some ten thousand armed at once.
 
-use super::ConnId;
+use super::{ConnId, PoolId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// The armed instants of all connections.
+/// The armed instants of all connections and pools.
 #[derive(Debug, Default)]
 pub struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, ConnId)>>,
+    heap: BinaryHeap<Reverse<(Instant, Sleeper)>>,
+}
+
+/// Who has armed an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sleeper {
+    /// A connection, for its exchange.
+    Connection(ConnId),
+    /// A handler: its `turn` is called.
+    Pool(PoolId),
 }
 
 impl Timers {
     /// Arms `at` for a connection. What it had armed before stays in the heap, and is recognised
     /// as stale by whoever is told of it.
     pub fn arm(&mut self, at: Instant, id: ConnId) {
-        self.heap.push(Reverse((at, id)));
+        self.heap.push(Reverse((at, Sleeper::Connection(id))));
+    }
+
+    /// Arms `at` for a handler. There is no taking back: a call too many must be harmless.
+    pub fn arm_pool(&mut self, at: Instant, pool: PoolId) {
+        self.heap.push(Reverse((at, Sleeper::Pool(pool))));
     }
 
     /// The earliest instant, stale or not: a wake-up too many is harmless.
@@ -28,7 +42,7 @@ impl Timers {
     }
 
     /// Takes one entry that is due at `now`.
-    pub fn pop_due(&mut self, now: Instant) -> Option<(Instant, ConnId)> {
+    pub fn pop_due(&mut self, now: Instant) -> Option<(Instant, Sleeper)> {
         if self.next()? > now {
             return None;
         }
@@ -55,7 +69,7 @@ mod tests {
             for (n, delay) in delays.iter().enumerate() {
                 let at = start + Duration::from_millis(*delay);
                 timers.arm(at, id(n));
-                expected.push((at, id(n)));
+                expected.push((at, Sleeper::Connection(id(n))));
             }
             expected.sort();
             let (mut got, mut now) = (Vec::new(), start);

@@ -35,7 +35,7 @@ pub enum Door {
 }
 
 /// The number under which a handler's own descriptors are registered (idle workers, say).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(pub u16);
 
 /// What an event is about.

@@ -5,6 +5,7 @@ pub mod files;
 pub mod gateway;
 mod redirect;
 mod respond;
+pub mod wsgi;
 
 pub use cgi::CgiHandler;
 pub use files::FileHandler;

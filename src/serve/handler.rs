@@ -39,11 +39,44 @@ pub trait Handler {
     /// Something happened to a descriptor of this handler's pool.
     fn pool_event(&self, _slot: u16, _cx: &mut Cx) {}
 
+    /// It has asked for its turn with `Cx::call_pool` or `Timers::arm_pool`, perhaps long ago. The
+    /// connections have been driven: what they wanted of it can be done together.
+    fn turn(&self, _cx: &mut Cx) {}
+
+    /// Whether it can answer. A reload waits for those that are starting, and is given up if one
+    /// has failed.
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    /// Somebody wants one worker more, or fewer.
+    fn scale(&self, _by: Scale, _cx: &mut Cx) {}
+
     /// A child that was adopted for this handler's pool has ended, and is collected.
     fn child_ended(&self, _tag: u32, _ending: Ending, _cx: &mut Cx) {}
 
     /// Its last request has ended and no other will come.
     fn stop(&self, _cx: &mut Cx) {}
+}
+
+/// How far a handler has come with its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It answers.
+    Ready,
+    /// It will answer, or fail.
+    Starting,
+    /// It does not answer, and goes on trying: why.
+    Failed(String),
+}
+
+/// How the number of workers is to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// By one more.
+    More,
+    /// By one fewer.
+    Fewer,
 }
 
 /// How a handler answers.

@@ -16,6 +16,6 @@ pub use answer::{Answer, AnswerState, connection_lines, write_status_line};
 pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Exchange, ExchangeIo, Step};
-pub use handler::{Handler, Outcome};
+pub use handler::{Handler, Outcome, Readiness, Scale};
 pub use request::{Peer, Request, Reroute};
 pub use response::{Body, Head, Part, Response};

@@ -2,7 +2,7 @@
 
 use crate::event::Target;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 use std::io;
 
@@ -15,6 +15,10 @@ pub enum Order {
     Reopen,
     /// Say on the log how things stand (USR2).
     Report,
+    /// One worker more of every application (TTIN).
+    More,
+    /// One worker fewer (TTOU).
+    Fewer,
     /// Finish what is in flight, within the time allowed (TERM, INT); the second time: now.
     Stop,
     /// Finish what is in flight, however long it takes (QUIT).
@@ -32,7 +36,8 @@ impl Control {
     /// # Errors
     /// Those of `sigaction` and `epoll_ctl`.
     pub fn new(registry: &Registry) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT])?;
+        let mut signals =
+            Signals::new([SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU])?;
         registry.register(&mut signals, Target::Signals.token(), Interest::READABLE)?;
         Ok(Self { signals })
     }
@@ -44,6 +49,8 @@ impl Control {
             SIGUSR1 => Order::Reopen,
             SIGUSR2 => Order::Report,
             SIGQUIT => Order::StopPatiently,
+            SIGTTIN => Order::More,
+            SIGTTOU => Order::Fewer,
             _ => Order::Stop,
         };
         self.signals.pending().map(order).collect()

@@ -1,6 +1,6 @@
 //! The front door for programs that bring applications along.
 
-use super::{ConfigSource, Failure, Origin, Overrides, Running};
+use super::{ConfigSource, Ended, Failure, Origin, Overrides, Running};
 use crate::app::{App, Options, Reply, Result as AppResult};
 use crate::conf::{self, Action, At, Config, HandlerRef, Level, Listen, Place};
 use crate::http::HttpError;
@@ -293,7 +293,10 @@ fn serve_and_tell(server: Running, quiet: bool) -> Result<(), Failure> {
         // Nobody may be reading.
         let _ = std::io::stdout().write_all(server.banner().as_bytes());
     }
-    server.run().map(drop)
+    match server.run()? {
+        Ended::AppFailed(what) => Err(Failure::Start(what)),
+        Ended::Finished | Ended::Forced => Ok(()),
+    }
 }
 
 fn place(text: &str) -> Result<Place, String> {

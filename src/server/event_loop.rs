@@ -3,7 +3,7 @@
 //! An event never does work. It sets a bit in the connection its token names and puts it on the run
 //! queue; `ClientConnection::drive` does the rest and says whether it lives on.
 
-use super::acceptor::{Acceptor, Incoming};
+use super::acceptor::{Acceptor, Bound, Incoming};
 use super::access_log::AccessLog;
 use super::connection::{ClientConnection, Expiry, Spares, Turn, Verdict};
 use super::control::{Control, Order};
@@ -13,9 +13,9 @@ use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_ev
 use super::table::ConnTable;
 use super::watch::CertificateWatch;
 use crate::conf::Level;
-use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Stopper, Target};
+use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Sleeper, Stopper, Target};
 use crate::net::{Tls, Transport};
-use crate::serve::{Abort, Handler, Peer};
+use crate::serve::{Abort, Handler, Peer, Readiness, Scale};
 use crate::site::Site;
 use crate::sys::process::Ending;
 use crate::tls::{Plan, Secured};
@@ -65,6 +65,26 @@ pub struct EventLoop {
     connections_max: usize,
     log_due: Option<Instant>,
     stopping: Option<Stopping>,
+    /// A reload whose handlers are not ready yet.
+    pending: Option<Pending>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything in flight was finished.
+    Finished,
+    /// Something was cut off.
+    Forced,
+    /// An application without which the server is worth nothing did not start.
+    AppFailed(String),
+}
+
+/// A reload that waits for its handlers: everything else about it is done.
+struct Pending {
+    loaded: Loaded,
+    bound: Bound,
+    handlers: SiteHandlers,
 }
 
 /// A stop in progress.
@@ -79,6 +99,8 @@ struct Stopping {
 struct HandlerPools {
     present: Option<SiteHandlers>,
     retiring: Vec<SiteHandlers>,
+    /// Of a reload that waits for them.
+    starting: Vec<(PoolId, Rc<dyn Handler>)>,
     next: u16,
 }
 
@@ -99,10 +121,10 @@ impl EventLoop {
         let control = Control::new(poll.registry())?;
         let Loaded { site, access, errors, connections_max, tls, .. } = loaded;
         let (watch, https_port) = (watch(tls.as_ref(), &mut cx), acceptor.https_port());
-        let site = Rc::new(site);
         cx.clock.set_server(site.server_header.as_deref());
         let mut handlers = HandlerPools::default();
-        handlers.start(&site, &mut cx)?;
+        let started = handlers.start(&site, &mut cx)?;
+        handlers.commit(started);
         Ok(Self {
             harvester: Harvester::new(&site.timeouts, cx.now()),
             site,
@@ -123,6 +145,7 @@ impl EventLoop {
             connections_max,
             log_due: None,
             stopping: None,
+            pending: None,
         })
     }
 
@@ -134,11 +157,11 @@ impl EventLoop {
         self.cx.stopper()
     }
 
-    /// Serves until it is told to stop. Returns whether all that was in flight was finished.
+    /// Serves until it is told to stop.
     ///
     /// # Errors
     /// The poll itself fails.
-    pub fn run(&mut self) -> io::Result<bool> {
+    pub fn run(&mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS);
         let mut turn = Vec::with_capacity(EVENTS);
         loop {
@@ -160,6 +183,7 @@ impl EventLoop {
             for id in &turn {
                 self.drive(*id, company);
             }
+            self.turn_handlers();
             self.accept();
             self.harvest();
             if ordered {
@@ -171,10 +195,17 @@ impl EventLoop {
                 }
             }
             self.renew_certificates();
+            self.settle_reload();
             self.see_to_logs();
             if let Some(finished) = self.has_stopped() {
                 self.close_down();
-                return Ok(finished);
+                return Ok(if finished { Ended::Finished } else { Ended::Forced });
+            }
+            if let Some((pool, what)) = self.cx.take_failure()
+                && self.handlers.serves(pool)
+            {
+                self.close_down();
+                return Ok(Ended::AppFailed(what));
             }
         }
     }
@@ -182,7 +213,7 @@ impl EventLoop {
     /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
     /// is open and nothing is to be written.
     fn wait(&self) -> Option<Duration> {
-        if !self.cx.runq.is_empty() || self.cx.has_woken() {
+        if !self.cx.runq.is_empty() || self.cx.has_woken() || self.cx.has_called() {
             return Some(Duration::ZERO);
         }
         let now = self.cx.now();
@@ -232,11 +263,27 @@ impl EventLoop {
 
     fn expire_timers(&mut self) {
         for _ in 0..TIMERS_PER_TURN {
-            let Some((at, id)) = self.cx.timers.pop_due(self.cx.now()) else { break };
+            let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) else { break };
+            let id = match sleeper {
+                Sleeper::Connection(id) => id,
+                Sleeper::Pool(pool) => {
+                    self.cx.call_pool(pool);
+                    continue;
+                }
+            };
             if let Some(connection) = self.table.get(id)
                 && connection.timer_due(at)
             {
                 enqueue(connection, &mut self.cx);
+            }
+        }
+    }
+
+    /// What handlers do once a turn, for all connections together.
+    fn turn_handlers(&mut self) {
+        if self.cx.has_called() {
+            for pool in self.cx.take_called() {
+                self.handlers.turn(pool, &mut self.cx);
             }
         }
     }
@@ -364,6 +411,8 @@ impl EventLoop {
             Order::Reload => self.reload(),
             Order::Reopen => self.reopen(),
             Order::Report => self.report(),
+            Order::More => self.handlers.scale(Scale::More, &mut self.cx),
+            Order::Fewer => self.handlers.scale(Scale::Fewer, &mut self.cx),
             Order::Stop if self.stopping.is_some() => {
                 self.stopping = Some(Stopping { deadline: Some(self.cx.now()) });
             }
@@ -376,6 +425,7 @@ impl EventLoop {
 
     /// Accepts nobody any more, closes who is idle, lets the others finish.
     fn stop(&mut self, deadline: Option<Instant>) {
+        self.give_reload_up("the server stops");
         self.stopping = Some(Stopping { deadline });
         self.cx.stopping = true;
         self.accept();
@@ -416,30 +466,68 @@ impl EventLoop {
 
     /// Builds everything new before anything old is touched. A failure changes nothing.
     fn reload(&mut self) {
+        self.give_reload_up("another one begins");
         let former = self.tls.as_ref().map(|(_, secured)| &**secured);
-        let outcome = self.reloader.load(former).and_then(|loaded| self.swap(loaded));
-        match outcome {
-            Ok(warnings) => {
-                let text = format!("reloaded\n{warnings}");
-                self.cx.report(Level::Info, text.trim_end());
+        match self.reloader.load(former).and_then(|loaded| self.prepare(loaded)) {
+            // Most sites are ready at once.
+            Ok(pending) => {
+                self.pending = Some(pending);
+                self.settle_reload();
             }
-            Err(failure) => {
-                let text = format!("not reloaded, what served before goes on\n{failure}");
-                self.cx.report(Level::Error, text.trim_end());
-            }
+            Err(failure) => self.not_reloaded(&failure),
         }
     }
 
-    /// Puts what was loaded in the place of what served before. Returns the warnings.
-    fn swap(&mut self, loaded: Loaded) -> Result<String, Failure> {
+    /// Binds and starts what was loaded, beside what serves now.
+    fn prepare(&mut self, loaded: Loaded) -> Result<Pending, Failure> {
+        let listen = &loaded.listen;
+        let bound = self.acceptor.bind(listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let handlers = self.handlers.start(&loaded.site, &mut self.cx)?;
+        Ok(Pending { loaded, bound, handlers })
+    }
+
+    /// Puts what was prepared in the place of what served before, once it is ready.
+    fn settle_reload(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        match readiness(&pending.handlers) {
+            Readiness::Starting => self.pending = Some(pending),
+            Readiness::Failed(what) => {
+                self.handlers.discard(&pending.handlers, &mut self.cx);
+                self.not_reloaded(&Failure::Start(what));
+            }
+            Readiness::Ready => match self.swap(pending) {
+                Ok(warnings) => {
+                    let text = format!("reloaded\n{warnings}");
+                    self.cx.report(Level::Info, text.trim_end());
+                }
+                Err(failure) => self.not_reloaded(&failure),
+            },
+        }
+    }
+
+    fn give_reload_up(&mut self, why: &str) {
+        if let Some(pending) = self.pending.take() {
+            self.handlers.discard(&pending.handlers, &mut self.cx);
+            self.cx.report(Level::Warning, format!("the reload is given up: {why}"));
+        }
+    }
+
+    fn not_reloaded(&mut self, failure: &Failure) {
+        let text = format!("not reloaded, what served before goes on\n{failure}");
+        self.cx.report(Level::Error, text.trim_end());
+    }
+
+    /// Returns the warnings.
+    fn swap(&mut self, pending: Pending) -> Result<String, Failure> {
+        let Pending { loaded, bound, handlers } = pending;
         let Loaded { site, listen, access, errors, connections_max, warnings, tls, .. } = loaded;
-        let bound =
-            self.acceptor.bind(&listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
         let warnings = cannot_listen_everywhere(&bound) + &warnings;
-        let site = Rc::new(site);
-        self.handlers.start(&site, &mut self.cx)?;
-        self.acceptor.adopt(&listen, bound, self.cx.registry())?;
+        if let Err(error) = self.acceptor.adopt(&listen, bound, self.cx.registry()) {
+            self.handlers.discard(&handlers, &mut self.cx);
+            return Err(error.into());
+        }
         self.https_port = self.acceptor.https_port();
+        self.handlers.commit(handlers);
         self.access.flush();
         (self.access, self.errors) = (access, errors);
         self.cx.clock.set_server(site.server_header.as_deref());
@@ -511,22 +599,50 @@ impl EventLoop {
 }
 
 impl HandlerPools {
-    /// Starts the handlers of a site; those of the one before retire.
-    fn start(&mut self, site: &Rc<Site>, cx: &mut Cx) -> io::Result<()> {
+    /// Starts the handlers of a site, beside those that serve.
+    fn start(&mut self, site: &Rc<Site>, cx: &mut Cx) -> io::Result<SiteHandlers> {
         let mut started: Vec<(PoolId, Rc<dyn Handler>)> = Vec::new();
         for handler in &site.handlers {
             let pool = PoolId(self.next);
             self.next = self.next.wrapping_add(1);
             if let Err(error) = handler.start(pool, cx) {
-                started.iter().for_each(|(_, handler)| handler.stop(cx));
+                self.discard(&(site.clone(), started), cx);
                 return Err(error);
             }
+            self.starting.push((pool, handler.clone()));
             started.push((pool, handler.clone()));
         }
-        if let Some(former) = self.present.replace((site.clone(), started)) {
+        Ok((site.clone(), started))
+    }
+
+    /// Lets the handlers of a site serve; those of the one before retire.
+    fn commit(&mut self, started: SiteHandlers) {
+        self.starting.clear();
+        if let Some(former) = self.present.replace(started) {
             self.retiring.push(former);
         }
-        Ok(())
+    }
+
+    /// Gives up what was started and never served.
+    fn discard(&mut self, started: &SiteHandlers, cx: &mut Cx) {
+        self.starting.clear();
+        started.1.iter().for_each(|(_, handler)| handler.stop(cx));
+    }
+
+    /// Whether a handler is one that serves, not one that a reload has started.
+    fn serves(&self, pool: PoolId) -> bool {
+        self.present.iter().flat_map(|(_, handlers)| handlers).any(|(id, _)| *id == pool)
+    }
+
+    fn turn(&self, pool: PoolId, cx: &mut Cx) {
+        if let Some(handler) = self.of(pool) {
+            handler.turn(cx);
+        }
+    }
+
+    fn scale(&self, by: Scale, cx: &mut Cx) {
+        let handlers = self.present.iter().flat_map(|(_, handlers)| handlers);
+        handlers.for_each(|(_, handler)| handler.scale(by, cx));
     }
 
     /// Stops the handlers of former sites whose last request has ended.
@@ -559,9 +675,23 @@ impl HandlerPools {
     }
 
     fn of(&self, pool: PoolId) -> Option<Rc<dyn Handler>> {
-        let mut all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
+        let all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
+        let mut all = all.chain(&self.starting);
         all.find(|(id, _)| *id == pool).map(|(_, handler)| handler.clone())
     }
+}
+
+/// How far all of them have come.
+fn readiness((_, handlers): &SiteHandlers) -> Readiness {
+    let mut all = Readiness::Ready;
+    for (_, handler) in handlers {
+        match handler.readiness() {
+            Readiness::Ready => {}
+            Readiness::Starting => all = Readiness::Starting,
+            failed @ Readiness::Failed(_) => return failed,
+        }
+    }
+    all
 }
 
 /// Puts a connection on the run queue, once.

@@ -83,7 +83,7 @@ pub enum Failure {
 
 /// Everything the loop needs, built and not yet in use.
 pub struct Loaded {
-    pub(super) site: Site,
+    pub(super) site: Rc<Site>,
     pub(super) listen: Vec<At<Listen>>,
     pub(super) access: AccessLog,
     pub(super) errors: ErrorLog,
@@ -184,7 +184,7 @@ impl ConfigSource {
     /// As `read`; or a log file cannot be opened.
     pub fn load(&self, former: Option<&Secured>) -> Result<Loaded, Failure> {
         let (config, mut diagnostics) = self.read()?;
-        let site = self.build(&config, &mut diagnostics)?;
+        let site = Rc::new(self.build(&config, &mut diagnostics)?);
         let tls = self.secure(&config, former, true, &mut diagnostics)?;
         let open = |target: &At<conf::LogTarget>| {
             LogSink::open(target.value.clone()).map_err(|error| {

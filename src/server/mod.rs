@@ -14,6 +14,7 @@ mod table;
 mod watch;
 
 pub use embed::{Refusal, Server, SiteServer};
+pub use event_loop::Ended;
 pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides, QuickTls};
 
 use crate::event::Stopper;
@@ -87,17 +88,17 @@ impl Running {
     /// socket.read_to_string(&mut answer).unwrap();
     /// assert!(answer.ends_with("hello"));
     /// stopper.stop();
-    /// assert!(thread.join().unwrap(), "all that was in flight was finished");
+    /// assert_eq!(thread.join().unwrap(), httpyserver::server::Ended::Finished);
     /// ```
     pub fn stopper(&mut self) -> Result<Stopper, Failure> {
         Ok(self.event_loop.stopper()?)
     }
 
-    /// Serves until a signal says stop. Returns whether everything in flight was finished.
+    /// Serves until a signal says stop, or an application that is required cannot be started.
     ///
     /// # Errors
     /// The poll fails.
-    pub fn run(mut self) -> Result<bool, Failure> {
+    pub fn run(mut self) -> Result<Ended, Failure> {
         Ok(self.event_loop.run()?)
     }
 }

@@ -6,6 +6,7 @@ use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
+use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
 use crate::handlers::{RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Handler, Outcome, OwnPage, Request};
@@ -34,9 +35,11 @@ pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics
         media,
         diagnostics,
         handlers: Vec::new(),
+        apps: HashMap::new(),
         closed,
         warned_of_interpreters: false,
     };
+    config.apps.iter().for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
     let handlers = builder.handlers;
     let (exact, wildcards) = names(&config.hosts);
@@ -91,6 +94,7 @@ pub(super) struct Builder<'a> {
     /// Folders of scripts: not for files.
     closed: Rc<[PathBuf]>,
     pub(super) warned_of_interpreters: bool,
+    apps: HashMap<String, Rc<AppHandler>>,
 }
 
 impl Builder<'_> {
@@ -121,6 +125,8 @@ impl Builder<'_> {
             Action::Cgi(cgi) => {
                 ("cgi", self.scripts(host, cgi).unwrap_or_else(|| Rc::new(NoFolder)))
             }
+            Action::App(route) => ("wsgi", self.mount(host, route)),
+            Action::Pages(folder) => ("pages", self.pages_of(host, folder)),
             Action::Redirect(redirect) => {
                 ("redirect", Rc::new(RedirectHandler::new(redirect.clone())))
             }
@@ -177,12 +183,85 @@ impl Builder<'_> {
         }))
     }
 
+    /// An application that some route leads to: its workers are shared by all that do.
+    fn app(&mut self, app: &conf::App) {
+        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
+        let mut routes = routes.map(|route| &route.action);
+        let name = &app.name.value;
+        if !routes.any(|action| matches!(action, Action::App(route) if route.app.value == *name)) {
+            return;
+        }
+        self.doubts(app);
+        match AppHandler::new(app, self.config.limits.spool_above) {
+            Ok(handler) => {
+                let handler = Rc::new(handler);
+                self.handlers.push(handler.clone());
+                self.apps.insert(name.clone(), handler);
+            }
+            Err(error) => {
+                let span = app.user.as_ref().unwrap_or(&app.name).span.clone();
+                let what = format!("the application {name} cannot run: {error}");
+                self.diagnostics.push(Diagnostic::warning("missing-user", what, span));
+            }
+        }
+    }
+
+    /// What will keep its workers from starting.
+    fn doubts(&mut self, app: &conf::App) {
+        let name = &app.name.value;
+        if wsgi::find_python(&app.python).is_none() {
+            let (what, span) = match &app.python {
+                conf::Python::Default => {
+                    ("there is no python3 in PATH".to_owned(), app.name.span.clone())
+                }
+                conf::Python::Venv(path) => (
+                    format!("{} is no virtual environment", path.value.display()),
+                    path.span.clone(),
+                ),
+                conf::Python::Program(path) => {
+                    (format!("there is no {}", path.value.display()), path.span.clone())
+                }
+            };
+            let diagnostic = Diagnostic::warning("missing-python", what, span);
+            self.diagnostics.push(diagnostic.label(format!("{name} cannot run without")));
+        }
+        if !app.dir.is_dir() {
+            let what = format!("{} is no folder", app.dir.display());
+            let diagnostic = Diagnostic::warning("missing-dir", what, app.name.span.clone());
+            self.diagnostics.push(diagnostic.label("its `dir`, where it runs"));
+        }
+    }
+
+    fn mount(&mut self, host: &conf::Host, route: &conf::AppRoute) -> Rc<dyn Handler> {
+        let Some(app) = self.apps.get(&route.app.value).cloned() else {
+            return Rc::new(NoFolder);
+        };
+        let files = route.files.as_ref().map(|files| self.files(host, files));
+        Rc::new(Mount { app, server_name: first_name(host), files })
+    }
+
+    /// The pages of a folder; folders that several routes share have the same workers.
+    fn pages_of(&mut self, host: &conf::Host, folder: &At<PathBuf>) -> Rc<dyn Handler> {
+        let Some(root) = self.root(folder) else { return Rc::new(NoFolder) };
+        let app = conf::App::of_pages(folder.value.clone());
+        let key = format!("pages {}", folder.value.display());
+        if !self.apps.contains_key(&key) {
+            self.doubts(&app);
+            if let Ok(handler) = AppHandler::new(&app, self.config.limits.spool_above) {
+                let handler = Rc::new(handler);
+                self.handlers.push(handler.clone());
+                self.apps.insert(key.clone(), handler);
+            }
+        }
+        let Some(app) = self.apps.get(&key).cloned() else { return Rc::new(NoFolder) };
+        Rc::new(Pages { app, root: Rc::new(root), server_name: first_name(host) })
+    }
+
     /// What a route with files may remember: together they have the memory of one, and an eighth of
     /// the descriptors of the process.
     fn share_of_cache(&self) -> CacheLimits {
         let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let sharing =
-            routes.filter(|route| matches!(route.action, Action::Files(_))).count().max(1);
+        let sharing = routes.filter(|route| has_files(&route.action)).count().max(1);
         let descriptors = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
         let whole = CacheLimits::default();
         CacheLimits {
@@ -251,6 +330,14 @@ impl Builder<'_> {
         let media_type = self.media.of_path(path.as_bytes());
         Ok(OwnPage { media_type, body: body.into() })
     }
+}
+
+fn first_name(host: &conf::Host) -> Option<Rc<str>> {
+    host.names.first().map(|name| name.value.as_str().into())
+}
+
+fn has_files(action: &Action) -> bool {
+    matches!(action, Action::Files(_) | Action::App(conf::AppRoute { files: Some(_), .. }))
 }
 
 /// Stands in for a folder that is not there.

@@ -82,7 +82,8 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
     }
     if !given && !has_routes && !table.has_rest() {
         let message = "this host has nothing to answer with";
-        let help = "give it `root`, `cgi`, `redirect`, `respond` or a [[host.route]]";
+        let help =
+            "give it `root`, `app`, `pages`, `cgi`, `redirect`, `respond` or a [[host.route]]";
         reader.report(Diagnostic::error("no-action", message, span).help(help));
     }
     table.finish(reader);

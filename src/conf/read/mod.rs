@@ -4,6 +4,7 @@
 //! default put in its place, so that the rest is read too; a configuration with errors is thrown
 //! away by `load`.
 
+mod app;
 mod cgi;
 mod global;
 mod host;
@@ -46,6 +47,7 @@ fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
         compress: global::compress(reader, root.take("compress")),
         tls: tls::tls(reader, root.take("tls")),
         cgi: cgi::programs(reader, root.take("cgi")),
+        apps: app::apps(reader, root.take("app")),
         hosts: Vec::new(),
     };
     let hosts = root.take("host");
@@ -54,6 +56,7 @@ fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
     }
     let config = Config { hosts: host::hosts(reader, hosts), ..config };
     tls::needs_certificate(reader, &config);
+    app::check_names(reader, &config);
     root.finish(reader);
     config
 }

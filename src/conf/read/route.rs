@@ -5,7 +5,7 @@ use super::schema::{self, BESIDE_CGI, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{
-    Action, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
+    Action, AppRoute, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
 };
 use crate::conf::rules::{self, Fault};
 use crate::http::{Method, MethodSet, Status};
@@ -47,7 +47,8 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
         reader.report(Diagnostic::error("missing-key", message, span.clone()).help(help));
     }
     if action.is_none() && complete {
-        let help = "give it one of `files`, `cgi`, `redirect`, `respond` and `handler`";
+        let help =
+            "give it one of `files`, `app`, `pages`, `cgi`, `redirect`, `respond` and `handler`";
         reader.report(Diagnostic::error("no-action", "this route does nothing", span).help(help));
     }
     table.finish(reader);
@@ -55,7 +56,12 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
     let rule = |text: &str| rules::route_path(text).map(|()| text.to_owned());
     let path = At::new(reader.string(&item, rule)?, item.span);
     let action = action?.0?;
-    if matches!(action, Action::Files(_) | Action::Cgi(_)) && !path.value.ends_with('/') {
+    let is_folder = match &action {
+        Action::Files(_) | Action::Cgi(_) | Action::Pages(_) => true,
+        Action::App(route) => route.files.is_some(),
+        _ => false,
+    };
+    if is_folder && !path.value.ends_with('/') {
         let message = "a route with a folder is for a path and everything below";
         let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
@@ -80,8 +86,11 @@ pub(super) fn action(
     let beside_cgi: Vec<_> = BESIDE_CGI.iter().filter_map(|key| table.take(key)).collect();
     let (folder, scripts) = (table.take(folder_key), table.take("cgi"));
     let (has_folder, has_scripts) = (folder.is_some(), scripts.is_some());
-    let others = ["redirect", "respond", "handler"].map(|key| table.take(key));
-    let given = [folder, scripts].into_iter().chain(others);
+    let app = table.take("app");
+    // Files together with an application come first, and it answers the rest.
+    let (folder, before_app) = if app.is_some() { (None, folder) } else { (folder, None) };
+    let others = ["pages", "redirect", "respond", "handler"].map(|key| table.take(key));
+    let given = [folder, scripts, app].into_iter().chain(others);
     let mut given: Vec<_> = given.flatten().collect();
     given.sort_by_key(|item| item.key_span.start);
     for other in given.iter().skip(1) {
@@ -114,6 +123,15 @@ pub(super) fn action(
             "redirect" => redirect(reader, &item).map(Action::Redirect),
             "respond" => respond(reader, &item).map(Action::Respond),
             "handler" => handler(reader, &item, options.as_ref()).map(Action::Handler),
+            "app" => {
+                let files = before_app.as_ref().and_then(|item| files(reader, item, &beside));
+                let any = |text: &str| Ok::<_, Fault>(text.to_owned());
+                let name = reader.string(&item, any);
+                name.map(|name| {
+                    Action::App(AppRoute { app: At::new(name, item.span.clone()), files })
+                })
+            }
+            "pages" => reader.path(&item).map(Action::Pages),
             _ => files(reader, &item, &beside).map(Action::Files),
         };
         found = found.or(Some((action, item.span)));

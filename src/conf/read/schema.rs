@@ -14,7 +14,9 @@ pub(crate) struct Schema {
 
 pub(crate) static ROOT: Schema = Schema {
     title: "the file",
-    keys: &["server", "timeouts", "limits", "log", "media", "compress", "tls", "cgi", "host"],
+    keys: &[
+        "server", "timeouts", "limits", "log", "media", "compress", "tls", "cgi", "app", "host",
+    ],
 };
 
 pub(crate) static SERVER: Schema =
@@ -58,6 +60,30 @@ pub(crate) static CERT: Schema = Schema { title: "[[tls.cert]]", keys: &["chain"
 pub(crate) static CLIENT_CA: Schema = Schema { title: "client_ca", keys: &["file", "required"] };
 
 pub(crate) static HOST_TLS: Schema = Schema { title: "tls", keys: &["cert", "key"] };
+pub(crate) static APP: Schema = Schema {
+    title: "[app.NAME]",
+    keys: &[
+        "wsgi",
+        "dir",
+        "venv",
+        "python",
+        "workers",
+        "queue",
+        "queue_timeout",
+        "timeout",
+        "startup",
+        "recycle",
+        "env",
+        "user",
+        "required",
+        "reload",
+    ],
+};
+
+pub(crate) static WORKERS: Schema = Schema { title: "workers", keys: &["min", "max"] };
+
+pub(crate) static RECYCLE: Schema =
+    Schema { title: "recycle", keys: &["requests", "jitter", "memory", "age"] };
 
 pub(crate) static CGI: Schema = Schema { title: "[cgi]", keys: &["interpreter", "env"] };
 
@@ -76,6 +102,8 @@ pub(crate) static HOST: Schema = Schema {
         "hsts",
         "handler",
         "options",
+        "app",
+        "pages",
         "index",
         "errors",
         "listing",
@@ -101,6 +129,8 @@ pub(crate) static ROUTE: Schema = Schema {
         "respond",
         "handler",
         "options",
+        "app",
+        "pages",
         "listing",
         "hidden",
         "clean_urls",
@@ -123,7 +153,7 @@ pub(crate) static REDIRECT: Schema = Schema { title: "redirect", keys: &["to", "
 pub(crate) static RESPOND: Schema = Schema { title: "respond", keys: &["status", "body", "type"] };
 
 /// Every table with fixed keys.
-pub(crate) static ALL: [&Schema; 18] = [
+pub(crate) static ALL: [&Schema; 21] = [
     &TLS,
     &CERT,
     &CLIENT_CA,
@@ -142,6 +172,9 @@ pub(crate) static ALL: [&Schema; 18] = [
     &UPLOAD,
     &REDIRECT,
     &RESPOND,
+    &APP,
+    &WORKERS,
+    &RECYCLE,
 ];
 
 /// The keys that keep files of a folder company, and make no sense beside another action.
@@ -154,7 +187,6 @@ pub(crate) static BESIDE_CGI: [&str; 2] = ["cgi_limits", "cgi_authorization"];
 /// Keys that are planned and documented elsewhere, but not in this version: (table, key, what it
 /// is). Whoever builds one deletes its line.
 static LATER: &[(&str, &str, &str)] = &[
-    ("the file", "app", "WSGI applications"),
     ("the file", "test", "tests in the configuration"),
     ("[server]", "control", "the control socket"),
     ("[server]", "trust", "trust in proxies"),
@@ -167,21 +199,17 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[[host]]", "rate", "rate limits"),
     ("[[host]]", "auth", "authentication"),
     ("[[host]]", "allow", "access lists"),
-    ("[[host]]", "app", "WSGI applications"),
     ("[[host]]", "header", "header rules"),
     ("[[host]]", "limits", "limits of one host"),
     ("[[host]]", "timeouts", "time-outs of one host"),
     ("[[host]]", "compress", "compression of one host"),
     ("[[host]]", "status", "the status page"),
-    ("[[host]]", "pages", "Python pages"),
     ("[[host]]", "proxy", "the reverse proxy"),
     ("[[host.route]]", "auth", "authentication"),
     ("[[host.route]]", "allow", "access lists"),
     ("[[host.route]]", "cors", "CORS"),
     ("[[host.route]]", "rate", "rate limits"),
-    ("[[host.route]]", "app", "WSGI applications"),
     ("[[host.route]]", "status", "the status page"),
-    ("[[host.route]]", "pages", "Python pages"),
     ("[[host.route]]", "proxy", "the reverse proxy"),
     ("[[host.route]]", "header", "header rules"),
     ("[[host.route]]", "limits", "limits of one route"),

@@ -37,7 +37,7 @@ fn words(diagnostic: &Diagnostic) -> String {
 
 /// The same configuration with all places forgotten, for comparing two texts.
 fn without_places(mut config: Config) -> Config {
-    use super::Action;
+    use super::{Action, Program, Python};
     config.format = Format::Toml;
     config.server.listen.iter_mut().for_each(|at| at.span = 0..0);
     config.server.user.iter_mut().for_each(|at| at.span = 0..0);
@@ -52,6 +52,17 @@ fn without_places(mut config: Config) -> Config {
         (files.chain.span, files.key.span) = (0..0, 0..0);
     }
     config.cgi.interpreters.iter_mut().for_each(|by| by.program.span = 0..0);
+    for app in &mut config.apps {
+        app.name.span = 0..0;
+        app.user.iter_mut().for_each(|at| at.span = 0..0);
+        if let Program::Wsgi(at) = &mut app.program {
+            at.span = 0..0;
+        }
+        match &mut app.python {
+            Python::Default => {}
+            Python::Venv(at) | Python::Program(at) => at.span = 0..0,
+        }
+    }
     for host in &mut config.hosts {
         host.span = 0..0;
         host.names.iter_mut().for_each(|at| at.span = 0..0);
@@ -70,6 +81,14 @@ fn without_places(mut config: Config) -> Config {
                     handler.name.span = 0..0;
                     handler.options.span = 0..0;
                 }
+                Action::App(route) => {
+                    route.app.span = 0..0;
+                    if let Some(files) = &mut route.files {
+                        files.root.span = 0..0;
+                        files.upload.iter_mut().for_each(|upload| upload.span = 0..0);
+                    }
+                }
+                Action::Pages(folder) => folder.span = 0..0,
             }
         }
     }

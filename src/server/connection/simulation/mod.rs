@@ -17,7 +17,7 @@ mod stage;
 
 use super::{ClientConnection, Expiry, Spares, Turn, Verdict};
 use crate::conf::{LogFormat, LogTarget};
-use crate::event::{Budget, ConnId, Cx, Door};
+use crate::event::{Budget, ConnId, Cx, Door, Sleeper};
 use crate::net::{Incoming, Script, Transport};
 use crate::serve::{Abort, Peer};
 use crate::server::access_log::AccessLog;
@@ -127,8 +127,9 @@ impl World {
 
     /// One turn of the loop, without the poll.
     fn turn(&mut self) {
-        while let Some((at, id)) = self.cx.timers.pop_due(self.cx.now()) {
-            if let Some(connection) = self.table.get(id)
+        while let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) {
+            if let Sleeper::Connection(id) = sleeper
+                && let Some(connection) = self.table.get(id)
                 && connection.timer_due(at)
             {
                 enqueue(connection, &mut self.cx);

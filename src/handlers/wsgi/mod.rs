@@ -1,0 +1,184 @@
+//! Python applications (PEP 3333) in processes of their own, and pages, which are run by the same.
+//!
+//! | file | question |
+//! |---|---|
+//! | `wire` | what do server and worker say to each other? (pure) |
+//! | `worker.py`, `pages.py` | the Python side |
+//! | `launch` | which Python is started, and with what? |
+//! | `worker` | what does one worker have, and how quick is it? |
+//! | `pool` | who gets which request; who is started, replaced, ended? |
+//! | `job` | what has come of one request? |
+//! | `exchange` | how does the answer reach the client? |
+
+mod exchange;
+mod job;
+mod launch;
+mod pool;
+pub mod wire;
+mod worker;
+
+use crate::conf::{App, Python};
+use crate::event::{Cx, PoolId};
+use crate::http::{HttpError, Method, MethodSet, Status};
+use crate::serve::{Handler, Outcome, Readiness, Request, Scale};
+use crate::sys::fs::Root;
+use crate::sys::process::Ending;
+use exchange::{AppExchange, Place};
+use pool::Pool;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// An application: its workers, shared by all routes that lead to it.
+pub struct AppHandler {
+    pool: Rc<Pool>,
+    spool_above: u64,
+}
+
+impl AppHandler {
+    /// An application whose workers are not started yet. Bodies of up to `spool_above` bytes wait
+    /// in memory for them.
+    ///
+    /// # Errors
+    /// Its user is not known.
+    pub fn new(app: &App, spool_above: u64) -> io::Result<Self> {
+        Ok(Self { pool: Rc::new(Pool::new(app)?), spool_above })
+    }
+
+    fn begin(&self, place: Place) -> Outcome {
+        Outcome::Start(Box::new(AppExchange::new(self.pool.clone(), place, self.spool_above)))
+    }
+}
+
+impl Handler for AppHandler {
+    fn start(&self, pool: PoolId, cx: &mut Cx) -> io::Result<()> {
+        self.pool.start(pool, cx);
+        Ok(())
+    }
+
+    fn methods(&self) -> MethodSet {
+        METHODS
+    }
+
+    fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+        Ok(self.begin(Place::default()))
+    }
+
+    fn pool_event(&self, slot: u16, cx: &mut Cx) {
+        self.pool.event(slot, cx);
+    }
+
+    fn turn(&self, cx: &mut Cx) {
+        self.pool.turn(cx);
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.pool.readiness()
+    }
+
+    fn scale(&self, by: Scale, cx: &mut Cx) {
+        self.pool.scale(by, cx);
+    }
+
+    fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
+        self.pool.ended(tag, ending, cx);
+    }
+
+    fn stop(&self, cx: &mut Cx) {
+        self.pool.stop(cx);
+    }
+}
+
+/// All that applications may want; OPTIONS is theirs as well.
+const METHODS: MethodSet = MethodSet::of(&[
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+    Method::Patch,
+    Method::Options,
+    Method::Extension,
+]);
+
+/// An application at a path of a host.
+pub struct Mount {
+    /// The application.
+    pub app: Rc<AppHandler>,
+    /// The first name of the host.
+    pub server_name: Option<Rc<str>>,
+    /// Files that answer instead, where there are any.
+    pub files: Option<Rc<dyn Handler>>,
+}
+
+impl Handler for Mount {
+    fn methods(&self) -> MethodSet {
+        METHODS
+    }
+
+    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+        if let Some(files) = &self.files
+            && files.methods().contains(request.head.method())
+            && request.head.method() != Method::Options
+        {
+            match files.handle(request, cx) {
+                Err(error) if error.status == Status::NOT_FOUND => {}
+                answered => return answered,
+            }
+        }
+        Ok(self.app.begin(Place { server_name: self.server_name.clone(), page: None }))
+    }
+}
+
+/// The pages of a folder: a `.py` file answers for its path, with or without the extension, and
+/// `index.py` for its folder. Nothing else of the folder is served.
+pub struct Pages {
+    /// The workers that run them.
+    pub app: Rc<AppHandler>,
+    /// The folder.
+    pub root: Rc<Root>,
+    /// The first name of the host.
+    pub server_name: Option<Rc<str>>,
+}
+
+impl Pages {
+    fn find(&self, path: &[u8]) -> Option<Vec<u8>> {
+        page_names(path).into_iter().find(|name| {
+            let file = self.root.open_beneath(name);
+            file.and_then(|file| file.metadata()).is_ok_and(|data| data.is_file())
+        })
+    }
+}
+
+impl Handler for Pages {
+    fn methods(&self) -> MethodSet {
+        METHODS
+    }
+
+    fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+        let Some(page) = self.find(request.rest()) else {
+            return Err(HttpError::new(Status::NOT_FOUND, "no such page"));
+        };
+        let server_name = self.server_name.clone();
+        Ok(self.app.begin(Place { server_name, page: Some(page) }))
+    }
+}
+
+/// The files that may answer for a path below the folder, best first.
+fn page_names(path: &[u8]) -> Vec<Vec<u8>> {
+    let is_private = |part: &[u8]| part.starts_with(b".") || part.starts_with(b"__");
+    if path.split(|b| *b == b'/').any(is_private) {
+        return Vec::new();
+    }
+    match path {
+        b"" => vec![b"index.py".to_vec()],
+        _ if path.ends_with(b"/") => vec![[path, b"index.py"].concat()],
+        _ if path.ends_with(b".py") => vec![path.to_vec()],
+        _ => vec![[path, b".py"].concat(), [path, b"/index.py"].concat()],
+    }
+}
+
+/// Where the Python of an application is; `None`: nowhere.
+pub fn find_python(python: &Python) -> Option<PathBuf> {
+    launch::find(python)
+}

@@ -1,0 +1,203 @@
+# Pages: Python files that answer for their own path (see docs/wsgi.md). Read before worker.py, as one
+# program with it: an application of PEP 3333 like any other, whose body is the page that was asked for.
+
+import os
+import sys
+import urllib.parse
+
+
+def pages(folder):
+    """The application that runs the pages of a folder."""
+    known = {}
+
+    def load(name):
+        """The page's function, read again when its file has changed."""
+        path = os.path.join(folder, name)
+        info = os.stat(path)
+        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+        seen = known.get(name)
+        if seen is None or seen[0] != stamp:
+            with open(path, "rb") as file:
+                code = compile(file.read(), path, "exec")
+            scope = {"__name__": "page", "__file__": path}
+            here = os.path.dirname(path)
+            if here not in sys.path:
+                sys.path.insert(0, here)
+            exec(code, scope)
+            handler = scope.get("request_handler")
+            if not callable(handler):
+                raise TypeError("%s has no function request_handler(request_details)" % path)
+            seen = known[name] = (stamp, handler)
+        return seen[1]
+
+    def application(environ, start_response):
+        handler = load(environ["httpyserver.page"])
+        details = RequestDetails(environ, start_response)
+        handler(details)
+        details.connection._finish(details.response)
+        return []
+
+    return application
+
+
+class RequestDetails:
+    """What a page is told, and where it puts its answer."""
+
+    def __init__(self, environ, start_response):
+        self.method = environ["REQUEST_METHOD"]
+        self.client_address = (environ.get("REMOTE_ADDR", ""), int(environ["REMOTE_PORT"] or 0))
+        self.headers = PageHeaders(environ)
+        self.body = environ["wsgi.input"].read().decode("utf-8", "surrogateescape")
+        path = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
+        self.uri = PageUri(path.encode("latin-1").decode("utf-8", "replace"), environ["QUERY_STRING"])
+        self.parsers = PageParsers(self.uri)
+        self.connection = PageConnection(self.method, start_response)
+        self.response = None
+
+
+class PageHeaders(dict):
+    """The request's headers by name, whatever its case."""
+
+    def __init__(self, environ):
+        for key, value in environ.items():
+            if key.startswith("HTTP_"):
+                self[key[5:]] = value
+        for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            if environ.get(key):
+                self[key] = environ[key]
+
+    @staticmethod
+    def _name(name):
+        return "-".join(part.capitalize() for part in name.replace("_", "-").split("-"))
+
+    def __setitem__(self, name, value):
+        super().__setitem__(self._name(name), value)
+
+    def __getitem__(self, name):
+        return super().__getitem__(self._name(name))
+
+    def __contains__(self, name):
+        return super().__contains__(self._name(name))
+
+    def get(self, name, default=None):
+        return super().get(self._name(name), default)
+
+
+class PageUri(dict):
+    """`uri.path` and `uri["path"]` are the same; so with `query` and `fragment`."""
+
+    def __init__(self, path, query):
+        # Clients keep the fragment to themselves; it is here for pages that ask for it.
+        super().__init__(path=path, query=query, fragment="")
+        self.path, self.query, self.fragment = path, query, ""
+
+
+class PageParsers:
+    """Ready-made readings of the request."""
+
+    def __init__(self, uri):
+        self._uri = uri
+
+    def query(self):
+        """The query's names and values; of a name that comes twice, the last."""
+        return dict(urllib.parse.parse_qsl(self._uri.query, keep_blank_values=True))
+
+
+class PageConnection:
+    """The connection as a page sees it: what is sent first is an HTTP response, with its head."""
+
+    def __init__(self, method, start_response):
+        self._method = method
+        self._start_response = start_response
+        self._write = None
+        self._head = b""
+        self._closed = False
+        self.response_already_made = False
+
+    def make_response(self, response_code, headers=None, body=""):
+        """A response as text; just the body, if one was made already."""
+        if self.response_already_made:
+            return body
+        self.response_already_made = True
+        lines = ["HTTP/1.1 %s" % status_text(response_code)]
+        lines += ["%s: %s" % (name, value) for name, value in header_list(headers)]
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        return head.encode("latin-1") + body if isinstance(body, bytes) else head + body
+
+    def send(self, data):
+        """Sends text or bytes; the client has them at once. Returns how many were taken."""
+        if self._closed:
+            raise ConnectionError("the page has closed its connection")
+        raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
+        if self._write is None:
+            self._head += raw
+            head, blank, rest = self._head.partition(b"\r\n\r\n")
+            if not blank:
+                if len(self._head) > 65536:
+                    raise ValueError("the page sends no head: see connection.make_response")
+                return len(raw)
+            self._start(head.decode("latin-1").split("\r\n"))
+            raw_body, self._head = rest, b""
+        else:
+            raw_body = raw
+        if raw_body and self._method != "HEAD":
+            self._write(raw_body)
+        elif self._method != "HEAD":
+            self._write(b"")
+        return len(raw)
+
+    def recv(self, bytes_count):
+        """The body was read before the page was called: there is nothing more."""
+        return ""
+
+    def close(self):
+        """Nothing more will be sent."""
+        self._closed = True
+
+    def _start(self, lines):
+        version, _, status = lines[0].partition(" ")
+        if not version.startswith("HTTP/"):
+            raise ValueError("the page sends %r where its status line should be" % lines[0][:80])
+        headers = []
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            # How the body is framed is the server's to say.
+            if name.strip().lower() not in ("connection", "keep-alive", "transfer-encoding"):
+                headers.append((name.strip(), value.strip()))
+        self._write = self._start_response(status, headers)
+        self.response_already_made = True
+
+    def _finish(self, response):
+        if self._write is not None:
+            return
+        if self._head:
+            raise ValueError("the page sent the beginning of a head, and not its end")
+        if response is None:
+            raise ValueError("the page has neither set request_details.response nor sent anything")
+        code, body, headers = (tuple(response) + ("", None))[:3] if len(response) < 3 else response
+        raw = body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogateescape")
+        headers = header_list(headers)
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers.append(("Content-Type", "text/html; charset=utf-8"))
+        write = self._start_response(status_text(code), headers)
+        if raw and self._method != "HEAD":
+            write(raw)
+
+
+def status_text(code):
+    import http
+    try:
+        return "%d %s" % (int(code), http.HTTPStatus(int(code)).phrase)
+    except ValueError:
+        return "%d -" % int(code)
+
+
+def header_list(headers):
+    """Headers as pairs, from a dict or from pairs; a list as value is several lines."""
+    pairs = []
+    for name, value in (headers.items() if hasattr(headers, "items") else headers or ()):
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            pairs.append((str(name), str(one)))
+    return pairs
+
+

@@ -1,0 +1,406 @@
+//! The frames between the server and a worker: pure functions of bytes, both directions.
+//!
+//! Every frame begins with its length (of what follows these four bytes), a kind, flags, a status
+//! and the id of the request it is about; numbers are little-endian. `worker.py` has the same
+//! layout a second time. The version is checked once, when a worker says that it is ready.
+//!
+//! Not here: which frames are allowed when; that is `pool`'s to know. A frame that is longer than
+//! `FRAME_MAX`, of an unknown kind, or inconsistent in itself, is a fault of the worker, after
+//! which it cannot be believed any more.
+
+use crate::http::Status;
+use std::fmt;
+
+/// What both sides must agree on.
+pub(super) const VERSION: u16 = 1;
+
+/// The longest frame of a worker: a block of headers, and a piece of 64 KiB.
+pub(super) const FRAME_MAX: usize = 192 * 1024;
+
+/// Length, kind, flags, status and id.
+const HEAD: usize = 12;
+
+/// What a worker says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Frame<'a> {
+    /// The application is loaded; with the version of Python.
+    Ready { version: u16, python: &'a [u8] },
+    /// It cannot be loaded: why, for people, in UTF-8.
+    Failed { text: &'a [u8] },
+    /// The head of an answer and the beginning of its body. `fields`: names and values, each
+    /// separated from the next by NUL.
+    Answer { id: u32, status: Status, fields: &'a [u8], body: &'a [u8], end: bool },
+    /// More of the body.
+    Data { id: u32, body: &'a [u8], end: bool },
+    /// The rest of the body is part of a file, whose descriptor comes along.
+    File { id: u32, offset: u64, len: u64 },
+    /// A request that was not begun, because the one before takes long.
+    Returned { id: u32 },
+    /// The application raised, or the answer was of no use any more. `what`: the exception.
+    Error { id: u32, what: &'a [u8] },
+    /// A Python source has changed.
+    Changed,
+}
+
+/// Why a worker cannot be believed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A length that no frame has.
+    Length(u32),
+    /// A kind that there is not.
+    Kind(u8),
+    /// Parts that do not fit into each other.
+    Shape(u8),
+    /// A status that is none of a final answer.
+    Status(u16),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length(length) => write!(f, "a frame of {length} bytes"),
+            Self::Kind(kind) => write!(f, "a frame of the unknown kind {kind}"),
+            Self::Shape(kind) => write!(f, "a frame of kind {kind} that is inconsistent"),
+            Self::Status(status) => write!(f, "the status {status}"),
+        }
+    }
+}
+
+/// The first frame of `bytes` and its length; `None` while it is incomplete.
+///
+/// # Errors
+/// No frame begins like this.
+pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
+    let Some(length) = u32_at(bytes, 0) else { return Ok(None) };
+    let whole = (length as usize).saturating_add(4);
+    if !(HEAD..=FRAME_MAX).contains(&whole) {
+        return Err(Fault::Length(length));
+    }
+    let Some(frame) = bytes.get(..whole) else { return Ok(None) };
+    let (Some([kind, flags]), Some(status), Some(id)) =
+        (array_at(frame, 4), array_at(frame, 6).map(u16::from_le_bytes), u32_at(frame, 8))
+    else {
+        return Err(Fault::Length(length));
+    };
+    let (rest, end) = (frame.get(HEAD..).unwrap_or_default(), flags & END != 0);
+    let shape = Fault::Shape(kind);
+    let frame = match kind {
+        1 => Frame::Ready { version: status, python: rest },
+        2 => Frame::Failed { text: rest },
+        3 => {
+            let length = u32_at(rest, 0).ok_or(shape)? as usize;
+            let rest = rest.get(4..).unwrap_or_default();
+            let (fields, body) = rest.split_at_checked(length).ok_or(shape)?;
+            let status = Status::new(status).filter(|known| known.class() >= 2);
+            let status = status.ok_or(Fault::Status(u16_at(frame, 6)))?;
+            Frame::Answer { id, status, fields, body, end }
+        }
+        4 => Frame::Data { id, body: rest, end },
+        5 => {
+            let offset = array_at(rest, 0).map(u64::from_le_bytes).ok_or(shape)?;
+            let len = array_at(rest, 8).map(u64::from_le_bytes).ok_or(shape)?;
+            offset.checked_add(len).ok_or(shape)?;
+            Frame::File { id, offset, len }
+        }
+        6 => Frame::Returned { id },
+        7 => Frame::Error { id, what: rest },
+        8 => Frame::Changed,
+        _ => return Err(Fault::Kind(kind)),
+    };
+    Ok(Some((frame, whole)))
+}
+
+/// The answer is complete with this frame.
+const END: u8 = 1;
+
+/// Names and values of an answer's header lines; `None` for a name without its value.
+pub(super) fn fields(block: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
+    let mut parts = (!block.is_empty()).then(|| block.split(|b| *b == 0)).into_iter().flatten();
+    std::iter::from_fn(move || {
+        let name = parts.next()?;
+        Some(parts.next().map(|value| (name, value)))
+    })
+}
+
+/// What a worker is told first: words separated by NUL.
+pub(super) fn setup(words: &[&[u8]]) -> Vec<u8> {
+    let text = words.join(&0);
+    let mut frame = Vec::with_capacity(HEAD + text.len());
+    push_head(HEAD - 4 + text.len(), 1, 0, VERSION, 0, &mut frame);
+    frame.extend_from_slice(&text);
+    frame
+}
+
+/// How the body of a request reaches the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// There is none.
+    None,
+    /// In the frame.
+    Inline,
+    /// As a file whose descriptor comes along.
+    File,
+}
+
+/// A request, ready to be sent under any id: the frame is kept, because a worker may give it back.
+///
+/// Its environment has two blocks. `common` is names and values that a client's requests have in
+/// common; a worker remembers what it made of such a block, and seeing it again costs one look-up.
+/// `own` is the values that differ from request to request, in an order that both sides know.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    frame: Vec<u8>,
+}
+
+/// Length, kind, flags, status, id, and the lengths of the two blocks.
+const CALL_HEAD: usize = 20;
+
+impl Call {
+    /// Begins a request in memory that may have served another.
+    pub(super) fn begin(mut memory: Vec<u8>) -> CallWriter {
+        memory.clear();
+        memory.resize(CALL_HEAD, 0);
+        CallWriter { frame: memory, common: None }
+    }
+
+    /// The frame, under this id.
+    pub(super) fn under(&mut self, id: u32) -> &[u8] {
+        if let Some(place) = self.frame.get_mut(8..12) {
+            place.copy_from_slice(&id.to_le_bytes());
+        }
+        &self.frame
+    }
+
+    /// The first and the fourth of the own values, for people: method and target.
+    pub(super) fn label(&self) -> String {
+        let common = u32_at(&self.frame, 12).unwrap_or_default() as usize;
+        let own = u32_at(&self.frame, 16).unwrap_or_default() as usize;
+        let start = CALL_HEAD + common;
+        let own = self.frame.get(start..start + own).unwrap_or_default();
+        let mut values = own.split(|b| *b == 0);
+        let method = values.next().unwrap_or_default();
+        let target = values.nth(2).unwrap_or_default();
+        format!("{} {}", method.escape_ascii(), target.escape_ascii())
+    }
+
+    /// The memory, for another.
+    pub(super) fn into_memory(self) -> Vec<u8> {
+        self.frame
+    }
+}
+
+/// A request that is being written.
+pub(super) struct CallWriter {
+    frame: Vec<u8>,
+    /// Where the common block ended.
+    common: Option<usize>,
+}
+
+impl CallWriter {
+    /// Adds a pair to the common block. A NUL would shift all that follows; nothing that was
+    /// parsed has one, and what has one all the same is left out.
+    pub(super) fn pair(&mut self, name: &[u8], value: &[u8]) {
+        debug_assert!(self.common.is_none(), "the common block has ended");
+        if memchr::memchr(0, name).is_some() || memchr::memchr(0, value).is_some() {
+            return;
+        }
+        if self.frame.len() > CALL_HEAD {
+            self.frame.push(0);
+        }
+        self.frame.extend_from_slice(name);
+        self.frame.push(0);
+        self.frame.extend_from_slice(value);
+    }
+
+    /// Adds the own block, and ends the common one.
+    pub(super) fn own(&mut self, values: &[&[u8]]) {
+        self.common = Some(self.frame.len());
+        for (n, value) in values.iter().enumerate() {
+            if n > 0 {
+                self.frame.push(0);
+            }
+            let clean = memchr::memchr(0, value).is_none();
+            self.frame.extend_from_slice(if clean { value } else { b"" });
+        }
+    }
+
+    /// Adds the body, and completes the frame.
+    pub(super) fn finish(mut self, body: &[u8], kind: BodyKind, head_only: bool) -> Call {
+        let common = self.common.unwrap_or(self.frame.len());
+        let own = self.frame.len() - common;
+        self.frame.extend_from_slice(body);
+        let flags = match kind {
+            BodyKind::None => 0,
+            BodyKind::Inline => 1,
+            BodyKind::File => 2,
+        } | if head_only { 4 } else { 0 };
+        let mut head = Vec::with_capacity(CALL_HEAD);
+        push_head(self.frame.len() - 4, 2, flags, 0, 0, &mut head);
+        head.extend_from_slice(&((common - CALL_HEAD) as u32).to_le_bytes());
+        head.extend_from_slice(&(own as u32).to_le_bytes());
+        if let Some(place) = self.frame.get_mut(..CALL_HEAD) {
+            place.copy_from_slice(&head);
+        }
+        Call { frame: self.frame }
+    }
+}
+
+fn push_head(length: usize, kind: u8, flags: u8, status: u16, id: u32, frame: &mut Vec<u8>) {
+    frame.extend_from_slice(&(length as u32).to_le_bytes());
+    frame.extend_from_slice(&[kind, flags]);
+    frame.extend_from_slice(&status.to_le_bytes());
+    frame.extend_from_slice(&id.to_le_bytes());
+}
+
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    array_at(bytes, at).map(u32::from_le_bytes)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    array_at(bytes, at).map_or(0, u16::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(kind: u8, flags: u8, status: u16, id: u32, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        push_head(HEAD - 4 + rest.len(), kind, flags, status, id, &mut bytes);
+        bytes.extend_from_slice(rest);
+        bytes
+    }
+
+    #[test]
+    fn frames_of_a_worker() {
+        let answer = |head: u32, rest: &[u8]| [&head.to_le_bytes()[..], rest].concat();
+        let numbers = |offset: u64, len: u64| [offset.to_le_bytes(), len.to_le_bytes()].concat();
+        let ok = Status::OK;
+        for (name, bytes, want) in [
+            (
+                "ready",
+                frame(1, 0, 1, 0, b"3.9.1"),
+                Ok(Frame::Ready { version: 1, python: b"3.9.1" }),
+            ),
+            ("failed", frame(2, 0, 1, 0, b"why"), Ok(Frame::Failed { text: b"why" })),
+            (
+                "whole answer",
+                frame(3, 1, 200, 7, &answer(3, b"A\x001body")),
+                Ok(Frame::Answer {
+                    id: 7,
+                    status: ok,
+                    fields: b"A\x001",
+                    body: b"body",
+                    end: true,
+                }),
+            ),
+            (
+                "empty answer",
+                frame(3, 0, 200, 7, &answer(0, b"")),
+                Ok(Frame::Answer { id: 7, status: ok, fields: b"", body: b"", end: false }),
+            ),
+            ("data", frame(4, 0, 0, 7, b"x"), Ok(Frame::Data { id: 7, body: b"x", end: false })),
+            ("end", frame(4, 1, 0, 7, b""), Ok(Frame::Data { id: 7, body: b"", end: true })),
+            (
+                "file",
+                frame(5, 1, 0, 7, &numbers(5, 6)),
+                Ok(Frame::File { id: 7, offset: 5, len: 6 }),
+            ),
+            ("returned", frame(6, 0, 0, 7, b""), Ok(Frame::Returned { id: 7 })),
+            ("error", frame(7, 1, 0, 7, b"E"), Ok(Frame::Error { id: 7, what: b"E" })),
+            ("changed", frame(8, 0, 0, 0, b""), Ok(Frame::Changed)),
+            (
+                "headers beyond the frame",
+                frame(3, 0, 200, 7, &answer(4, b"abc")),
+                Err(Fault::Shape(3)),
+            ),
+            ("no length of headers", frame(3, 0, 200, 7, b"abc"), Err(Fault::Shape(3))),
+            ("interim", frame(3, 0, 103, 7, &answer(0, b"")), Err(Fault::Status(103))),
+            ("no status", frame(3, 0, 0, 7, &answer(0, b"")), Err(Fault::Status(0))),
+            ("file without numbers", frame(5, 0, 0, 7, &[0; 15]), Err(Fault::Shape(5))),
+            ("file beyond all", frame(5, 0, 0, 7, &numbers(u64::MAX, 1)), Err(Fault::Shape(5))),
+            ("kind 0", frame(0, 0, 0, 7, b""), Err(Fault::Kind(0))),
+            ("kind 9", frame(9, 0, 0, 7, b""), Err(Fault::Kind(9))),
+            ("too short", vec![7, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7], Err(Fault::Length(7))),
+            ("too long", vec![255, 255, 255, 255], Err(Fault::Length(u32::MAX))),
+        ] {
+            let want = want.map(|frame| Some((frame, bytes.len())));
+            assert_eq!(decode(&bytes), want, "{name}");
+            if want.is_ok() {
+                for cut in 0..bytes.len() {
+                    assert_eq!(decode(&bytes[..cut]), Ok(None), "{name} cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_come_in_pairs() {
+        let read = |block: &[u8]| {
+            fields(block)
+                .map(|pair| pair.map(|(n, v)| format!("{}={}", n.escape_ascii(), v.escape_ascii())))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(read(b""), []);
+        assert_eq!(read(b"A\x001\0B\0"), [Some("A=1".into()), Some("B=".into())]);
+        assert_eq!(read(b"A\x001\0B"), [Some("A=1".into()), None]);
+    }
+
+    #[test]
+    fn a_call_has_its_blocks_in_order() {
+        let mut writer = Call::begin(b"what was there".to_vec());
+        writer.pair(b"A", b"1");
+        writer.pair(b"B\0C", b"2");
+        writer.pair(b"B", b"");
+        writer.own(&[b"GET", b"/", b"x\0y"]);
+        let mut call = writer.finish(b"body", BodyKind::Inline, true);
+        let bytes = call.under(0x0102_0304).to_vec();
+        assert_eq!(u32_at(&bytes, 0), Some(bytes.len() as u32 - 4));
+        assert_eq!(bytes[4..12], [2, 1 | 4, 0, 0, 4, 3, 2, 1]);
+        assert_eq!((u32_at(&bytes, 12), u32_at(&bytes, 16)), (Some(6), Some(6)));
+        assert_eq!(&bytes[20..], b"A\x001\0B\0GET\0/\0body");
+        assert_eq!(call.under(9)[8..12], [9, 0, 0, 0]);
+    }
+
+    proptest! {
+        /// Whatever a worker sends: no panic, and never a frame longer than what there is.
+        #[test]
+        fn anything_is_a_frame_a_fault_or_a_beginning(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..64),
+            length in 0u32..80, kind in 0u8..10, honest in any::<bool>(),
+        ) {
+            if honest && bytes.len() >= 8 {
+                bytes[..4].copy_from_slice(&length.to_le_bytes());
+                bytes[4] = kind;
+            }
+            if let Ok(Some((_, consumed))) = decode(&bytes) {
+                prop_assert!((HEAD..=bytes.len()).contains(&consumed));
+            }
+            let _ = fields(&bytes).count();
+        }
+
+        /// Frames are found one after the other, however the stream is cut.
+        #[test]
+        fn cuts_do_not_matter(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..6),
+            step in 1usize..50,
+        ) {
+            let stream: Vec<u8> = bodies.iter().enumerate()
+                .flat_map(|(n, body)| frame(4, 0, 0, n as u32, body)).collect();
+            let (mut buffer, mut found) = (Vec::new(), Vec::new());
+            for piece in stream.chunks(step) {
+                buffer.extend_from_slice(piece);
+                while let Some((Frame::Data { body, .. }, consumed)) = decode(&buffer).unwrap() {
+                    found.push(body.to_vec());
+                    buffer.drain(..consumed);
+                }
+            }
+            prop_assert_eq!(found, bodies);
+        }
+    }
+}

@@ -1,0 +1,625 @@
+"""The Python side of httpyserver's WSGI workers (PEP 3333). Standard library only, Python 3.9 or newer.
+
+Started with a stream socket to the server as descriptor 0, the board (a shared page of memory) as
+1, and the server's error log as 2. The main thread reads frames, calls the application for one
+after the other, and sends what came of several together. A second thread sleeps most of the time:
+when one call takes long, it sends what is finished, and gives back what has not begun.
+
+The frames are described in wire.rs; what is said here twice is said there with reasons.
+"""
+
+import faulthandler
+import gc
+import io
+import itertools
+import mmap
+import os
+import signal
+import socket
+import stat
+import struct
+import sys
+import time
+import traceback
+import _thread
+from collections import deque
+
+VERSION = 1
+
+FRAME = struct.Struct("<IBBHI")       # length, kind, flags, status, id
+HEAD = struct.Struct("<IBBHII")       # the same, and the length of the header block
+REQUEST = struct.Struct("<IBBHIII")   # the same, and the lengths of the two environment blocks
+FILE = struct.Struct("<IBBHIQQ")      # the same, offset and length
+
+# Kinds of frames to the server.
+READY, FAILED, ANSWER, DATA, SENDFILE, RETURNED, ERROR, CHANGED = range(1, 9)
+# Kinds of frames from the server.
+SETUP, CALL = 1, 2
+
+END = 1           # flag: the answer is complete
+BODY = 1          # flag: the request has a body in its frame
+BODY_FILE = 2     # flag: the body is a file whose descriptor came along
+HEAD_ONLY = 4     # flag: nobody wants the body of the answer
+
+PIECE = 64 * 1024         # of a body in one frame
+GATHER = 128 * 1024       # bytes that are sent together
+GATHER_FOR = 0.0005       # seconds that a finished answer waits for company
+STUCK = 0.01              # seconds after which the second thread looks whether one call takes long
+CACHED_MAX = 4096         # environment blocks longer than this are not remembered
+CACHE_ENTRIES = 512
+
+# Words of the board. A slot of CANCELLED holds the id of a request whose client is gone.
+STARTED, CANCELLED, SLOTS = 0, 16, 64
+
+
+class FileWrapper:
+    """wsgi.file_wrapper: sent by the kernel if it is a regular file, read in blocks if not."""
+
+    def __init__(self, filelike, blksize=PIECE):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise StopIteration
+
+    def regular(self):
+        """(descriptor, offset, length) of what is left of a regular file, or None."""
+        try:
+            number = self.filelike.fileno()
+            info = os.fstat(number)
+            if not stat.S_ISREG(info.st_mode) or isinstance(self.filelike, io.TextIOBase):
+                return None
+            offset = self.filelike.tell()
+            return number, offset, max(info.st_size - offset, 0)
+        except (AttributeError, OSError, ValueError):
+            return None
+
+
+class Gone(BaseException):
+    """The client of the request is gone: what else it yields is of no use."""
+
+
+def base_of(block):
+    """The part of an environment that requests have in common: pairs of names and values."""
+    words = block.decode("latin-1").split("\0")
+    base = dict(zip(words[::2], words[1::2]))
+    base["wsgi.version"] = (1, 0)
+    base["wsgi.errors"] = sys.stderr
+    base["wsgi.multithread"] = False
+    base["wsgi.multiprocess"] = True
+    base["wsgi.run_once"] = False
+    base["wsgi.input_terminated"] = True
+    base["wsgi.file_wrapper"] = FileWrapper
+    return base
+
+
+def serve(sock, board, application, watch):
+    """Answers requests until the server closes its end."""
+    out = []                 # whole frames that wait to be sent
+    gathered = 0             # bytes in it, about
+    flushed = 0.0            # when it was last sent
+    todo = deque()           # requests that have not begun
+    files = deque()          # descriptors that came for requests
+    rest = b""               # the beginning of a frame
+    bases = {}
+    running = False          # a call is in progress
+    parked = False           # the second thread waits for the gate
+    send_lock = _thread.allocate_lock()
+    receive_lock = _thread.allocate_lock()
+    gate = _thread.allocate_lock()
+    gate.acquire()
+
+    # Of the request that is being answered:
+    current = 0
+    head = None              # the header block, once start_response was called
+    status = 0
+    fields = 0
+    begun = False            # its head is among what is sent
+    left = None              # bytes of body that its Content-Length still promises
+
+    clock = time.monotonic
+    join = "\0".join
+    chain = itertools.chain.from_iterable
+    unpack = REQUEST.unpack_from
+    pack_head = HEAD.pack
+    pack = FRAME.pack
+    BytesIO = io.BytesIO
+    statuses = {}
+
+    def flush():
+        nonlocal gathered, flushed
+        with send_lock:
+            pieces = out[:]
+            del out[:len(pieces)]
+            gathered = 0
+            sock.sendall(b"".join(pieces))
+        flushed = clock()
+
+    def receive(wait):
+        """Takes what has arrived. Returns False if that was nothing."""
+        nonlocal rest
+        want = 65536
+        if len(rest) >= 4:
+            want = max(want, 4 + int.from_bytes(rest[:4], "little") - len(rest))
+        try:
+            data, ancillary, _, _ = sock.recvmsg(
+                want, ANCILLARY, 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        for level, kind, numbers in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                count = len(numbers) // 4
+                files.extend(struct.unpack("=%di" % count, numbers[:count * 4]))
+        if not data:
+            raise EOFError
+        if rest:
+            data = rest + data
+        at, end = 0, len(data)
+        while end - at >= 20:
+            length, _, flags, _, number, common, own = unpack(data, at)
+            after = at + 4 + length
+            if after > end:
+                break
+            a = at + 20
+            b = a + common
+            c = b + own
+            todo.append((number, flags, data[a:b], data[b:c],
+                         files.popleft() if flags & BODY_FILE else data[c:after]))
+            at = after
+        rest = data[at:]
+        return True
+
+    def start_response(line, headers, exc_info=None):
+        nonlocal head, status, fields, left
+        if exc_info is not None:
+            try:
+                if begun:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif head is not None:
+            raise AssertionError("start_response was called twice, without exc_info")
+        code = statuses.get(line)
+        if code is None:
+            code = statuses[line] = status_of(line)
+        fields = len(headers)
+        text = join(chain(headers))
+        if "\n" in text or "\r" in text or text.count("\0") != max(2 * fields - 1, 0):
+            check_headers(headers)
+        head = text.encode("latin-1")
+        status = code
+        left = None
+        return write
+
+    def write(data):
+        nonlocal begun
+        if not data and not begun and head is not None:
+            # Somebody wants the head to be seen already.
+            begun = True
+            out.append(pack_head(12 + len(head), ANSWER, 0, status, current, len(head)) + head)
+        emit(data)
+        flush()
+
+    def emit(data):
+        """Puts a block of the body among what is to be sent."""
+        nonlocal begun, gathered
+        if not data:
+            return
+        if head is None:
+            raise AssertionError("a body before start_response was called")
+        if not isinstance(data, bytes):
+            data = bytes(memoryview(data)) if isinstance(data, (bytearray, memoryview)) else no_bytes(data)
+        if board[CANCELLED + current % SLOTS] == current:
+            raise Gone
+        size = len(data)
+        if size > PIECE:
+            view = memoryview(data)
+            for start in range(0, size, PIECE):
+                emit(bytes(view[start:start + PIECE]))
+            return
+        if begun:
+            out.append(pack(8 + size, DATA, 0, 0, current) + data)
+        else:
+            begun = True
+            out.append(pack_head(12 + len(head) + size, ANSWER, 0, status, current, len(head))
+                       + head + data)
+        gathered += size + 64
+        if gathered > GATHER or clock() - flushed > GATHER_FOR:
+            flush()
+
+    def finish():
+        """Says that the answer is complete."""
+        nonlocal begun, gathered
+        if begun:
+            out.append(pack(8, DATA, END, 0, current))
+        else:
+            begun = True
+            out.append(pack_head(12 + len(head), ANSWER, END, status, current, len(head)) + head)
+        gathered += 64
+
+    def send_file(wrapper):
+        """Lets the server send a regular file. Returns whether it does."""
+        nonlocal begun
+        found = wrapper.regular()
+        if found is None:
+            return False
+        number, offset, length = found
+        if not begun:
+            begun = True
+            out.append(pack_head(12 + len(head), ANSWER, 0, status, current, len(head)) + head)
+        frame = FILE.pack(24, SENDFILE, END, 0, current, offset, length)
+        with send_lock:
+            pieces = out[:]
+            del out[:len(pieces)]
+            # Together: the server then knows how long the answer is when it sees its head.
+            data = b"".join(pieces) + frame
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=i", number))]
+            sent = sock.sendmsg([data], rights)
+            if sent < len(data):
+                sock.sendall(data[sent:])
+        return True
+
+    def answer(result, head_only):
+        """Sends what an application returned, unless it is the plain case of one block."""
+        if type(result) is FileWrapper and head is not None and not head_only:
+            if send_file(result):
+                return
+        for block in result:
+            if head_only and head is not None:
+                break
+            emit(block)
+        if head is None:
+            raise AssertionError("start_response was not called")
+        finish()
+
+    def failed(error):
+        """The application raised. Writes down why, and tells the server."""
+        nonlocal gathered
+        if not isinstance(error, Gone):
+            # Frames of ours say nothing to whoever reads it.
+            trace = error.__traceback__
+            while trace is not None and trace.tb_frame.f_code.co_filename == OWN_NAME:
+                trace = trace.tb_next
+            try:
+                traceback.print_exception(type(error), error, trace or error.__traceback__)
+            except Exception:
+                sys.stderr.write("an exception that cannot be printed\n")
+        reason = type(error).__name__.encode("latin-1", "replace")
+        out.append(pack(8 + len(reason), ERROR, END, 0, current) + reason)
+        gathered += 64
+
+    def assist():
+        """The second thread."""
+        nonlocal parked
+        seen, idle = 0, 0
+        while True:
+            time.sleep(STUCK)
+            if watch is not None and watch():
+                with send_lock:
+                    sock.sendall(pack(8, CHANGED, 0, 0, 0))
+            if not running:
+                idle += 1
+                if idle > 20 and watch is None:
+                    parked = True
+                    # Whoever begins a call now either sees that, or is seen.
+                    if not running:
+                        gate.acquire()
+                    parked = False
+                    idle = 0
+                continue
+            idle = 0
+            if seen != current:
+                seen = current
+                continue
+            # One call has taken all this time: what it holds up goes out, or back.
+            frames = []
+            if receive_lock.acquire(False):
+                try:
+                    while running and receive(False):
+                        pass
+                except (EOFError, OSError):
+                    os._exit(1)
+                finally:
+                    receive_lock.release()
+            while running and seen == current:
+                try:
+                    number, flags, _, _, body = todo.pop()
+                except IndexError:
+                    break
+                if flags & BODY_FILE:
+                    os.close(body)
+                frames.append(pack(8, RETURNED, 0, 0, number))
+            if out or frames:
+                try:
+                    with send_lock:
+                        pieces = out[:]
+                        del out[:len(pieces)]
+                        sock.sendall(b"".join(pieces + frames))
+                except OSError:
+                    os._exit(1)
+
+    _thread.start_new_thread(assist, ())
+    while True:
+        try:
+            number, flags, block, own, body = todo.popleft()
+        except IndexError:
+            if out:
+                flush()
+            with receive_lock:
+                receive(True)
+            flushed = clock()
+            continue
+        if out and (gathered > GATHER or clock() - flushed > GATHER_FOR):
+            flush()
+        if board[CANCELLED + number % SLOTS] == number:
+            board[STARTED] = current = number
+            if flags & BODY_FILE:
+                os.close(body)
+            out.append(pack(8, ERROR, END, 0, number))
+            continue
+        base = bases.get(block)
+        if base is None:
+            base = base_of(block)
+            if len(block) <= CACHED_MAX:
+                if len(bases) >= CACHE_ENTRIES:
+                    bases.clear()
+                bases[block] = base
+        environ = base.copy()
+        words = own.decode("latin-1").split("\0")
+        environ["REQUEST_METHOD"] = words[0]
+        environ["PATH_INFO"] = words[1]
+        environ["QUERY_STRING"] = words[2]
+        environ["REQUEST_URI"] = words[3]
+        environ["REMOTE_PORT"] = words[4]
+        if flags & BODY_FILE:
+            environ["CONTENT_LENGTH"] = words[5]
+            source = os.fdopen(body, "rb")
+        else:
+            if flags & BODY:
+                environ["CONTENT_LENGTH"] = words[5]
+            source = BytesIO(body)
+        environ["wsgi.input"] = source
+        head, begun = None, False
+        board[STARTED] = current = number
+        running = True
+        if parked:
+            parked = False
+            if gate.locked():
+                gate.release()
+        result = None
+        try:
+            result = application(environ, start_response)
+            if (type(result) is list and len(result) == 1 and not begun
+                    and head is not None and not flags & HEAD_ONLY):
+                data = result[0]
+                if type(data) is bytes and len(data) <= PIECE:
+                    begun = True
+                    size = len(data)
+                    out += (pack_head(12 + len(head) + size, ANSWER, END, status, number,
+                                      len(head)), head, data)
+                    gathered += size + 256
+                else:
+                    answer(result, False)
+            else:
+                answer(result, flags & HEAD_ONLY)
+                if hasattr(result, "close"):
+                    closing, result = result, None
+                    closing.close()
+        except BaseException as error:
+            if isinstance(error, ConnectionError) and lost(sock):
+                raise
+            failed(error)
+            if hasattr(result, "close"):
+                try:
+                    result.close()
+                except BaseException as error:
+                    if not isinstance(error, Gone):
+                        traceback.print_exc()
+        running = False
+        if flags & BODY_FILE:
+            source.close()
+        environ = base = source = result = body = None
+
+
+ANCILLARY = socket.CMSG_SPACE(4 * 64)
+OWN_NAME = "httpyserver-worker"
+
+
+def lost(sock):
+    """Whether the server has closed its end."""
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def status_of(line):
+    """The number of a status line; raises what is wrong with it."""
+    if not isinstance(line, str):
+        raise TypeError("the status is %s, not str" % type(line).__name__)
+    if len(line) < 3 or not line[:3].isascii() or not line[:3].isdigit() or line[3:4].strip():
+        raise ValueError("the status %r does not begin with three digits and a space" % line)
+    code = int(line[:3])
+    if not 200 <= code <= 999:
+        raise ValueError("the status %r is not that of a final answer" % line)
+    return code
+
+
+def check_headers(headers):
+    """Raises what is wrong with a list of headers."""
+    for header in headers:
+        if not isinstance(header, tuple) or len(header) != 2:
+            raise TypeError("the header %r is not a tuple of name and value" % (header,))
+        if any(mark in part for part in header for mark in "\r\n\0"):
+            raise ValueError("the header %r has a control character" % (header,))
+
+
+def no_bytes(data):
+    raise TypeError("the body is made of %s, not bytes" % type(data).__name__)
+
+
+def load(spec, folder):
+    """The callable that `module:callable` names."""
+    name, _, path = spec.partition(":")
+    __import__(name)
+    target = sys.modules[name]
+    for part in (path or "application").split("."):
+        target = getattr(target, part)
+    if not callable(target):
+        raise TypeError("%s is %s, which cannot be called" % (spec, type(target).__name__))
+    return target
+
+
+def hint(error, spec, folder):
+    """What probably helps against an application that cannot be loaded."""
+    name, _, path = spec.partition(":")
+    if isinstance(error, ModuleNotFoundError):
+        missing = error.name or ""
+        if missing == name or name.startswith(missing + "."):
+            return ("hint: no module %r in %s; `dir` is the folder that has it" % (missing, folder)
+                    + near_module(missing, folder))
+        return ("hint: %r is not installed for %s; set `venv` to the virtual environment that has it"
+                % (missing, sys.executable))
+    if isinstance(error, AttributeError) and name in sys.modules:
+        module = sys.modules[name]
+        known = [key for key in ("application", "app", "wsgi", "wsgi_app", "api", "server")
+                 if callable(getattr(module, key, None)) and key != path]
+        own = [key for key, value in vars(module).items()
+               if not key.startswith("_") and callable(value) and key != path
+               and not isinstance(value, type) and getattr(value, "__module__", name) == name]
+        for key in known + own:
+            return "hint: did you mean %s:%s?" % (name, key)
+    if isinstance(error, (ImportError, SyntaxError)):
+        return "hint: the module %s was found and could not be imported" % name
+    return ""
+
+
+def near_module(name, folder):
+    try:
+        there = sorted(entry[:-3] for entry in os.listdir(folder)
+                       if entry.endswith(".py") and not entry.startswith("."))
+    except OSError as error:
+        return "; it cannot be read: %s" % error.strerror
+    return "; there is %s" % ", ".join(there[:8]) if there else "; it has no .py file"
+
+
+def watcher(folder):
+    """A function that says whether a Python source has changed, looking every half second."""
+    def times():
+        found = {}
+        for place, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if name[:1] != "." and name not in (
+                "__pycache__", "node_modules", "venv", "site-packages")]
+            for name in names:
+                if name.endswith(".py") and len(found) < 10000:
+                    found[os.path.join(place, name)] = mtime(os.path.join(place, name))
+        for module in list(sys.modules.values()):
+            path = getattr(module, "__file__", None)
+            if isinstance(path, str) and path.endswith(".py") and path not in found:
+                found[path] = mtime(path)
+        return found
+
+    def mtime(path):
+        try:
+            return os.stat(path).st_mtime_ns
+        except OSError:
+            return 0
+
+    known, due = times(), time.monotonic() + 0.5
+
+    def changed():
+        nonlocal known, due
+        if time.monotonic() < due:
+            return False
+        now = times()
+        due = time.monotonic() + 0.5
+        # What was imported since is new, and not changed.
+        differs = any(known.get(path, stamp) != stamp for path, stamp in now.items()
+                      ) or any(path not in now for path in known) or any(
+                          path not in known and path.startswith(folder) for path in now)
+        known = now
+        return differs
+    return changed
+
+
+def setup(sock):
+    """The words that the server sends first."""
+    data = b""
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "little"):
+        want = 4 - len(data) if len(data) < 4 else 4 + int.from_bytes(data[:4], "little") - len(data)
+        more = sock.recv(want)
+        if not more:
+            raise SystemExit
+        data += more
+    return data[12:].decode("utf-8", "surrogateescape").split("\0")
+
+
+def main():
+    sock = socket.socket(fileno=os.dup(0))
+    board = memoryview(mmap.mmap(1, 4096)).cast("I")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    # Python has looked at the descriptors that these were before.
+    sys.stdin = open(0, closefd=False)
+    sys.stdout = sys.stderr = open(
+        2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=False)
+    kind, name, spec, folder, reload = setup(sock)
+    try:
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(("wsgi:" + name)[:15])
+    except OSError:
+        pass
+    # A source that changes twice in a second would be taken for what was compiled of it before.
+    sys.dont_write_bytecode = reload == "1"
+    try:
+        if sys.version_info < (3, 9):
+            raise RuntimeError("Python %d.%d is too old: 3.9 or newer is needed" % sys.version_info[:2])
+        sys.argv = [name]
+        if sys.path and sys.path[0] in ("", os.getcwd()):
+            del sys.path[0]
+        sys.path.insert(0, folder)
+        application = pages(folder) if kind == "pages" else load(spec, folder)
+    except BaseException as error:
+        trace = error.__traceback__
+        while trace is not None and (
+                trace.tb_frame.f_code.co_filename == OWN_NAME
+                or "importlib" in trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        text = "".join(traceback.format_exception(type(error), error, trace))
+        text = (text + hint(error, spec, folder)).encode("utf-8", "backslashreplace")[:60000]
+        sock.sendall(FRAME.pack(8 + len(text), FAILED, 0, VERSION, 0) + text)
+        # Whoever reads our last words closes.
+        sock.settimeout(5)
+        try:
+            sock.recv(1)
+        except OSError:
+            pass
+        return
+    watch = watcher(folder) if reload == "1" else None
+    gc.collect()
+    gc.freeze()
+    version = ("%d.%d.%d" % sys.version_info[:3]).encode()
+    sock.sendall(FRAME.pack(8 + len(version), READY, 0, VERSION, 0) + version)
+    try:
+        serve(sock, board, application, watch)
+    except (EOFError, ConnectionError):
+        # The server has no more for us. What runs at exit has five seconds.
+        faulthandler.dump_traceback_later(5, exit=True, file=open(os.devnull, "w"))
+
+
+main()
