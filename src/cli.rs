@@ -25,7 +25,7 @@ struct Args {
     #[arg(short, long, value_name = "FILE", env = "HTTPYSERVER_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Port of every listener; 0 takes a free one and prints it
+    /// Port of every http listener; 0 takes a free one, for https too, and prints it
     #[arg(short, long, value_name = "PORT", env = "HTTPYSERVER_PORT")]
     port: Option<u16>,
 

@@ -10,6 +10,8 @@ pub use recv::RecvBuffer;
 pub use segment::{Bytes, FileSlice};
 pub use send::{Flushed, SendQueue};
 pub use tls::Tls;
+#[cfg(test)]
+pub(crate) use tls::tests::Keys;
 pub use transport::{Filled, Transport};
 #[cfg(test)]
 pub use transport::{Incoming, Script};

@@ -334,7 +334,7 @@ impl Tls {
     }
 
     #[cfg(test)]
-    pub(super) fn script(&mut self) -> &mut super::Script {
+    pub(crate) fn script(&mut self) -> &mut super::Script {
         match &mut self.wire {
             Transport::Scripted(script) => script,
             _ => unreachable!("every socket of a test is a script"),
@@ -388,4 +388,4 @@ impl fmt::Debug for Tls {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -99,8 +99,14 @@ pub(super) fn https(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Https> {
     reader.choice(item, &words)
 }
 
-/// A redirect says where to, and that is never what a client made up.
+/// A redirect says where to, and that is never what a client made up; and browsers are not told to
+/// use https only where http is answered as well.
 pub(super) fn redirects_somewhere(reader: &mut Reader<'_>, host: &Host) {
+    if host.https == Https::Both && matches!(host.hsts, Some(Some(_))) {
+        let message = "`hsts` has no effect on a host that is answered without https, too";
+        let help = "give the host `https = \"redirect\"` or `https = \"only\"`";
+        reader.report(Diagnostic::warning("unused-hsts", message, host.span.clone()).help(help));
+    }
     if host.https == Https::Redirect && host.names.is_empty() {
         let message = "this host sends clients to https, and has no name to send them to";
         let help = "give it `names = [\"example.org\"]`, or `https = \"only\"`";
@@ -129,6 +135,16 @@ pub(super) fn needs_certificate(reader: &mut Reader<'_>, config: &Config) {
             let help = "add \"https://*:443\" to `listen` in [server]";
             let span = cert.chain.span.clone();
             reader.report(Diagnostic::warning("unused-certificate", message, span).help(help));
+        }
+        (None, None) => {
+            if let Some(local) = &tls.local {
+                let message = "no local certificate is needed: nothing listens for https";
+                let help = "add \"https://127.0.0.1:8443\" to `listen` in [server]";
+                reader.report(
+                    Diagnostic::warning("unused-certificate", message, local.span.clone())
+                        .help(help),
+                );
+            }
         }
         _ => {}
     }

@@ -9,13 +9,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::rc::Rc;
 
 /// Both sides' configurations, around one certificate.
-struct Keys {
-    server: Arc<ServerConfig>,
-    client: Arc<ClientConfig>,
+pub(crate) struct Keys {
+    pub(crate) server: Arc<ServerConfig>,
+    pub(crate) client: Arc<ClientConfig>,
 }
 
 impl Keys {
-    fn new(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
+    pub(crate) fn new(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -36,11 +36,15 @@ impl Keys {
         Self { server: Arc::new(server), client: Arc::new(client) }
     }
 
-    fn connect(&self) -> Pair {
+    pub(crate) fn connect_both(&self) -> (Box<Tls>, ClientConnection) {
         let tls = Tls::new(Transport::Scripted(Script::default()), self.server.clone()).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let client = ClientConnection::new(self.client.clone(), name).unwrap();
-        Pair { tls: Transport::Tls(Box::new(tls)), client, pool: Buffers::default(), reads: 0 }
+        (Box::new(tls), ClientConnection::new(self.client.clone(), name).unwrap())
+    }
+
+    fn connect(&self) -> Pair {
+        let (tls, client) = self.connect_both();
+        Pair { tls: Transport::Tls(tls), client, pool: Buffers::default(), reads: 0 }
     }
 
     fn connected(&self) -> Pair {
@@ -363,6 +367,54 @@ fn a_record_that_was_tampered_with_is_answered_with_an_alert() {
     pair.script().arrive(b"more");
     let filled = pair.tls.read(&mut [0; 100], &mut pair.pool).unwrap();
     assert!(filled.bytes == 0 && filled.moved == 4);
+}
+
+#[test]
+fn damaged_handshakes_and_records_are_errors_and_nothing_worse() {
+    let keys = keys();
+    let mut state = 7u64;
+    let mut random = move |limit: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    let mut refused = 0;
+    for n in 0..600 {
+        let mut pair = if n % 3 == 0 { keys.connected() } else { keys.connect() };
+        pair.say(&pattern(random(3000)));
+        let mut bytes = Vec::new();
+        while pair.client.wants_write() {
+            pair.client.write_tls(&mut bytes).unwrap();
+        }
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            match random(4) {
+                0 => bytes[at] ^= 1 << random(8),
+                1 => bytes[at] = random(256) as u8,
+                2 => bytes.truncate(at.max(1)),
+                _ => {
+                    let piece = bytes[at..].to_vec();
+                    bytes.extend_from_slice(&piece);
+                }
+            }
+        }
+        bytes[0] = if n % 3 == 0 { 23 } else { HANDSHAKE };
+        for piece in bytes.chunks(1 + random(2000)) {
+            pair.script().incoming.push_back(Incoming::Bytes(piece.to_vec()));
+        }
+        let mut into = vec![0; 1 + random(20_000)];
+        loop {
+            match pair.tls.read(&mut into, &mut pair.pool) {
+                Ok(_) => {}
+                Err(error) => {
+                    refused += usize::from(error.kind() == ErrorKind::InvalidData);
+                    break;
+                }
+            }
+        }
+        assert!(!pair.tls.flush().unwrap());
+    }
+    assert!(refused > 100, "{refused}");
 }
 
 proptest! {

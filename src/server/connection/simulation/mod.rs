@@ -8,6 +8,7 @@
 
 mod client;
 mod deadlines;
+mod encryption;
 mod ending;
 mod flow;
 mod random;
@@ -18,7 +19,7 @@ mod stage;
 use super::{ClientConnection, Expiry, Spares, Turn, Verdict};
 use crate::conf::{LogFormat, LogTarget};
 use crate::event::{Budget, ConnId, Cx, Door, Sleeper};
-use crate::net::{Incoming, Script, Transport};
+use crate::net::{Incoming, Script, Tls, Transport};
 use crate::serve::{Abort, Peer};
 use crate::server::access_log::AccessLog;
 use crate::server::log_sink::LogSink;
@@ -91,13 +92,21 @@ impl World {
         id
     }
 
+    /// Accepts a client that speaks TLS.
+    fn connect_by_tls(&mut self, tls: Box<Tls>) -> ConnId {
+        let due = self.cx.now() + self.site.timeouts.handshake;
+        let connection = self.table.insert(|id| {
+            ClientConnection::new(id, Transport::Tls(tls), Peer::Local, 443, false, due)
+        });
+        let id = connection.id();
+        self.deliver(id);
+        id
+    }
+
     /// The client's end of the connection, dead or alive.
     fn script(&mut self, id: ConnId) -> &mut Script {
         match self.table.get(id) {
-            Some(connection) => match &mut connection.transport {
-                Transport::Scripted(script) => script,
-                _ => unreachable!("every socket here is a script"),
-            },
+            Some(connection) => script_of(&mut connection.transport),
             None => &mut self.ended.get_mut(&id).unwrap().script,
         }
     }
@@ -109,7 +118,7 @@ impl World {
     /// Marks what the socket's state is, as epoll does at each event: all of it.
     fn deliver(&mut self, id: ConnId) {
         let Some(connection) = self.table.get(id) else { return };
-        let Transport::Scripted(script) = &connection.transport else { return };
+        let script = script_of(&mut connection.transport);
         let (readable, writable) = (!script.incoming.is_empty(), script.room != Some(0));
         let (ended, gone) = (script.has_ended(), script.is_gone());
         let ready = connection.ready_mut();
@@ -177,8 +186,8 @@ impl World {
     }
 
     fn remove(&mut self, id: ConnId, cut_off: Option<Expiry>) {
-        let Some(connection) = self.table.remove(id) else { return };
-        let Transport::Scripted(script) = connection.transport else { return };
+        let Some(mut connection) = self.table.remove(id) else { return };
+        let script = std::mem::take(script_of(&mut connection.transport));
         self.ended.insert(id, Ended { script, cut_off });
     }
 
@@ -282,6 +291,14 @@ impl World {
     /// What it was guilty of, if it was reaped.
     fn reaped(&self, id: ConnId) -> Option<Expiry> {
         self.ended.get(&id)?.cut_off
+    }
+}
+
+fn script_of(transport: &mut Transport) -> &mut Script {
+    match transport {
+        Transport::Scripted(script) => script,
+        Transport::Tls(tls) => tls.script(),
+        Transport::Plain(_) => unreachable!("every socket here is a script"),
     }
 }
 

@@ -2,22 +2,34 @@
 
 use super::World;
 use super::client::{Client, Piece};
+use super::encryption::Encryption;
 use super::rng::Rng;
 use super::stage::{FILE_LEN, SHARED_LEN};
 use crate::event::{CHUNK, ConnId, Door};
-use crate::net::Incoming;
+use crate::net::{Incoming, Keys};
 use crate::server::connection::{Expiry, FOREVER, Phase};
 use std::rc::Rc;
 use std::time::Duration;
 
 #[test]
 fn whatever_clients_do() {
+    all_runs(300, None);
+}
+
+#[test]
+fn whatever_clients_do_by_tls() {
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        all_runs(100, Some(&Keys::new(versions)));
+    }
+}
+
+fn all_runs(runs: u64, keys: Option<&Keys>) {
     let number = |name| std::env::var(name).ok().map(|n| n.parse::<u64>().expect(name));
     if let Some(seed) = number("HTTPYSERVER_SEED") {
-        return run(seed);
+        return run(seed, keys);
     }
-    for seed in 0..number("HTTPYSERVER_SIM_RUNS").unwrap_or(300) {
-        run(seed);
+    for seed in 0..number("HTTPYSERVER_SIM_RUNS").unwrap_or(runs) {
+        run(seed, keys);
     }
 }
 
@@ -32,11 +44,11 @@ impl Drop for Seed {
     }
 }
 
-fn run(seed: u64) {
+fn run(seed: u64, keys: Option<&Keys>) {
     let named = Seed(seed);
     let mut rng = Rng::new(seed);
     let patient = rng.chance(70);
-    let mut play = Play::new(&mut rng, patient);
+    let mut play = Play::new(&mut rng, patient, keys);
     for _ in 0..rng.below(400) {
         play.act(&mut rng);
         play.check_step();
@@ -50,6 +62,8 @@ fn run(seed: u64) {
 struct Play {
     world: World,
     clients: Vec<(ConnId, Client)>,
+    /// What stands between each client and its socket, where TLS is spoken.
+    encryptions: Vec<Encryption>,
     /// Clients of whose socket the kernel has something to tell.
     edges: Vec<ConnId>,
     /// Nobody is reaped: the answers are all complete.
@@ -84,29 +98,39 @@ impl Mood {
 }
 
 impl Play {
-    fn new(rng: &mut Rng, patient: bool) -> Self {
+    fn new(rng: &mut Rng, patient: bool, keys: Option<&Keys>) -> Self {
         let mut world = World::new(|site| {
             let short = |ms| Duration::from_millis(ms);
             let timeouts = &mut site.timeouts;
             if patient {
+                timeouts.handshake = short(3_600_000);
                 (timeouts.header, timeouts.body) = (short(3_600_000), short(3_600_000));
                 (timeouts.idle, timeouts.write) = (short(3_600_000), short(3_600_000));
                 site.limits.min_rate = 0;
             } else {
+                timeouts.handshake = short(150);
                 (timeouts.header, timeouts.body) = (short(150), short(100));
                 (timeouts.idle, timeouts.write) = (short(200), short(100));
             }
         });
-        let mut clients = Vec::new();
+        let (mut clients, mut encryptions) = (Vec::new(), Vec::new());
         for n in 0..1 + rng.below(3) {
-            let id = world.connect();
+            let id = match keys {
+                None => world.connect(),
+                Some(keys) => {
+                    let (tls, session) = keys.connect_both();
+                    encryptions.push(Encryption::new(session));
+                    world.connect_by_tls(tls)
+                }
+            };
             let client = Client::random(rng, 1 + 100 * n, &world.stage);
             if rng.chance(80) {
                 world.script(id).room = Some(rng.size());
             }
             clients.push((id, client));
         }
-        Self { world, clients, edges: Vec::new(), patient, mood: Mood::random(rng) }
+        let mood = Mood::random(rng);
+        Self { world, clients, encryptions, edges: Vec::new(), patient, mood }
     }
 
     /// Something happens.
@@ -129,6 +153,9 @@ impl Play {
 
     /// Up to `n` bytes more arrive; `sure`: also from a client that hesitates.
     fn arrive(&mut self, which: usize, n: usize, sure: bool) {
+        if !self.encryptions.is_empty() {
+            return self.arrive_encrypted(which, n, sure);
+        }
         let (id, client) = &mut self.clients[which];
         let script = self.world.script(*id);
         match client.outbox.front_mut() {
@@ -148,6 +175,52 @@ impl Play {
         }
         client.outbox.pop_front();
         self.edges.push(*id);
+    }
+
+    /// The same by TLS: what is said goes to the client's session, and what that makes of it arrives.
+    fn arrive_encrypted(&mut self, which: usize, n: usize, sure: bool) {
+        let (id, client) = &mut self.clients[which];
+        let encryption = &mut self.encryptions[which];
+        let deaf = !self.world.is_open(*id) || self.world.script(*id).closed_by_us;
+        encryption.listen(&self.world.script(*id).sent);
+        let mut edge = false;
+        match client.outbox.front_mut() {
+            None => {}
+            Some(Piece::Hesitate) if !sure => {}
+            Some(Piece::Hesitate) => drop(client.outbox.pop_front()),
+            Some(Piece::Bytes(bytes)) => {
+                encryption.say(&bytes[..n.min(bytes.len())]);
+                bytes.drain(..n.min(bytes.len()));
+                if bytes.is_empty() {
+                    client.outbox.pop_front();
+                }
+            }
+            Some(Piece::End | Piece::Reset) if !encryption.is_silent() && !deaf => {}
+            Some(Piece::End) => {
+                self.world.script(*id).incoming.push_back(Incoming::End);
+                client.outbox.pop_front();
+                edge = true;
+            }
+            Some(Piece::Reset) => {
+                self.world.script(*id).reset();
+                client.outbox.pop_front();
+                edge = true;
+            }
+        }
+        encryption.listen(&self.world.script(*id).sent);
+        if !self.world.script(*id).has_ended() {
+            edge |= encryption.arrive(&mut self.world, *id, n);
+        }
+        if edge {
+            self.edges.push(*id);
+        }
+    }
+
+    /// Whether all that a client has said has arrived.
+    fn has_arrived(&mut self, which: usize) -> bool {
+        let id = self.clients[which].0;
+        let deaf = !self.world.is_open(id) || self.world.script(id).has_ended();
+        deaf || self.encryptions.get(which).is_none_or(Encryption::is_silent)
     }
 
     /// The client takes something, which is an event only if a write has met the end before.
@@ -192,6 +265,7 @@ impl Play {
             let waits_for_event = self.edges.contains(id);
             let Some(connection) = self.world.table.get(*id) else { continue };
             let pending = connection.pending() as usize;
+            let owes = connection.owes();
             assert!(pending < CHUNK + FILE_LEN.max(SHARED_LEN) + 1024, "{pending} bytes queued");
             if connection.queued {
                 continue;
@@ -200,7 +274,7 @@ impl Play {
             let ready = connection.ready;
             let (readable, writable) = (ready.readable(Door::Client), ready.writable(Door::Client));
             assert!(!(wants && readable), "could receive, and rests");
-            assert!(!(pending > 0 && writable), "could send, and rests");
+            assert!(!(owes && writable), "could send, and rests");
             assert!(pending > 0 || connection.send.is_none(), "an empty queue is kept");
             let exempt = matches!(connection.phase, Phase::Serving(_));
             assert!(exempt || connection.deadline < far, "no deadline");
@@ -208,7 +282,7 @@ impl Play {
             assert_eq!(connection.recv.holds_memory(), !connection.recv.is_empty());
             let script = self.world.script(*id);
             let unheard = wants && !readable && !script.incoming.is_empty();
-            let unseen = pending > 0 && script.room != Some(0) && !script.blocked;
+            let unseen = owes && script.room != Some(0) && !script.blocked;
             assert!(waits_for_event || !unheard, "an event was lost");
             assert!(waits_for_event || !unseen, "room was not noticed");
         }
@@ -238,6 +312,7 @@ impl Play {
             self.world.pass(Duration::from_millis(20));
             self.world.settle();
             let told = self.clients.iter().all(|(_, client)| client.outbox.is_empty());
+            let told = told && (0..self.clients.len()).all(|which| self.has_arrived(which));
             if told && self.edges.is_empty() && self.all_rest() {
                 return;
             }
@@ -247,16 +322,21 @@ impl Play {
 
     fn all_rest(&mut self) -> bool {
         let at_work = |phase: &Phase| matches!(phase, Phase::Serving(_) | Phase::Sending(_));
-        self.world.table.iter_mut().all(|c| c.send.is_none() && !at_work(&c.phase))
+        self.world.table.iter_mut().all(|c| !c.owes() && !at_work(&c.phase))
             && everybody_closed_is_heard(&mut self.world, &self.clients)
     }
 
     /// What must hold in the end.
     fn check_end(mut self) {
-        for (id, client) in &self.clients {
+        for (which, (id, client)) in self.clients.iter().enumerate() {
             let reset = client.outbox.is_empty() && self.world.script(*id).reset;
             let reaped = self.world.reaped(*id).is_some();
-            let sent = self.world.script(*id).sent.clone();
+            let mut sent = self.world.script(*id).sent.clone();
+            if let Some(encryption) = self.encryptions.get_mut(which) {
+                encryption.listen(&sent);
+                assert!(!encryption.broken, "what was sent is no TLS");
+                sent.clone_from(&encryption.heard);
+            }
             if let Err(why) = client.check(&sent, !reset && !reaped) {
                 let sent = String::from_utf8_lossy(&sent[sent.len().saturating_sub(300)..]);
                 eprintln!("{:#?}", self.world.log_lines());
