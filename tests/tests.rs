@@ -9,6 +9,7 @@ mod support;
 
 mod access_log;
 mod cgi;
+mod cgi_faults;
 mod challenge;
 mod conditional;
 mod config;

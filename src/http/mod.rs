@@ -23,7 +23,7 @@ mod headers;
 mod host;
 mod method;
 #[cfg(test)]
-mod mutation;
+pub(crate) mod mutation;
 mod negotiate;
 mod parse;
 mod status;

@@ -174,7 +174,10 @@ fn decode(input: &[u8], step: usize) -> (Vec<u8>, Result<Option<usize>, u16>) {
 }
 
 /// Calls `check` with the seeds of a corpus and with damaged ones, and names what it fails with.
-fn damaged(corpus: &str, check: impl Fn(&[u8], &mut Random) + std::panic::RefUnwindSafe) {
+pub(crate) fn damaged(
+    corpus: &str,
+    check: impl Fn(&[u8], &mut Random) + std::panic::RefUnwindSafe,
+) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
     let mut paths: Vec<_> =
         folder.read_dir().expect(corpus).map(|entry| entry.unwrap().path()).collect();
@@ -216,7 +219,7 @@ fn damage(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 }
 
 /// Splitmix64: the same damage on every machine.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -227,7 +230,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
 }

@@ -60,6 +60,9 @@ enum State {
 /// How often a script that is being written is tried again, and after which time.
 const BUSY: Duration = Duration::from_millis(20);
 
+/// How long a script that has said nothing may take to end.
+const MUTE: Duration = Duration::from_secs(1);
+
 impl Script {
     pub(super) fn new(scripts: Rc<Scripts>, end: usize, by: Option<PathBuf>, input: Input) -> Self {
         let state = match input {
@@ -199,6 +202,9 @@ pub(super) struct Running {
     stage: Stage,
     /// When it was last seen to do something, or had no reason to.
     active: Instant,
+    /// Its output ended before its answer began: until when its own end is waited for, so that the
+    /// log can say how it ended.
+    mute: Option<Instant>,
 }
 
 /// The way to a script's standard input.
@@ -225,6 +231,8 @@ enum Flow {
     Full,
     /// That was all, or all that anybody wants.
     Ended,
+    /// That was all, and no answer.
+    Mute,
     /// Something else answers.
     Elsewhere(Step),
 }
@@ -249,7 +257,7 @@ impl Running {
         now: Instant,
     ) -> Self {
         let stage = Stage::Head { bytes: Vec::new(), scanned: 0 };
-        Self { child, run, feed, output, complaints, stage, active: now }
+        Self { child, run, feed, output, complaints, stage, active: now, mute: None }
     }
 
     fn advance(
@@ -268,7 +276,12 @@ impl Running {
         }
         self.feed(io, cx)?;
         let heard_all = self.listen(&mut scratch, io, cx);
-        match self.read(&mut scratch, io, cx)? {
+        let flow = match self.mute {
+            Some(_) => Flow::Mute,
+            None => self.read(&mut scratch, io, cx)?,
+        };
+        match flow {
+            Flow::Mute => self.wait_for_end(has_ended, io, cx),
             Flow::Elsewhere(step) => Ok(step),
             Flow::Ended => self.finish(io),
             // What it has started may hold the pipe; the script itself has said all.
@@ -359,7 +372,7 @@ impl Running {
             };
             let piece = scratch.get(..n).unwrap_or_default();
             match &mut self.stage {
-                Stage::Head { .. } if n == 0 => return Err(self.headless()),
+                Stage::Head { .. } if n == 0 => return Ok(Flow::Mute),
                 Stage::Head { bytes, scanned } => {
                     bytes.extend_from_slice(piece);
                     match head::parse(bytes, *scanned) {
@@ -483,6 +496,22 @@ impl Running {
         // An instant that is armed already may be too early; then this is done again.
         io.timer.get_or_insert(due);
         Ok(())
+    }
+
+    /// There will be no answer. Scripts end right after their output does.
+    fn wait_for_end(
+        &mut self,
+        has_ended: bool,
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<Step, HttpError> {
+        let until = *self.mute.get_or_insert(cx.now() + MUTE);
+        if has_ended || until <= cx.now() {
+            return Err(self.headless());
+        }
+        *io.timer = Some(until);
+        *io.wake_expected = true;
+        Ok(Step::Wait)
     }
 
     /// It said nothing that is an answer.

@@ -289,6 +289,29 @@ mod tests {
         assert!(matches!(parse(&[b'x'; HEAD_MAX], 0), Output::Bad(_)));
     }
 
+    #[test]
+    fn damaged_answers_are_understood_or_refused() {
+        crate::http::mutation::damaged("cgi", |output, random| {
+            let whole = parse(output, 0);
+            if let Output::Head(head, end) = &whole {
+                assert!(*end <= output.len().min(HEAD_MAX));
+                assert!(head.status.class() != 1);
+                for (name, value) in head.headers.iter() {
+                    assert_eq!(fields::judge(name, value), Some(Field::Keep));
+                }
+                if let Some(to) = &head.local {
+                    assert!(to.path.starts_with(b"/") && !to.path.windows(2).any(|w| w == b"//"));
+                }
+            }
+            let cut = random.below(output.len() + 1);
+            let in_two = match parse(&output[..cut], 0) {
+                Output::Partial => parse(output, cut),
+                early => early,
+            };
+            assert_eq!(in_two, whole, "cut at {cut}");
+        });
+    }
+
     proptest! {
         /// However the output is cut, the head is the same.
         #[test]
