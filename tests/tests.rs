@@ -17,6 +17,7 @@ mod config;
 mod demo;
 mod errors;
 mod fairness;
+mod framework;
 mod hostile;
 mod http1;
 mod keepalive;

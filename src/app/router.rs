@@ -100,6 +100,11 @@ impl Router {
             names.push((*name).into());
             match segment {
                 Segment::Typed(kind, _) => {
+                    // The narrower is tried first, whatever was added first.
+                    if !node.typed.iter().any(|(own, _)| own == kind) {
+                        node.typed.push((*kind, Node::default()));
+                        node.typed.sort_by_key(|(kind, _)| *kind);
+                    }
                     node = child(&mut node.typed, |own| own == kind, || *kind);
                 }
                 Segment::Rest(_) => leaf = Some(&mut node.rest),
@@ -311,4 +316,163 @@ fn parse(pattern: &str) -> Result<Vec<Segment<'_>>, String> {
         return wrong("has an empty segment, which no path has");
     }
     Ok(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn router(patterns: &[&str]) -> Router {
+        let mut router = Router::default();
+        for (number, pattern) in patterns.iter().enumerate() {
+            let (method, pattern) = pattern.split_once(' ').unwrap();
+            router.add(method, pattern, number).unwrap();
+        }
+        router
+    }
+
+    /// The pattern that answers, with its parameters.
+    fn answer(patterns: &[&str], asked: &str) -> String {
+        let (method, path) = asked.split_once(' ').unwrap();
+        match router(patterns).find(method, path) {
+            Found::Route(number, params) => {
+                let texts = (0..).map_while(|n| params.get(n, path));
+                [patterns[number]].into_iter().chain(texts).collect::<Vec<_>>().join(" ")
+            }
+            Found::Options(allow) => format!("options {allow}"),
+            Found::NotAllowed(allow) => format!("not {allow}"),
+            Found::AddSlash => "slash".into(),
+            Found::Missing => "missing".into(),
+        }
+    }
+
+    const PATTERNS: [&str; 16] = [
+        "GET /",
+        "GET /{rest:path}",
+        "GET /item/{name}",
+        "GET /item/{id:int}",
+        "GET /item/{id:uint}",
+        "GET /item/new",
+        "POST /item/{id:int}",
+        "DELETE /item/{any:path}",
+        "GET /a/{x}/c",
+        "GET /a/b/{y}",
+        "GET /a/{x}/{y}/d",
+        "REPORT /item/new",
+        "GET /key/{k:uuid}",
+        "HEAD /own",
+        "OPTIONS /own",
+        "GET /slash/",
+    ];
+
+    #[test]
+    fn who_answers() {
+        for (asked, want) in [
+            ("GET /", "GET /"),
+            ("GET /item/new", "GET /item/new"),
+            ("GET /item/12", "GET /item/{id:uint} 12"),
+            ("GET /item/-12", "GET /item/{id:int} -12"),
+            ("GET /item/99999999999999999999999", "GET /item/{name} 99999999999999999999999"),
+            ("GET /item/+1", "GET /item/{name} +1"),
+            ("GET /item/a", "GET /item/{name} a"),
+            ("GET /item/", "GET /{rest:path} item/"),
+            ("GET /item/a/b", "GET /{rest:path} item/a/b"),
+            ("POST /item/5", "POST /item/{id:int} 5"),
+            ("DELETE /item/5", "DELETE /item/{any:path} 5"),
+            ("DELETE /item/5/6", "DELETE /item/{any:path} 5/6"),
+            ("REPORT /item/new", "REPORT /item/new"),
+            ("HEAD /item/new", "GET /item/new"),
+            ("HEAD /own", "HEAD /own"),
+            ("OPTIONS /own", "OPTIONS /own"),
+            ("OPTIONS /item/new", "options DELETE, GET, HEAD, OPTIONS, REPORT"),
+            ("PAINT /item/new", "not DELETE, GET, HEAD, OPTIONS, REPORT"),
+            ("GET /a/b/c", "GET /a/b/{y} c"),
+            ("GET /a/z/c", "GET /a/{x}/c z"),
+            ("GET /a/b/q/d", "GET /a/{x}/{y}/d b q"),
+            (
+                "GET /key/123e4567-e89b-12d3-a456-42661417400",
+                "GET /{rest:path} key/123e4567-e89b-12d3-a456-42661417400",
+            ),
+            ("GET /slash/", "GET /slash/"),
+            ("POST /", "not GET, HEAD, OPTIONS"),
+        ] {
+            assert_eq!(answer(&PATTERNS, asked), want, "{asked}");
+        }
+        let uuid = "123e4567-e89b-12d3-a456-426614174000";
+        assert_eq!(
+            answer(&PATTERNS, &format!("GET /key/{uuid}")),
+            format!("GET /key/{{k:uuid}} {uuid}")
+        );
+        assert_eq!(answer(&["GET /x/"], "GET /x"), "slash");
+        assert_eq!(answer(&["GET /x/"], "POST /x"), "slash");
+        assert_eq!(answer(&["GET /x"], "GET /x/"), "missing");
+        assert_eq!(answer(&["GET /x/{r:path}"], "GET /x/"), "missing");
+        assert_eq!(answer(&["GET /x/{r:path}"], "GET /x"), "missing");
+        assert_eq!(answer(&["GET /{a}"], "GET /"), "missing");
+    }
+
+    #[test]
+    fn patterns_that_are_none() {
+        for pattern in [
+            "",
+            "x",
+            "/{",
+            "/}",
+            "/{}",
+            "/{a b}",
+            "/{a}/{a}",
+            "/x{a}",
+            "/{a}x",
+            "/{a:float}",
+            "/{a:path}/b",
+            "/a//b",
+            "//",
+            "/<a>",
+            "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}",
+        ] {
+            assert!(Router::default().add("GET", pattern, 0).is_err(), "{pattern}");
+        }
+        let mut router = router(&["GET /{a}"]);
+        assert!(router.add("GET", "/{b}", 1).is_err(), "the same pattern by another name");
+        assert!(router.add("POST", "/{b}", 1).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_made_of_a_pattern_finds_one_and_its_parameters_are_the_path_s(
+            segments in proptest::collection::vec(("[a-c]{1,2}", any::<bool>()), 1..6),
+            others in proptest::collection::vec("(/([ab]|\\{x\\}|\\{n:int\\})){1,4}", 0..6),
+        ) {
+            let mut router = Router::default();
+            for (number, other) in others.iter().enumerate() {
+                // Two parameters of the same name are refused; so are doubles.
+                let _ = router.add("GET", other, number);
+            }
+            let mut pattern = String::new();
+            let mut path = String::new();
+            for (n, (text, is_parameter)) in segments.iter().enumerate() {
+                let own = if *is_parameter { format!("/{{p{n}}}") } else { format!("/{text}") };
+                pattern += &own;
+                path = path + "/" + text;
+            }
+            let added = router.add("GET", &pattern, 100);
+            match router.find("GET", &path) {
+                Found::Route(number, params) => {
+                    if number == 100 {
+                        let names = added.unwrap();
+                        let texts: Vec<_> = (0..names.len()).filter_map(|n| params.get(n, &path)).collect();
+                        let want: Vec<_> = segments.iter().filter(|s| s.1).map(|s| s.0.as_str()).collect();
+                        prop_assert_eq!(texts, want);
+                    }
+                }
+                found => prop_assert!(false, "{pattern} {path}: {found:?}"),
+            }
+        }
+
+        #[test]
+        fn no_path_panics(path in "[/a-z0-9\\-\u{e4}]{0,40}") {
+            let _ = router(&PATTERNS).find("GET", &path);
+        }
+    }
 }

@@ -179,9 +179,9 @@ impl Cx {
         self.outside.stopper(&self.registry)
     }
 
-    /// Whether another thread asked for a stop; asking forgets it.
-    pub fn take_stop(&self) -> bool {
-        self.outside.take_stop()
+    /// How often other threads asked for a stop; asking forgets it.
+    pub fn take_stops(&self) -> u32 {
+        self.outside.take_stops()
     }
 
     /// Has the `turn` of a handler called once the connections of this turn were driven: what they

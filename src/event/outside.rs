@@ -9,7 +9,7 @@ use mio::{Registry, Waker};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Helper threads of a process. Work that blocks mostly waits for a disk; password hashes want a
@@ -45,7 +45,8 @@ struct Shared {
     /// Somebody has added to the queue, or closed it.
     added: Condvar,
     finished: Mutex<Vec<ConnId>>,
-    stop: AtomicBool,
+    /// How often a stop was asked for.
+    stop: AtomicU32,
 }
 
 #[derive(Default)]
@@ -64,7 +65,7 @@ impl Outside {
                 queue: Mutex::default(),
                 added: Condvar::new(),
                 finished: Mutex::default(),
-                stop: AtomicBool::new(false),
+                stop: AtomicU32::new(0),
             }),
         };
         Ok(self.shared.insert(shared))
@@ -127,9 +128,9 @@ impl Outside {
         self.shared(registry).map(|shared| Stopper(Arc::clone(shared)))
     }
 
-    /// See `Cx::take_stop`.
-    pub(super) fn take_stop(&self) -> bool {
-        self.shared.as_ref().is_some_and(|shared| shared.stop.swap(false, Ordering::AcqRel))
+    /// See `Cx::take_stops`.
+    pub(super) fn take_stops(&self) -> u32 {
+        self.shared.as_ref().map_or(0, |shared| shared.stop.swap(0, Ordering::AcqRel))
     }
 }
 
@@ -182,7 +183,7 @@ impl Stopper {
     /// Asks for the stop: what is in flight is finished within the time allowed for it. The second
     /// time it is cut off.
     pub fn stop(&self) {
-        self.0.stop.store(true, Ordering::Release);
+        self.0.stop.fetch_add(1, Ordering::AcqRel);
         // The loop has ended already when nobody hears it.
         let _ = self.0.waker.wake();
     }

@@ -119,6 +119,45 @@ fn ranges() {
     });
 }
 
+#[test]
+fn forms() {
+    damaged("multipart", |input, random| {
+        let whole = scan(input, input.len());
+        assert!(whole.0.len() <= input.len());
+        let (content, end) = scan(input, random.below(input.len() + 1));
+        assert_eq!(end, whole.1);
+        assert!(end != Ok(true) || content == whole.0);
+    });
+}
+
+/// The content of all parts of a form of which `cut` bytes come first, and whether it ended; or
+/// the status of the refusal.
+fn scan(input: &[u8], cut: usize) -> (Vec<u8>, Result<bool, u16>) {
+    use super::multipart::{Scanner, Step};
+    let mut scanner = Scanner::of_content_type(b"multipart/form-data; boundary=X").unwrap();
+    let (mut content, mut at, mut there) = (Vec::new(), 0, cut);
+    loop {
+        at += match scanner.step(&input[at..there]) {
+            Err(error) => return (content, Err(error.status.code())),
+            Ok(Step::End) => return (content, Ok(true)),
+            Ok(Step::More) if there == input.len() => return (content, Ok(false)),
+            Ok(Step::More) => {
+                there = input.len();
+                0
+            }
+            Ok(Step::Content { take }) => {
+                assert!(take > 0 && at + take <= there);
+                content.extend_from_slice(&input[at..at + take]);
+                take
+            }
+            Ok(Step::Skip { take } | Step::Part { take, .. } | Step::PartEnd { take }) => {
+                assert!(take > 0 && at + take <= there);
+                take
+            }
+        };
+    }
+}
+
 /// Bytes taken, nothing yet, or the status of the refusal.
 fn verdict(parsed: &Parsed) -> Result<Option<usize>, u16> {
     match parsed {

@@ -187,7 +187,7 @@ impl EventLoop {
             self.accept();
             self.harvest();
             if ordered {
-                if self.cx.take_stop() {
+                for _ in 0..self.cx.take_stops() {
                     self.obey(Order::Stop);
                 }
                 for order in self.control.take() {
