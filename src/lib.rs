@@ -44,3 +44,9 @@ pub use app::{
 pub use askama;
 pub use cookie::Cookie;
 pub use server::{Failure, Refusal, Running, Server, SiteServer};
+
+/// The examples of the documents, compiled and run by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/framework.md")]
+#[doc = include_str!("../docs/recipes.md")]
+struct Documents;
