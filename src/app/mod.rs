@@ -51,6 +51,7 @@ use crate::sys::fs::Root;
 use router::Router;
 use service::{Chain, CompiledRoute, Mounted, Scope, Service, Target};
 use session::SecretKey;
+use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 use std::rc::Rc;
@@ -490,6 +491,7 @@ impl App {
             places,
             chain,
             key,
+            warns_of_key: Cell::new(secret.is_none()),
             session_cookie: cookie.unwrap_or_else(|| "session".into()),
             session_age: age,
             body_limit,

@@ -7,6 +7,7 @@ use super::service::Service;
 use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
+use crate::conf::Level;
 use crate::http::{ErrorForm, Known, Status, error_form, target};
 use crate::serve;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -50,7 +51,7 @@ pub(super) struct State {
     args: OnceCell<Pairs>,
     session: OnceCell<Session>,
     values: Vec<Box<dyn Any>>,
-    pub(super) notices: Vec<String>,
+    pub(super) notices: Vec<(Level, String)>,
 }
 
 impl State {
@@ -459,7 +460,11 @@ impl<'a> Request<'a> {
 
     /// A line for the error log.
     pub fn log(&mut self, text: impl Into<String>) {
-        self.state.notices.push(text.into());
+        self.tell(Level::Info, text);
+    }
+
+    pub(super) fn tell(&mut self, level: Level, text: impl Into<String>) {
+        self.state.notices.push((level, text.into()));
     }
 
     /// Gives work that takes long or waits (a database, a password hash, a file) to a helper

@@ -15,6 +15,7 @@ use crate::net::Bytes;
 use crate::serve::{self, Handler, Outcome, Response};
 use cookie::{Cookie, SameSite};
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) struct Service {
     pub(super) places: Vec<(String, Chain)>,
     pub(super) chain: Chain,
     pub(super) key: Option<SecretKey>,
+    /// The key ends with the program, and nobody was told yet.
+    pub(super) warns_of_key: Cell<bool>,
     pub(super) session_cookie: String,
     pub(super) session_age: Option<Duration>,
     /// Bytes of a body, the largest of all routes.
@@ -304,6 +307,11 @@ impl Service {
         let session = request.state().touched_session().filter(|session| session.has_changed())?;
         let key = self.key.as_ref()?;
         let (empty, sealed) = (session.is_empty(), session.seal(key, now));
+        if self.warns_of_key.replace(false) {
+            let warning =
+                "sessions are signed with a key that ends with the program: set secret_key";
+            request.tell(Level::Warning, warning);
+        }
         let mut path = request.script_root().into_owned();
         path.push('/');
         let mut cookie = Cookie::build((self.session_cookie.as_str(), ""))
@@ -322,7 +330,7 @@ impl Service {
                 }
             }
             None => {
-                request.log("a session is too long for a cookie and was not kept");
+                request.tell(Level::Warning, "a session is too long for a cookie and was not kept");
                 return None;
             }
         }
@@ -371,8 +379,8 @@ fn finished(mut reply: Reply) -> Response {
 
 /// Says on the error log what handlers wanted to say.
 pub(super) fn tell(state: &mut State, cx: &mut Cx) {
-    for notice in state.notices.drain(..) {
-        cx.report(Level::Info, notice);
+    for (level, notice) in state.notices.drain(..) {
+        cx.report(level, notice);
     }
 }
 
@@ -388,7 +396,7 @@ fn handled(chain: &[Rc<Scope>], request: &mut Request<'_>, error: Box<Error>) ->
             };
             let mut reply = handler(request, &error);
             if error.own_status().class() == 5 && error.own_status() != Status::NOT_IMPLEMENTED {
-                request.log(format!("{}: {error}", request.path().escape_debug()));
+                request.tell(Level::Error, format!("{}: {error}", request.path().escape_debug()));
             }
             if reply.status == Status::OK {
                 reply.status = error.own_status();
