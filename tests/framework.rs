@@ -1,6 +1,7 @@
 //! Applications over the real loop: a server of this process, asked over sockets.
 
 use crate::support::{PATIENCE, eventually};
+use httpyserver::server::Ended;
 use httpyserver::{
     App, Broadcast, Event, Html, Json, Next, Reply, Request, Result, Server, StatusCode, abort,
 };
@@ -25,7 +26,7 @@ impl Embedded {
         let thread = std::thread::spawn(move || {
             let mut server = make().quiet().start().unwrap();
             sender.send((server.address().unwrap(), server.stopper().unwrap())).unwrap();
-            server.run().unwrap()
+            server.run().unwrap() == Ended::Finished
         });
         let (address, stopper) = receiver.recv_timeout(PATIENCE).unwrap();
         Self { address, stopper, thread: Some(thread) }
@@ -313,6 +314,8 @@ fn what_one_says_others_hear() {
         assert_eq!(line(reader, "data: "), "data: world");
     }
     // Who leaves is forgotten, and who comes again gets what was missed.
+    // A reset is noticed at once, an end by the next sign of life.
+    rustix::net::sockopt::set_socket_linger(two.get_ref(), Some(Duration::ZERO)).unwrap();
     drop(two);
     waiting("1").expect("one has left");
     server.ask("POST", "/say", "", b"missed");
@@ -507,7 +510,7 @@ fn an_application_in_a_site() {
         let server = Server::from_text(config).handler("one", one).app("two", two).quiet();
         let mut server = server.start().unwrap();
         sender.send((server.address().unwrap(), server.stopper().unwrap())).unwrap();
-        server.run().unwrap()
+        server.run().unwrap() == Ended::Finished
     });
     let (address, stopper) = receiver.recv_timeout(PATIENCE).unwrap();
     let server = Embedded { address, stopper, thread: Some(thread) };
