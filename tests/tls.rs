@@ -327,7 +327,7 @@ fn a_folder_is_served_with_a_certificate_of_its_own() {
     let files = folder(&[("index.html", "quick")]);
     let place = files.path().to_owned();
     let server = Start::quick(files, &place, &["--tls-self"]).run();
-    let state = server.path("state");
+    let state = server.path("state/.tls");
     let key = std::fs::metadata(state.join("local.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);

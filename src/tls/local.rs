@@ -86,6 +86,10 @@ fn make(names: &[String], now: i64) -> Result<(String, String), rcgen::Error> {
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
+/// In the state folder. Uploads may lie beside it: a name with a dot is served to nobody, unless the
+/// configuration asks for it.
+pub(super) const FOLDER: &str = ".tls";
+
 const CHAIN: &str = "local.pem";
 const KEY: &str = "local.key";
 

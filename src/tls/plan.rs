@@ -124,7 +124,7 @@ impl Plan {
             }
         }
         if let Some((names, at)) = &self.local {
-            let folder = local::state_folder();
+            let folder = local::state_folder().map(|folder| folder.join(local::FOLDER));
             match local::certificate(names, folder.as_deref(), keep, now, &provider) {
                 Ok(local) => {
                     if let Some(why) = local.unkept {
