@@ -213,6 +213,29 @@ fn interpreters_run_by_extension() {
 }
 
 #[test]
+fn a_folder_may_have_an_index() {
+    let config = "[[host]]\nindex = [\"index.html\", \"index.sh\"]\ncgi = \"cgi\"\n";
+    let show = text(
+        "echo \"$SCRIPT_NAME|$PATH_INFO|$QUERY_STRING|$(basename \"$SCRIPT_FILENAME\")\"; cat",
+    );
+    let server = with_config(
+        config,
+        &[
+            ("index.sh", &show),
+            ("sub/index.sh", &show),
+            ("index.html-", "the source"),
+            ("bare/x", &show),
+        ],
+    );
+    assert_eq!(server.get("/?q").text(), "/index.sh||q|index.sh\n");
+    assert_eq!(server.ask(post("/sub/", "body")).text(), "/sub/index.sh|||index.sh\nbody");
+    let moved = server.get("/sub?q");
+    assert_eq!((moved.status, moved.header("Location")), (301, Some("/sub/?q")));
+    assert_eq!(server.get("/bare/").status, 403);
+    assert_eq!(server.get("/index.html").status, 403);
+}
+
+#[test]
 fn answers_take_every_form() {
     let raw = |output: &str| format!("#!/bin/sh\nprintf '{output}'\n");
     let server = scripts(

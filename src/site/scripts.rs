@@ -47,6 +47,7 @@ impl Builder<'_> {
             folder,
             cgi: cgi.clone(),
             run_by: self.interpreters(),
+            index: host.index.clone(),
             env: config.cgi.env.clone(),
             spool_above: config.limits.spool_above,
             server_name: host.names.first().map(|name| name.value.clone()),

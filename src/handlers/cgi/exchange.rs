@@ -26,9 +26,19 @@ use std::time::{Duration, Instant};
 /// The exchange.
 pub(super) struct Script {
     scripts: Rc<Scripts>,
-    end: usize,
-    by: Option<PathBuf>,
+    which: Which,
     state: State,
+}
+
+/// Which script it is, and who runs it.
+#[derive(Debug)]
+pub(super) struct Which {
+    /// Bytes of the request's rest that lead to it.
+    pub(super) end: usize,
+    /// Its name, where these lead to its folder.
+    pub(super) index: Option<String>,
+    /// Its interpreter.
+    pub(super) by: Option<PathBuf>,
 }
 
 /// What a script reads.
@@ -64,12 +74,12 @@ const BUSY: Duration = Duration::from_millis(20);
 const MUTE: Duration = Duration::from_secs(1);
 
 impl Script {
-    pub(super) fn new(scripts: Rc<Scripts>, end: usize, by: Option<PathBuf>, input: Input) -> Self {
+    pub(super) fn new(scripts: Rc<Scripts>, which: Which, input: Input) -> Self {
         let state = match input {
             Input::Gather(spool) => State::Gathering(spool),
             input => State::Ready(input),
         };
-        Self { scripts, end, by, state }
+        Self { scripts, which, state }
     }
 
     /// Starts the script, for which there is a place.
@@ -79,12 +89,7 @@ impl Script {
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<State, HttpError> {
-        let start = Start {
-            scripts: &self.scripts,
-            request: io.request,
-            end: self.end,
-            by: self.by.as_deref(),
-        };
+        let start = Start { scripts: &self.scripts, request: io.request, which: &self.which };
         let running = self.scripts.running.borrow().len();
         match start.run(input, io.id, io.ready, cx) {
             Ok(running) => {

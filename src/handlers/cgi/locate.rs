@@ -49,7 +49,11 @@ pub enum Located<'a> {
         end: usize,
         /// Its interpreter; `None`: it runs by itself.
         by: Option<&'a RunBy>,
+        /// The path is a folder's, and this is the script in it.
+        index: Option<&'a str>,
     },
+    /// The path of a folder with such a script, without its slash.
+    AddSlash,
     /// Nothing that anybody may know of.
     Missing,
     /// Something that is no script; why, for the log.
@@ -57,11 +61,18 @@ pub enum Located<'a> {
 }
 
 /// Finds the script that `path` leads to: relative to the root of `tree`, decoded and normalised,
-/// without a slash at its beginning.
+/// without a slash at its beginning. `slash`: the whole path ends in one. `index`: names that are
+/// tried in folders.
 ///
 /// # Errors
 /// The file system is in trouble.
-pub fn locate<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> io::Result<Located<'a>> {
+pub fn locate<'a>(
+    tree: &impl Tree,
+    by: &'a [RunBy],
+    index: &'a [String],
+    path: &[u8],
+    slash: bool,
+) -> io::Result<Located<'a>> {
     let mut end = 0;
     loop {
         let rest = path.get(end..).unwrap_or_default();
@@ -69,7 +80,7 @@ pub fn locate<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> io::Result<
         let segment = path.get(start..).unwrap_or_default();
         let length = memchr::memchr(b'/', segment).unwrap_or(segment.len());
         if length == 0 {
-            return Ok(Located::Forbidden("a folder of scripts is not listed"));
+            return Ok(folder(tree, by, index, path, slash));
         }
         if segment.starts_with(b".") {
             return Ok(Located::Missing);
@@ -98,7 +109,30 @@ fn judge<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> Located<'a> {
     if interpreter.is_none() && !tree.is_executable(path) {
         return Located::Forbidden("a file that is not executable, and nobody runs its extension");
     }
-    Located::Script { end: path.len(), by: interpreter }
+    Located::Script { end: path.len(), by: interpreter, index: None }
+}
+
+/// A folder is answered by the first of the names that is a script there.
+fn folder<'a>(
+    tree: &impl Tree,
+    by: &'a [RunBy],
+    index: &'a [String],
+    path: &[u8],
+    slash: bool,
+) -> Located<'a> {
+    let bare = path.strip_suffix(b"/").unwrap_or(path);
+    for name in index {
+        let gap: &[u8] = if bare.is_empty() { b"" } else { b"/" };
+        let file = [bare, gap, name.as_bytes()].concat();
+        if name.starts_with('.') || !matches!(tree.kind(&file), Ok(Kind::File)) {
+            continue;
+        }
+        if let Located::Script { by, .. } = judge(tree, by, &file) {
+            let script = Located::Script { end: path.len(), by, index: Some(name) };
+            return if slash { script } else { Located::AddSlash };
+        }
+    }
+    Located::Forbidden("a folder of scripts is not listed")
 }
 
 #[cfg(test)]
@@ -146,7 +180,11 @@ mod tests {
             "php",
         ]);
         let by = [RunBy { extension: "php".into(), program: "/usr/bin/php-cgi".into() }];
-        let script = |end, by| Located::Script { end, by };
+        let script = |end, by| Located::Script { end, by, index: None };
+        let look = |path: &str| {
+            let slash = path.is_empty() || path.ends_with('/');
+            locate(&tree, &by, &[], path.as_bytes(), slash)
+        };
         let php = || Some(&by[0]);
         for (path, want) in [
             ("a", script(1, None)),
@@ -157,19 +195,33 @@ mod tests {
             ("page.php/a/b", script(8, php())),
             ("x.PHP", script(5, php())),
         ] {
-            assert_eq!(locate(&tree, &by, path.as_bytes()).unwrap(), want, "{path}");
+            assert_eq!(look(path).unwrap(), want, "{path}");
         }
         for path in
             [".hidden", "sub/.git/hook", "none", "sub/none/b.sh", "a.sh", "A", "a ", "sub/.", "."]
         {
-            let found = locate(&tree, &by, path.as_bytes()).unwrap();
+            let found = look(path).unwrap();
             assert_eq!(found, Located::Missing, "{path}");
         }
         for path in ["", "sub", "sub/", "sub/deep", "text.txt", "php", "fifo", "closed", "closed/x"]
         {
-            let found = locate(&tree, &by, path.as_bytes()).unwrap();
+            let found = look(path).unwrap();
             assert!(matches!(found, Located::Forbidden(_)), "{path}: {found:?}");
         }
-        assert!(locate(&tree, &by, b"disk").is_err());
+        assert!(look("disk").is_err());
+    }
+
+    #[test]
+    fn folders_have_an_index() {
+        let tree = Fake(&["index.html", "index.php", "sub/", "sub/index.html", "sub/run*", "x/"]);
+        let by = [RunBy { extension: "php".into(), program: "/usr/bin/php-cgi".into() }];
+        let index = ["index.html", "index.php", "run", ".hidden"].map(str::to_owned);
+        let look = |path: &str, slash| locate(&tree, &by, &index, path.as_bytes(), slash).unwrap();
+        let script = |end, by, index| Located::Script { end, by, index: Some(index) };
+        assert_eq!(look("", true), script(0, Some(&by[0]), "index.php"));
+        assert_eq!(look("sub/", true), script(4, None, "run"));
+        assert_eq!(look("", false), Located::AddSlash);
+        assert_eq!(look("sub", false), Located::AddSlash);
+        assert!(matches!(look("x/", true), Located::Forbidden(_)));
     }
 }

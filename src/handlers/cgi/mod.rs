@@ -20,12 +20,12 @@ pub use locate::RunBy;
 
 use crate::conf;
 use crate::event::{ConnId, Cx, PoolId};
-use crate::handlers::files::in_trouble;
+use crate::handlers::files::{add_slash, in_trouble};
 use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
 use crate::serve::{Handler, Outcome, Request};
 use crate::sys::fs::Root;
 use crate::sys::process::Ending;
-use exchange::{Input, Script};
+use exchange::{Input, Script, Which};
 use gate::Gate;
 use locate::{Located, locate};
 use slab::Slab;
@@ -45,6 +45,8 @@ pub struct Setup {
     pub cgi: conf::Cgi,
     /// Who runs which scripts.
     pub run_by: Vec<RunBy>,
+    /// File names tried in a folder: those that are scripts.
+    pub index: Vec<String>,
     /// Variables for all of them.
     pub env: Vec<(String, String)>,
     /// Bytes of a body that wait in memory.
@@ -120,9 +122,13 @@ impl Handler for CgiHandler {
 
     fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
         let setup = &self.scripts.setup;
-        let located = locate(&setup.root, &setup.run_by, request.rest()).map_err(in_trouble)?;
-        let (end, by) = match located {
-            Located::Script { end, by } => (end, by.map(|by| by.program.clone())),
+        let slash = request.path().ends_with(b"/");
+        let located = locate(&setup.root, &setup.run_by, &setup.index, request.rest(), slash);
+        let which = match located.map_err(in_trouble)? {
+            Located::Script { end, by, index } => {
+                Which { end, by: by.map(|by| by.program.clone()), index: index.map(str::to_owned) }
+            }
+            Located::AddSlash => return Ok(Outcome::Respond(add_slash(request))),
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
@@ -132,7 +138,7 @@ impl Handler for CgiHandler {
             BodyLength::Length(length) if length > setup.spool_above => Input::Stream(length),
             BodyLength::Length(_) | BodyLength::Chunked => Input::gather(setup.spool_above),
         };
-        Ok(Outcome::Start(Box::new(Script::new(self.scripts.clone(), end, by, input))))
+        Ok(Outcome::Start(Box::new(Script::new(self.scripts.clone(), which, input))))
     }
 
     fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {

@@ -1,7 +1,7 @@
 //! Starting a script: its environment, its pipes, its process.
 
 use super::complaints::Complaints;
-use super::exchange::{Feed, Input, Running};
+use super::exchange::{Feed, Input, Running, Which};
 use super::{Run, Scripts};
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
 use crate::handlers::gateway::{Environ, Spooled};
@@ -25,10 +25,7 @@ use std::rc::Rc;
 pub(super) struct Start<'a> {
     pub(super) scripts: &'a Rc<Scripts>,
     pub(super) request: &'a Request,
-    /// Bytes of the request's rest that name it.
-    pub(super) end: usize,
-    /// Its interpreter.
-    pub(super) by: Option<&'a Path>,
+    pub(super) which: &'a Which,
 }
 
 impl Start<'_> {
@@ -74,8 +71,8 @@ impl Start<'_> {
         let script = self.script();
         let folder = script.parent().unwrap_or(&setup.folder).to_owned();
         let environment = self.environment(&script, input.length());
-        let (program, arguments) = match self.by {
-            Some(by) => (by.to_owned(), vec![script.into_os_string()]),
+        let (program, arguments) = match &self.which.by {
+            Some(by) => (by.clone(), vec![script.into_os_string()]),
             None => (script, Vec::new()),
         };
         let limits = &setup.cgi.limits;
@@ -91,7 +88,7 @@ impl Start<'_> {
             limits: Limits { memory: limits.memory, cpu: limits.cpu },
         }
         .spawn()?;
-        let name = String::from_utf8_lossy(self.name()).into_owned();
+        let name = String::from_utf8_lossy(&self.name()).into_owned();
         let run = Rc::new(Run {
             name: format!("script {name} (pid {})", process.pid()),
             exchange: Cell::new(Some(who)),
@@ -119,19 +116,22 @@ impl Start<'_> {
     }
 
     fn script(&self) -> PathBuf {
-        let path = self.request.rest().get(..self.end).unwrap_or_default();
-        self.scripts.setup.folder.join(OsStr::from_bytes(path))
+        let path = self.request.rest().get(..self.which.end).unwrap_or_default();
+        let index = self.which.index.as_deref().unwrap_or_default();
+        let path = [path, index.as_bytes()].concat();
+        self.scripts.setup.folder.join(OsStr::from_bytes(&path))
     }
 
     /// What follows the script in the path.
     fn info(&self) -> &[u8] {
-        self.request.rest().get(self.end..).unwrap_or_default()
+        self.request.rest().get(self.which.end..).unwrap_or_default()
     }
 
     /// The path up to the script.
-    fn name(&self) -> &[u8] {
+    fn name(&self) -> Vec<u8> {
         let path = self.request.path();
-        path.get(..path.len().saturating_sub(self.info().len())).unwrap_or(path)
+        let path = path.get(..path.len().saturating_sub(self.info().len())).unwrap_or(path);
+        [path, self.which.index.as_deref().unwrap_or_default().as_bytes()].concat()
     }
 
     fn environment(&self, script: &Path, length: Option<u64>) -> Vec<(OsString, OsString)> {
@@ -139,7 +139,7 @@ impl Start<'_> {
         let environ = Environ {
             request: self.request,
             server_name: setup.server_name.as_deref(),
-            script_name: self.name(),
+            script_name: &self.name(),
             path_info: self.info(),
             content_length: length,
             authorization: setup.cgi.authorization,

@@ -316,7 +316,7 @@ impl Boundaries {
 
 /// The same URL with a slash at its end. Made of the normalised path, which begins with one slash:
 /// a `Location` of `//host` or `/\host` would lead to another host (CVE-2021-28861).
-fn add_slash(request: &Request) -> Response {
+pub(crate) fn add_slash(request: &Request) -> Response {
     let path = request.path();
     let start = path.iter().position(|b| !matches!(b, b'/' | b'\\')).unwrap_or(path.len());
     let mut location = b"/".to_vec();
