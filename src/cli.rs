@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use httpyserver::challenge;
-use httpyserver::conf::{Format, Level, Listen, LogFormat, Place};
+use httpyserver::conf::{self, Format, Level, Listen, LogFormat, Place};
 use httpyserver::server::{ConfigSource, Failure, Origin, Overrides, QuickTls};
 use httpyserver::site::Registry;
 use std::io::{IsTerminal, Read};
@@ -72,6 +72,15 @@ struct Args {
     #[arg(conflicts_with = "config")]
     cgi: Option<String>,
 
+    /// A Python application instead of files; DIR is where its modules are
+    #[arg(long, value_name = "MODULE:CALLABLE", value_parser = conf::wsgi_callable)]
+    #[arg(conflicts_with = "config")]
+    wsgi: Option<String>,
+
+    /// With --wsgi: load it again whenever a source changes
+    #[arg(long, requires = "wsgi")]
+    reload: bool,
+
     /// Form of the access log
     #[arg(long, value_name = "FORM", env = "HTTPYSERVER_LOG_FORMAT")]
     log_format: Option<Form>,
@@ -107,6 +116,7 @@ const EXAMPLES: &str = "Examples:
   httpyserver --tls-self ~/site   the same at https://127.0.0.1:8443/
   httpyserver -p 0 .              take any free port and print it
   httpyserver --cgi .             and start the programs in ./cgi-bin
+  httpyserver --wsgi app:app      run a Python application of this folder
 
 Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
 configuration again; USR1 opens log files again; QUIT finishes without haste.";
@@ -207,7 +217,9 @@ fn origin(args: &Args) -> Result<(Origin, String), Failure> {
             Ok((Origin::Text(text), String::new()))
         }
         Some(path) => Ok((Origin::File(path.into()), String::new())),
-        None if args.cgi.is_some() => Ok((Origin::Folder(".".into()), String::new())),
+        None if args.cgi.is_some() || args.wsgi.is_some() => {
+            Ok((Origin::Folder(".".into()), String::new()))
+        }
         None if Path::new("web.conf").is_file() && quick_tls(args).is_none() => Ok((
             Origin::File("web.conf".into()),
             "serving ./web.conf, because it is there and nothing else was asked for\n".into(),
@@ -253,6 +265,8 @@ fn overrides(args: &Args) -> Overrides {
         colour: wants_colour(args.color),
         tls: quick_tls(args),
         cgi: args.cgi.clone(),
+        wsgi: args.wsgi.clone(),
+        reload: args.reload,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Python applications, as their clients and their authors meet them.
 
-use crate::support::{Start, TestServer, Wire, eventually, get};
+use crate::support::{Start, TestServer, Wire, eventually, folder, get};
 use rustix::process::Signal;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -637,4 +637,43 @@ def application(environ, start_response):
     }
     let log = server.read("stderr.txt");
     assert!(!log.contains("Error"), "{log}");
+}
+
+#[test]
+fn an_application_is_served_from_the_command_line() {
+    let files = folder(&[("demo.py", APP), ("a.txt", "not served")]);
+    let place = files.path().to_owned();
+    let server = Start::quick(files, &place, &["--wsgi", "demo"]).run();
+    assert!(server.banner.contains("app     demo"), "{}", server.banner);
+    assert_eq!(server.get("/hello").text(), "hello");
+    assert_eq!(server.get("/a.txt").text(), "no such view");
+    server.write("demo.py", APP.replace("\"hello\"", "\"changed\""));
+    server.signal(Signal::HUP);
+    assert!(eventually(|| (server.get("/hello").text() == "changed").then_some(())).is_some());
+}
+
+#[test]
+fn a_virtual_environment_is_used() {
+    // What `python3 -m venv` makes of it, without its time.
+    let files = [
+        (
+            "v.py",
+            "import sys\ndef app(e, s):\n    s('200 OK', [])\n    return [sys.prefix.encode()]\n",
+        ),
+        ("venv/pyvenv.cfg", "home = /usr/bin\n"),
+        ("venv/bin/.keep", ""),
+    ];
+    let config = "[app.v]\nwsgi = \"v:app\"\nvenv = \"venv\"\nworkers = 1\n[[host]]\napp = \"v\"\n";
+    let start = Start::new(config, &files);
+    let which = std::process::Command::new("python3")
+        .args(["-c", "import sys; print(sys.base_prefix, sys.executable)"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(which.stdout).unwrap();
+    let (base, executable) = said.trim().split_once(' ').unwrap();
+    let venv = start.path().join("venv");
+    std::fs::write(venv.join("pyvenv.cfg"), format!("home = {base}/bin\n")).unwrap();
+    std::os::unix::fs::symlink(executable, venv.join("bin/python3")).unwrap();
+    let server = start.run();
+    assert_eq!(server.get("/").text(), venv.to_str().unwrap());
 }

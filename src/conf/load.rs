@@ -2,10 +2,10 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::model::{
-    Action, At, Compress, Config, Files, Format, Host, Https, Limits, Listen, Log, LogFormat,
-    LogTarget, Media, Place, Programs, Route, Server, Timeouts, Tls,
+    Action, App, AppRoute, At, Compress, Config, Files, Format, Host, Https, Limits, Listen, Log,
+    LogFormat, LogTarget, Media, Place, Program, Programs, Route, Server, Timeouts, Tls,
 };
-use super::{classic, read};
+use super::{classic, read, rules};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -107,6 +107,32 @@ pub fn quick(root: PathBuf) -> Config {
             routes: vec![route],
             span: 0..0,
         }],
+    }
+}
+
+/// `module:callable`, as `wsgi` in a configuration has it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn wsgi_callable(text: &str) -> Result<String, String> {
+    rules::wsgi_callable(text).map_err(|fault| match fault.instead {
+        Some(instead) => format!("it {}: try {instead}", fault.why),
+        None => format!("it {}", fault.why),
+    })
+}
+
+impl Config {
+    /// Lets a Python application of `folder` answer instead of files.
+    pub fn serve_app(&mut self, folder: PathBuf, wsgi: &str, reload: bool) {
+        let name = wsgi.split(['.', ':']).next().unwrap_or("app");
+        let program = Program::Wsgi(At::implied(wsgi.to_owned()));
+        let app = App::of(At::implied(name.to_owned()), program, folder);
+        let action = Action::App(AppRoute { app: app.name.clone(), files: None });
+        self.apps = vec![App { reload, ..app }];
+        for host in &mut self.hosts {
+            let path = At::implied("/".to_owned());
+            host.routes = vec![Route { path, methods: None, action: action.clone() }];
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod units;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
-pub use load::{load, quick, sniff};
+pub use load::{load, quick, sniff, wsgi_callable};
 pub use model::*;
 pub use read::schema::closest;
 pub use show::effective;

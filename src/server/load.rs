@@ -62,6 +62,10 @@ pub struct Overrides {
     /// Without a configuration: the path of scripts, between slashes. They lie in the folder of
     /// that path below the one that is served.
     pub cgi: Option<String>,
+    /// A Python application of the folder that answers instead of files: `module:callable`.
+    pub wsgi: Option<String>,
+    /// Whether its sources are watched.
+    pub reload: bool,
 }
 
 /// What a folder is served with, instead of plain HTTP.
@@ -118,6 +122,9 @@ impl ConfigSource {
                     let path = At::implied(path.clone());
                     let action = conf::Action::Cgi(cgi);
                     host.routes.push(conf::Route { path, methods: None, action });
+                }
+                if let Some(wsgi) = &self.overrides.wsgi {
+                    config.serve_app(folder, wsgi, self.overrides.reload);
                 }
                 (Some(config), Diagnostics::new(source))
             }
@@ -346,6 +353,9 @@ impl Loaded {
             let routes = host.routes.len();
             let word = if routes == 1 { "route" } else { "routes" };
             let _ = writeln!(text, "  host    {:<32} {routes} {word}", host.name);
+        }
+        for app in &self.site.apps {
+            let _ = writeln!(text, "  app     {app}");
         }
         text + missing + &self.warnings + "ready\n"
     }

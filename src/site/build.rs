@@ -36,12 +36,13 @@ pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics
         diagnostics,
         handlers: Vec::new(),
         apps: HashMap::new(),
+        told: Vec::new(),
         closed,
         warned_of_interpreters: false,
     };
     config.apps.iter().for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
-    let handlers = builder.handlers;
+    let (handlers, apps) = (builder.handlers, builder.told);
     let (exact, wildcards) = names(&config.hosts);
     let only = (config.hosts.len() == 1 && config.hosts[0].names.is_empty()).then_some(0);
     Site {
@@ -50,6 +51,7 @@ pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics
         server_header: config.server.server_header.clone(),
         pages: Rc::new(hooked(registry)),
         hosts,
+        apps,
         handlers,
         exact,
         wildcards,
@@ -95,6 +97,8 @@ pub(super) struct Builder<'a> {
     closed: Rc<[PathBuf]>,
     pub(super) warned_of_interpreters: bool,
     apps: HashMap<String, Rc<AppHandler>>,
+    /// See `Site::apps`.
+    told: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -195,6 +199,7 @@ impl Builder<'_> {
         match AppHandler::new(app, self.config.limits.spool_above) {
             Ok(handler) => {
                 let handler = Rc::new(handler);
+                self.told.push(handler.to_string());
                 self.handlers.push(handler.clone());
                 self.apps.insert(name.clone(), handler);
             }
@@ -249,6 +254,7 @@ impl Builder<'_> {
             self.doubts(&app);
             if let Ok(handler) = AppHandler::new(&app, self.config.limits.spool_above) {
                 let handler = Rc::new(handler);
+                self.told.push(handler.to_string());
                 self.handlers.push(handler.clone());
                 self.apps.insert(key.clone(), handler);
             }

@@ -30,6 +30,8 @@ pub struct Site {
     pub pages: Rc<ErrorPages>,
     /// The hosts, in the order of the file.
     pub hosts: Vec<VirtualHost>,
+    /// The Python applications, for whoever starts the server: name, workers and program.
+    pub apps: Vec<String>,
     /// Every handler once, to be started and stopped.
     pub handlers: Vec<Rc<dyn Handler>>,
     exact: HashMap<Box<[u8]>, usize>,
@@ -90,6 +92,7 @@ impl Site {
                 hsts: None,
                 routes,
             }],
+            apps: Vec::new(),
             handlers: Vec::new(),
             exact: HashMap::new(),
             wildcards: Vec::new(),

@@ -20,6 +20,9 @@ const MEMORY_MAX: usize = 256 * 1024;
 /// that never ends its answer fills no disk.
 const SPOOL_MAX: u64 = 1024 * 1024 * 1024;
 
+/// Workers that may end with a request that they have not begun.
+const LOST_MAX: u8 = 2;
+
 /// A request that the pool is asked to have answered.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -35,6 +38,8 @@ struct State {
     /// A body that is too long for the frame.
     body: Option<Rc<File>>,
     inbox: Inbox,
+    /// Workers that have ended while they had it, before they had begun it.
+    lost: u8,
 }
 
 /// Where a job is.
@@ -66,7 +71,7 @@ pub(super) struct Inbox {
 impl Job {
     pub(super) fn new(conn: ConnId, call: Call, body: Option<Rc<File>>, now: Instant) -> Self {
         let (place, inbox) = (Place::Queued(now), Inbox::default());
-        Self { conn, state: RefCell::new(State { place, call, body, inbox }) }
+        Self { conn, state: RefCell::new(State { place, call, body, inbox, lost: 0 }) }
     }
 
     pub(super) fn place(&self) -> Place {
@@ -90,6 +95,14 @@ impl Job {
     /// Method and path, for people.
     pub(super) fn label(&self) -> String {
         self.state.borrow().call.label()
+    }
+
+    /// A worker has ended that had not begun it. Returns whether another one may have it: not if
+    /// it has met several, for then they do not tell the truth.
+    pub(super) fn survives(&self) -> bool {
+        let state = &mut *self.state.borrow_mut();
+        state.lost += 1;
+        state.lost <= LOST_MAX
     }
 
     /// The memory of the request, which nobody will ask for again.

@@ -25,6 +25,7 @@ use crate::sys::fs::Root;
 use crate::sys::process::Ending;
 use exchange::{AppExchange, Place};
 use pool::Pool;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -47,6 +48,13 @@ impl AppHandler {
 
     fn begin(&self, place: Place) -> Outcome {
         Outcome::Start(Box::new(AppExchange::new(self.pool.clone(), place, self.spool_above)))
+    }
+}
+
+/// What it is, in a line.
+impl fmt::Display for AppHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pool.fmt(f)
     }
 }
 
@@ -122,7 +130,8 @@ impl Handler for Mount {
             && request.head.method() != Method::Options
         {
             match files.handle(request, cx) {
-                Err(error) if error.status == Status::NOT_FOUND => {}
+                // A folder without index page is no file either.
+                Err(error) if [Status::NOT_FOUND, Status::FORBIDDEN].contains(&error.status) => {}
                 answered => return answered,
             }
         }

@@ -10,7 +10,7 @@
 use super::job::{Job, Place};
 use super::launch::{Child, Recipe, Started};
 use super::worker::{News, Stage, Worker};
-use crate::conf::{App, Level};
+use crate::conf::{App, Level, Workers};
 use crate::event::{Cx, Owner, PoolId};
 use crate::http::{HttpError, Status};
 use crate::serve::{Readiness, Scale};
@@ -20,6 +20,7 @@ use mio::unix::SourceFd;
 use rustix::process::{Pid, Signal};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
@@ -674,7 +675,10 @@ impl Pool {
 
     /// A worker is gone: what it had is answered with an error or given to others.
     fn bury(&self, inner: &mut Inner, mut seat: Seat, ending: Ending, cx: &mut Cx) {
-        let (lost, fresh) = seat.worker.leftovers();
+        let (mut lost, fresh) = seat.worker.leftovers();
+        let (fresh, hopeless): (Vec<_>, Vec<_>) =
+            fresh.into_iter().partition(|job| job.is_over() || job.survives());
+        lost.extend(hopeless);
         for job in lost {
             if !job.is_over() {
                 let reason = format!("the worker that had it is gone: {ending}");
@@ -840,6 +844,19 @@ impl Pool {
     fn unavailable(&self, why: &str, seconds: u64) -> HttpError {
         HttpError::new(Status::SERVICE_UNAVAILABLE, self.say(why))
             .with_header("Retry-After", &seconds.max(1).to_string())
+    }
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Workers { min, max } = self.app.workers;
+        let python = self.recipe.python().display();
+        let name = &self.app.name.value;
+        match (min, max) {
+            (1, 1) => write!(f, "{name:<32} 1 worker, {python}"),
+            _ if min == max => write!(f, "{name:<32} {min} workers, {python}"),
+            _ => write!(f, "{name:<32} {min} to {max} workers, {python}"),
+        }
     }
 }
 

@@ -354,7 +354,9 @@ def serve(sock, board, application, watch):
             if out:
                 flush()
             with receive_lock:
-                receive(True)
+                # The other thread may have received something just now.
+                if not todo:
+                    receive(True)
             flushed = clock()
             continue
         if out and (gathered > GATHER or clock() - flushed > GATHER_FOR):

@@ -1,0 +1,158 @@
+//! Pages in Python: each file answers for its own path.
+
+use crate::support::{TestServer, Wire, eventually, get, repository};
+use std::time::{Duration, Instant};
+
+const CONFIG: &str = "
+    [[host]]
+    respond = 'root'
+    [[host.route]]
+    path = '/p/'
+    pages = 'pages'
+";
+
+const TELL: &str = r#"
+def request_handler(request_details):
+    d = request_details
+    lines = [d.method, d.client_address[0], d.headers["user-AGENT"], d.body, d.uri.path,
+             d.uri["query"], repr(d.uri.fragment), repr(sorted(d.parsers.query().items())),
+             str("X-None" in d.headers), repr(d.connection.recv(10)),
+             str(d.connection.response_already_made)]
+    d.response = [201, "\n".join(lines), {"Content-Type": "text/plain", "X-Two": ["1", "2"]}]
+"#;
+
+const STREAM: &str = r#"
+import os, time
+def request_handler(request_details):
+    c = request_details.connection
+    c.send(c.make_response(200, {"Content-Type": "text/plain"}, "first "))
+    assert c.response_already_made and c.make_response(500, {}, "x") == "x"
+    while not os.path.exists("go"):
+        time.sleep(0.005)
+    c.send("second")
+    c.close()
+"#;
+
+fn server() -> TestServer {
+    let shipped = |name: &str| std::fs::read_to_string(repository("docroot/pages").join(name));
+    let (index, sleep) = (shipped("index.py").unwrap(), shipped("sleep.py").unwrap());
+    TestServer::new(
+        CONFIG,
+        &[
+            ("pages/index.py", &index),
+            ("pages/sleep.py", &sleep),
+            ("pages/tell.py", TELL),
+            ("pages/stream.py", STREAM),
+            ("pages/sub/index.py", "def request_handler(d):\n    d.response = [200, 'sub']\n"),
+            ("pages/raises.py", "def request_handler(d):\n    raise KeyError('oops')\n"),
+            ("pages/silent.py", "def request_handler(d):\n    pass\n"),
+            ("pages/none.py", "x = 1\n"),
+            ("pages/.hidden.py", "def request_handler(d):\n    d.response = [200, 'no']\n"),
+            ("pages/data.txt", "not a page"),
+            ("secret.py", "def request_handler(d):\n    d.response = [200, 'no']\n"),
+        ],
+    )
+}
+
+#[test]
+fn the_shipped_pages_greet_and_take_their_time() {
+    let server = server();
+    assert!(server.get("/p/").text().contains("Who are you?"));
+    let greeting = server.get("/p/index.py?firstname=Ada+%3Cb%3E");
+    assert!(greeting.text().contains("<h1>Hello, Ada &lt;b&gt;!</h1>"), "{}", greeting.text());
+    let mut wire = Wire::connect(&server);
+    let began = Instant::now();
+    wire.send(get("/p/sleep"));
+    wire.head().unwrap().unwrap();
+    let first = wire.take(30).unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("packet 1 of 5"));
+    assert!(began.elapsed() < Duration::from_secs(4), "the first packet comes at once");
+    assert_eq!(server.get("/p/sub/").text(), "sub");
+}
+
+#[test]
+fn a_page_is_told_of_its_request() {
+    let server = server();
+    let request = "POST /p/tell?a=1&b=%26&a=2 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: me\r\n\
+        Content-Length: 4\r\n\r\nb\u{f6}d";
+    let response = server.ask(request);
+    assert_eq!(response.status, 201);
+    assert!(response.head.contains("X-Two: 1\r\nX-Two: 2\r\n"), "{}", response.head);
+    let want = "POST\n127.0.0.1\nme\nb\u{f6}d\n/p/tell\na=1&b=%26&a=2\n''\n\
+        [('a', '2'), ('b', '&')]\nFalse\n''\nFalse";
+    assert_eq!(response.text(), want);
+}
+
+#[test]
+fn a_page_streams() {
+    let server = server();
+    let mut wire = Wire::connect(&server);
+    wire.send(get("/p/stream"));
+    wire.head().unwrap().unwrap();
+    assert_eq!(wire.take(11).unwrap(), b"6\r\nfirst \r\n");
+    server.write("pages/go", "");
+    assert_eq!(wire.take(16).unwrap(), b"6\r\nsecond\r\n0\r\n\r\n"[..16]);
+}
+
+#[test]
+fn sources_are_not_shown_and_other_files_not_served() {
+    let server = server();
+    for path in [
+        "/p/data.txt",
+        "/p/.hidden",
+        "/p/.hidden.py",
+        "/p/__pycache__/index.cpython-311.pyc",
+        "/p/nowhere",
+        "/p/%2e%2e/secret.py",
+        "/p/sub/nowhere.py",
+        "/p/index.py/",
+        "/p/index.py%00",
+        "/p/index.PY",
+    ] {
+        let response = server.get(path);
+        assert!([400, 404].contains(&response.status), "{path}: {}", response.status);
+    }
+    for path in ["/p/index.py", "/p/index", "/p//index.py", "/p/./index.py"] {
+        assert!(!server.get(path).text().contains("def request_handler"), "{path}");
+    }
+}
+
+#[test]
+fn a_page_that_fails_is_an_error_and_is_told_of() {
+    let server = server();
+    for (path, says) in [
+        ("/p/raises", "KeyError: 'oops'"),
+        ("/p/silent", "neither set request_details.response nor sent"),
+        ("/p/none", "has no function request_handler"),
+    ] {
+        assert_eq!(server.get(path).status, 500, "{path}");
+        server.read_until("stderr.txt", says);
+    }
+}
+
+#[test]
+fn an_edited_page_counts_at_once() {
+    let server = server();
+    assert_eq!(server.get("/p/sub/").text(), "sub");
+    for n in 0..5 {
+        let text = format!("def request_handler(d):\n    d.response = [200, 'edited {n}']\n");
+        server.write("pages/sub/index.py", text);
+        assert_eq!(server.get("/p/sub/").text(), format!("edited {n}"));
+    }
+    server.write("pages/sub/index.py", "a mistake");
+    assert_eq!(server.get("/p/sub/").status, 500);
+    server.read_until("stderr.txt", "SyntaxError");
+}
+
+#[test]
+fn slow_pages_get_more_workers() {
+    let server = server();
+    let mut wires: Vec<_> = (0..6).map(|_| Wire::connect(&server)).collect();
+    for wire in &mut wires {
+        wire.send(get("/p/stream"));
+    }
+    for wire in &mut wires {
+        wire.head().unwrap().unwrap();
+    }
+    assert!(eventually(|| Some(server.get("/p/sub/")).filter(|r| r.status == 200)).is_some());
+}
