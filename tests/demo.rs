@@ -1,9 +1,9 @@
 //! The demo site: with the framework's test client, and through the running server.
 
-use crate::support::{TestServer, Wire};
+use crate::support::{TestServer, Wire, corpus};
 use httpyserver::App;
 use httpyserver::app::testing::{TestAnswer, TestClient};
-use httpyserver::demo::{Registration, Settings, site};
+use httpyserver::demo::{Registration, Settings, probe, site};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -503,6 +503,38 @@ fn a_disk_that_fails_is_no_page_of_secrets() {
     assert_eq!(client.get("/").send().status(), 200, "it is looked for again");
 }
 
+#[test]
+fn damaged_pictures_are_refused_or_have_a_size() {
+    let seeds = corpus("picture");
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        // xorshift64*
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below
+    };
+    for (name, bytes) in &seeds {
+        assert_eq!(probe(bytes).map(|found| (found.width, found.height)), Ok((258, 3)), "{name}");
+    }
+    for _ in 0..20_000 {
+        let mut bytes = seeds[random(seeds.len())].1.clone();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len() + 1);
+            match random(4) {
+                0 => bytes.truncate(at),
+                1 => bytes.insert(at, [0, 0xff, 0x7f, 0xc0][random(4)]),
+                2 if at < bytes.len() => bytes[at] ^= 1 << random(8),
+                _ => bytes.extend_from_slice(&seeds[random(seeds.len())].1),
+            }
+        }
+        if let Ok(found) = probe(&bytes) {
+            let pixels = u64::from(found.width) * u64::from(found.height);
+            assert!((1..=40_000_000).contains(&pixels), "{}", bytes.escape_ascii());
+        }
+    }
+}
+
 // ---- through the running server -----------------------------------------------------------------
 
 const CONF: &str = r#"
@@ -629,6 +661,7 @@ fn checking_a_configuration_writes_nothing() {
         (CONF.replace("bcrypt_cost = 10", "registration = \"all\""), "loopback"),
         (CONF.replace("bcrypt_cost", "bcrypt_costs"), "bcrypt_costs"),
         (CONF.replace("\"data\"", "7"), "data"),
+        (format!("{CONF}\n[[host]]\nnames = [\"a.localhost\"]\nroot = \".\"\n"), "served-data"),
     ] {
         let output = check(&wrong);
         let said = String::from_utf8_lossy(&output.stderr).into_owned()

@@ -27,6 +27,7 @@ mod store;
 mod throttle;
 mod view;
 
+pub use picture::{Format, NoPicture, Probe, probe};
 pub use settings::{Registration, Settings};
 
 use crate::app::{App, Broadcast, Error, Options, Reply, Request, Result};

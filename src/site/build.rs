@@ -164,6 +164,7 @@ impl Builder<'_> {
             });
             return Rc::new(NoFolder);
         };
+        self.check_data(wanted);
         let given = Options::new(options.value.clone(), folder).at_exact(exact);
         make(&given).unwrap_or_else(|why| {
             let message = format!("the handler `{}` refuses: {why}", name.value);
@@ -172,6 +173,29 @@ impl Builder<'_> {
             self.diagnostics.push(Diagnostic::error("bad-options", message, span));
             Rc::new(NoFolder)
         })
+    }
+
+    /// What an application keeps in its folder `data`, keys and passwords among it, is nobody
+    /// else's: no route may serve it as files.
+    fn check_data(&mut self, wanted: &conf::HandlerRef) {
+        let Some(data) = wanted.options.value.get("data").and_then(toml::Value::as_str) else {
+            return;
+        };
+        let data = wanted.folder.join(data);
+        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
+        let roots = routes.filter_map(|route| match &route.action {
+            Action::Files(files) => Some(&files.root),
+            _ => None,
+        });
+        for root in roots.filter(|root| data.starts_with(&root.value)) {
+            let message =
+                format!("the data of the handler `{}` would be served", wanted.name.value);
+            self.diagnostics.push(
+                Diagnostic::error("served-data", message, wanted.options.span.clone())
+                    .also(root.span.clone(), "by the files of this route")
+                    .help("choose a folder for `data` that lies outside of it"),
+            );
+        }
     }
 
     fn files(&mut self, host: &conf::Host, files: &conf::Files) -> Rc<dyn Handler> {

@@ -5,7 +5,7 @@
 
 mod probe;
 
-pub use probe::{Format, NoPicture};
+pub use probe::{Format, NoPicture, Probe, probe};
 
 use super::random;
 use super::store::Picture;
@@ -87,7 +87,7 @@ impl Pictures {
         alt: &str,
         save: impl FnOnce(&Path) -> io::Result<()>,
     ) -> Result<Picture, PictureError> {
-        let found = probe::probe(head).map_err(PictureError::Refused)?;
+        let found = probe(head).map_err(PictureError::Refused)?;
         let name =
             format!("{}.{}", random::hex::<{ NAME_DIGITS / 2 }>()?, found.format.extension());
         let path = self.folder.join(&name);

@@ -71,7 +71,7 @@ impl Format {
     }
 }
 
-/// Looks at the beginning of a file: [`BYTES`], or all of it.
+/// Looks at the beginning of a file: 256 KiB, or all of it.
 ///
 /// # Errors
 /// [`NoPicture`].
