@@ -1,0 +1,166 @@
+//! What is due, and when: requests that waited too long, workers that start too slowly, hang, are
+//! old, or do not end.
+
+use super::super::job::Place;
+use super::super::worker::Stage;
+use super::seat::{Fate, Seat};
+use super::{Inner, Pool};
+use crate::conf::Level;
+use crate::event::Cx;
+use crate::http::{HttpError, Status};
+use rustix::process::{Pid, Signal};
+use std::time::{Duration, Instant};
+
+/// From asking for the stacks of a worker that hangs to killing it.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// How often memory and age are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A queue that has somebody in it for this long makes the pool grow.
+pub(super) const GROW_AFTER: Duration = Duration::from_millis(100);
+
+impl Pool {
+    /// Sees to everything whose time has come.
+    pub(super) fn look(&self, inner: &mut Inner, cx: &mut Cx) {
+        let now = cx.now();
+        inner.due = None;
+        self.expire_queue(inner, now, cx);
+        for number in 0..inner.seats.len() {
+            self.look_at(inner, number, cx);
+        }
+        self.resize(inner, now);
+        self.keep_up(inner, cx);
+        let at = self.next_due(inner, now);
+        inner.due = None;
+        if let Some(at) = at {
+            self.wants_look(inner, at, cx);
+        }
+    }
+
+    /// One worker: does it start in time, does it hang, is it old?
+    fn look_at(&self, inner: &mut Inner, number: usize, cx: &mut Cx) {
+        let now = cx.now();
+        let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) else { return };
+        let age = now.saturating_duration_since(seat.worker.since);
+        match seat.worker.stage {
+            Stage::Starting if age >= self.app.startup => {
+                let text = format!(
+                    "{} did not start in {:?}; it was here:",
+                    seat.name(),
+                    self.app.startup
+                );
+                inner.problem = Some(format!("it did not start in {:?}", self.app.startup));
+                seat.fate = Fate::NotLoaded;
+                self.interrupt(seat, text, cx);
+                self.give_up(inner, "it does not start in time", cx);
+            }
+            Stage::Ending(at) if now >= at => {
+                cx.kill(seat.worker.child.id);
+                seat.worker.stage = Stage::Ending(now + LOOK_EVERY);
+            }
+            Stage::Ready | Stage::Retiring if seat.worker.busy_for(now) >= self.app.timeout => {
+                if seat.worker.is_paused {
+                    // It is not the worker that hangs: its client does not take the answer.
+                    return;
+                }
+                let spent = seat.worker.busy_for(now).as_secs_f64();
+                let (name, label) = (seat.name(), seat.worker.front().map(|job| job.label()));
+                let label = label.unwrap_or_default();
+                let text = format!(
+                    "{name} spent {spent:.1} s on {label}, is killed and replaced; it was here:"
+                );
+                if let Some(job) = seat.worker.front() {
+                    job.fail(HttpError::new(Status::GATEWAY_TIMEOUT, "the worker took too long"));
+                    cx.wake(job.conn);
+                }
+                seat.fate = Fate::Hung;
+                self.interrupt(seat, text, cx);
+            }
+            Stage::Ready => {
+                let recycle = &self.app.recycle;
+                let is_old = recycle.age.is_some_and(|limit| age >= limit);
+                let is_worn = seat.recycle_at.is_some_and(|at| seat.worker.served >= at);
+                let is_fat = recycle.memory.is_some_and(|limit| {
+                    resident(seat.worker.child.pid).is_some_and(|n| n > limit)
+                });
+                if (is_old || is_worn || is_fat) && !seat.is_replaced {
+                    seat.is_replaced = true;
+                    let why = match (is_old, is_worn) {
+                        (true, _) => "is old enough",
+                        (_, true) => "has answered enough",
+                        _ => "has grown too large",
+                    };
+                    let text = format!("{} {why} and is replaced", seat.name());
+                    cx.report(Level::Debug, self.say(&text));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Has a worker write down where it is, and ends it.
+    fn interrupt(&self, seat: &mut Seat, text: String, cx: &mut Cx) {
+        cx.report(Level::Error, self.say(&text));
+        if let Some(pid) = Pid::from_raw(seat.worker.child.pid.cast_signed()) {
+            // It is our child and not collected: the number is its own.
+            let _ = rustix::process::kill_process(pid, Signal::USR1);
+        }
+        seat.worker.stage = Stage::Ending(cx.now() + LAST_WORDS);
+    }
+
+    /// When something is due next.
+    fn next_due(&self, inner: &Inner, now: Instant) -> Option<Instant> {
+        let queue = inner.queue.front().map(|job| match job.place() {
+            Place::Queued(since) if self.app.workers.min < self.app.workers.max => {
+                let grow = since + GROW_AFTER;
+                let expire = since + self.app.queue_timeout;
+                if grow > now { grow.min(expire) } else { expire.min(now + GROW_AFTER) }
+            }
+            Place::Queued(since) => since + self.app.queue_timeout,
+            _ => now,
+        });
+        let seats = inner.seats().filter_map(|seat| match seat.worker.stage {
+            Stage::Starting => Some(seat.worker.since + self.app.startup),
+            Stage::Ending(at) => Some(at),
+            Stage::Ready | Stage::Retiring if seat.worker.is_paused => Some(now + LOOK_EVERY),
+            Stage::Ready | Stage::Retiring if seat.worker.load() > 0 => {
+                Some(now + self.app.timeout.saturating_sub(seat.worker.busy_for(now)))
+            }
+            _ => None,
+        });
+        let recycle = &self.app.recycle;
+        let watch = recycle.age.is_some() || recycle.memory.is_some() || recycle.requests.is_some();
+        let watch = watch || inner.target > self.app.workers.min;
+        let watch = (watch && !inner.is_stopped).then(|| now + LOOK_EVERY);
+        let restart = inner.not_before.filter(|at| *at > now && !inner.is_stopped);
+        seats.chain(queue).chain(watch).chain(restart).min()
+    }
+
+    /// Has `look` called at `at` at the latest.
+    pub(super) fn wants_look(&self, inner: &mut Inner, at: Instant, cx: &mut Cx) {
+        if inner.due.is_some_and(|due| due <= at) {
+            return;
+        }
+        inner.due = Some(at);
+        if let Some(pool) = inner.pool {
+            cx.timers.arm_pool(at, pool);
+        }
+    }
+
+    pub(super) fn arm(&self, inner: &mut Inner, cx: &mut Cx) {
+        if inner.due.is_none()
+            && let Some(at) = self.next_due(inner, cx.now())
+        {
+            self.wants_look(inner, at, cx);
+        }
+    }
+}
+
+/// Bytes of memory that a process occupies.
+fn resident(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}

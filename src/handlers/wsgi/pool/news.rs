@@ -1,0 +1,96 @@
+//! What has a worker said, and what follows from it?
+
+use super::super::worker::{News, Stage};
+use super::seat::{Fate, STOP_GRACE};
+use super::{Inner, Pool, call};
+use crate::conf::Level;
+use crate::event::Cx;
+
+impl Pool {
+    /// Receives from one worker and acts on what it says.
+    pub(super) fn receive(&self, inner: &mut Inner, number: usize, cx: &mut Cx) {
+        let Inner { seats, spare, .. } = inner;
+        let Some(seat) = seats.get_mut(number).and_then(Option::as_mut) else { return };
+        let news = seat.worker.receive(cx, spare);
+        if seat.worker.has_more {
+            call(inner.pool, cx);
+        }
+        for news in news {
+            self.act(inner, number, news, cx);
+            // Other things may be due now than were before.
+            inner.due = None;
+            call(inner.pool, cx);
+        }
+        let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) else { return };
+        if seat.worker.has_ended && !matches!(seat.worker.stage, Stage::Ending(_)) {
+            // It ends by itself, or it is ended.
+            seat.worker.stage = Stage::Ending(cx.now() + STOP_GRACE);
+            inner.due = None;
+            call(inner.pool, cx);
+        } else if seat.worker.load() == 0 {
+            match seat.worker.stage {
+                Stage::Retiring => seat.retire_now(cx),
+                Stage::Ready if seat.recycle_at.is_some_and(|at| seat.worker.served >= at) => {
+                    if !seat.is_replaced {
+                        inner.due = None;
+                    }
+                    call(inner.pool, cx);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn act(&self, inner: &mut Inner, number: usize, news: News, cx: &mut Cx) {
+        let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) else { return };
+        match news {
+            News::Ready(python) => {
+                let took = cx.now().saturating_duration_since(seat.worker.since);
+                seat.worker.stage = Stage::Ready;
+                seat.was_ready = true;
+                seat.worker.since = cx.now();
+                seat.worker.idle_since = cx.now();
+                let name = seat.name();
+                let text =
+                    format!("{name} is ready in {:.1} s, Python {python}", took.as_secs_f64());
+                cx.report(Level::Debug, self.say(&text));
+                inner.problem = None;
+                self.became_ready(inner, took, &python, cx);
+            }
+            News::Failed(text) => {
+                inner.problem = Some(text.clone());
+                seat.fate = Fate::NotLoaded;
+                cx.report(Level::Error, self.say(&format!("cannot be loaded\n{text}")));
+                cx.dismiss(seat.worker.child.id);
+                seat.worker.stage = Stage::Ending(cx.now() + STOP_GRACE);
+                let last = text.lines().next_back().unwrap_or_default();
+                self.give_up(inner, last, cx);
+            }
+            News::Returned(jobs) => {
+                for job in jobs.into_iter().rev() {
+                    inner.put_back(job, cx.now());
+                }
+                call(inner.pool, cx);
+            }
+            News::Changed => {
+                if inner.next_generation.is_none() {
+                    cx.report(Level::Info, self.say("a source has changed: starting new workers"));
+                }
+                // Those that are starting may have read the old one.
+                let former = inner.next_generation.take();
+                for seat in inner.seats_mut().filter(|s| former == Some(s.worker.generation)) {
+                    seat.discard(cx);
+                }
+                inner.next_generation = Some(former.unwrap_or(inner.generation) + 1);
+                inner.problem = None;
+                (inner.failures, inner.not_before) = (0, None);
+                self.keep_up(inner, cx);
+            }
+            News::Broken(why) => {
+                seat.fate = Fate::Broken(why);
+                seat.worker.stage = Stage::Ending(cx.now());
+                cx.kill(seat.worker.child.id);
+            }
+        }
+    }
+}

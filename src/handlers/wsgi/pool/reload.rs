@@ -1,0 +1,42 @@
+//! When do new workers take over from old ones?
+
+use super::{Inner, Pool, call};
+use crate::conf::Level;
+use crate::event::Cx;
+use std::time::Duration;
+
+impl Pool {
+    /// A worker is ready: perhaps a whole generation is.
+    pub(super) fn became_ready(
+        &self,
+        inner: &mut Inner,
+        took: Duration,
+        python: &str,
+        cx: &mut Cx,
+    ) {
+        (inner.failures, inner.not_before) = (0, None);
+        let next = inner.next_generation.unwrap_or(inner.generation);
+        let ready = inner.seats().filter(|s| s.is_ready() && s.worker.generation == next).count();
+        if ready < inner.target {
+            self.keep_up(inner, cx);
+            call(inner.pool, cx);
+            return;
+        }
+        let seconds = took.as_secs_f64();
+        let workers = if ready == 1 { "1 worker".to_owned() } else { format!("{ready} workers") };
+        if inner.next_generation.take().is_some() {
+            inner.generation = next;
+            for seat in inner.seats_mut().filter(|seat| seat.worker.generation < next) {
+                seat.retire(cx);
+            }
+            cx.report(Level::Info, self.say(&format!("{workers} with the new source")));
+        } else if !inner.was_ready {
+            let text = format!("{workers} ready in {seconds:.1} s, Python {python}");
+            cx.report(Level::Info, self.say(&text));
+        }
+        inner.was_ready = true;
+        // Those whose place is taken.
+        self.retire_surplus(inner, cx);
+        call(inner.pool, cx);
+    }
+}

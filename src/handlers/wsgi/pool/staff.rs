@@ -1,0 +1,141 @@
+//! How many workers should there be, and who is started or let go for that?
+
+use super::super::job::Place;
+use super::super::launch::{Child, Started};
+use super::super::worker::{Stage, Worker};
+use super::due::GROW_AFTER;
+use super::lines::Lines;
+use super::seat::{Fate, Seat};
+use super::{Inner, Pool};
+use crate::conf::Level;
+use crate::event::{Cx, Owner};
+use mio::Interest;
+use mio::unix::SourceFd;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// A worker beyond `min` that had nothing to do for this long is one too many.
+const SHRINK_AFTER: Duration = Duration::from_secs(30);
+
+impl Pool {
+    /// Starts as many workers as are missing, and retires those that are too many.
+    pub(super) fn keep_up(&self, inner: &mut Inner, cx: &mut Cx) {
+        if inner.is_stopped {
+            return;
+        }
+        if inner.not_before.is_some_and(|at| at > cx.now()) {
+            return;
+        }
+        let generation = inner.next_generation.unwrap_or(inner.generation);
+        // Those that will be replaced go when their successors are ready.
+        let lasting = inner.seats().filter(|seat| {
+            seat.worker.generation == generation
+                && !seat.is_replaced
+                && matches!(seat.worker.stage, Stage::Starting | Stage::Ready)
+        });
+        // After a failure one has to show that it can be done.
+        let wanted = if inner.failures > 0 { 1 } else { inner.target };
+        for _ in lasting.count()..wanted {
+            if let Err(error) = self.hire(inner, generation, cx) {
+                let python = self.recipe.python().display();
+                let text = format!("a worker cannot be started with {python}: {error}");
+                cx.report(Level::Error, self.say(&text));
+                inner.problem = Some(text.clone());
+                self.back_off(inner, cx);
+                self.give_up(inner, &text, cx);
+                break;
+            }
+        }
+        self.retire_surplus(inner, cx);
+    }
+
+    /// Lets those go that are too many: first those that have a successor.
+    pub(super) fn retire_surplus(&self, inner: &mut Inner, cx: &mut Cx) {
+        let generation = inner.generation;
+        let mine = |seat: &&Seat| seat.is_ready() && seat.worker.generation == generation;
+        let ready = inner.seats().filter(mine).count();
+        let mut surplus = ready.saturating_sub(inner.target);
+        for replaced in [true, false] {
+            for seat in inner.seats_mut() {
+                let is_mine = seat.is_ready() && seat.worker.generation == generation;
+                if surplus > 0 && is_mine && seat.is_replaced == replaced {
+                    surplus -= 1;
+                    seat.retire(cx);
+                }
+            }
+        }
+    }
+
+    /// Starts a worker.
+    fn hire(&self, inner: &mut Inner, generation: u32, cx: &mut Cx) -> io::Result<()> {
+        let Some(pool) = inner.pool else { return Ok(()) };
+        let Started { process, errors, line } = self.recipe.start()?;
+        inner.serial = inner.serial.wrapping_add(1);
+        let serial = inner.serial;
+        let place = inner.seats.iter().position(Option::is_none).unwrap_or(inner.seats.len());
+        let slot = u16::try_from(place * 2).unwrap_or(u16::MAX - 1);
+        let pid = process.pid();
+        // From here on the child is the loop's: whatever fails below, it is collected.
+        let child = Child { id: cx.adopt(process, Owner { pool, tag: serial }), pid };
+        let number = (1..).find(|n| !inner.seats().any(|seat| seat.worker.number == *n));
+        let worker = Worker::new(serial, number.unwrap_or(0), generation, child, line, cx.now());
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registered = cx
+            .register_pool(&mut SourceFd(&worker.socket().as_raw_fd()), pool, slot, both)
+            .and_then(|()| {
+                let log = &mut SourceFd(&errors.as_raw_fd());
+                cx.register_pool(log, pool, slot + 1, Interest::READABLE)
+            });
+        if let Err(error) = registered {
+            cx.kill(child.id);
+            return Err(error);
+        }
+        let jitter = self.app.recycle.jitter;
+        // Any sequence will do that does not repeat soon.
+        let spread = u64::from(serial).wrapping_mul(0x9E37_79B9) % jitter.saturating_add(1);
+        let lines = Lines::new(errors);
+        let recycle_at = self.app.recycle.requests.map(|requests| requests + spread);
+        let seat = Seat {
+            worker,
+            lines,
+            recycle_at,
+            is_replaced: false,
+            was_ready: false,
+            fate: Fate::Unknown,
+        };
+        if place == inner.seats.len() {
+            inner.seats.push(None);
+        }
+        if let Some(free) = inner.seats.get_mut(place) {
+            free.insert(seat).worker.flush();
+        }
+        Ok(())
+    }
+
+    /// More workers when requests wait, fewer when nobody needs them.
+    pub(super) fn resize(&self, inner: &mut Inner, now: Instant) {
+        let workers = &self.app.workers;
+        if workers.min == workers.max {
+            return;
+        }
+        let waits = inner.queue.front().is_some_and(
+            |job| matches!(job.place(), Place::Queued(since) if now >= since + GROW_AFTER),
+        );
+        let starting = inner.seats().any(|seat| seat.worker.stage == Stage::Starting);
+        if waits && !starting && inner.target < workers.max {
+            inner.target += 1;
+            inner.grown = Some(now);
+        } else if !waits && inner.target > workers.min {
+            let idle = |seat: &&Seat| {
+                seat.is_ready()
+                    && seat.worker.load() == 0
+                    && now >= seat.worker.idle_since + SHRINK_AFTER
+            };
+            let quiet = inner.grown.is_none_or(|at| now >= at + SHRINK_AFTER);
+            if quiet && inner.seats().any(|seat| idle(&seat)) {
+                inner.target -= 1;
+            }
+        }
+    }
+}

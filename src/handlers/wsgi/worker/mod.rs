@@ -1,0 +1,220 @@
+//! One worker process, seen from here: its socket, what is in flight to it, how quick it is.
+//!
+//! Moves bytes and puts what has come into the jobs they are for. What follows from that (who gets
+//! the next request, who is replaced) is `pool`'s to decide: it is told by [`News`].
+
+mod outgoing;
+mod pace;
+mod receive;
+
+use super::job::{Job, Place};
+use super::launch::{Child, Line};
+use outgoing::Outgoing;
+use pace::Pace;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Requests in flight to a quick worker. Beyond some thirty the wake-up that they share is no
+/// longer what costs.
+const FLIGHTS_MAX: usize = 64;
+
+/// A worker that is this long at one request is given no other.
+const STALLED: Duration = Duration::from_millis(20);
+
+/// Received at once, and kept of an incomplete frame.
+const BUFFER: usize = 256 * 1024;
+
+/// Words of the board (see `worker.py`).
+const STARTED: u64 = 0;
+const CANCELLED: u64 = 16;
+const SLOTS: u32 = 64;
+
+/// A worker.
+pub(super) struct Worker {
+    /// Counts all workers that ever were: children and jobs name it.
+    pub(super) serial: u32,
+    /// The smallest number that was free, from 1: what people call it.
+    pub(super) number: u32,
+    pub(super) generation: u32,
+    pub(super) child: Child,
+    pub(super) stage: Stage,
+    pub(super) since: Instant,
+    /// Answers given.
+    pub(super) served: u64,
+    /// It stopped reading, because what it answers is more than its client takes.
+    pub(super) is_paused: bool,
+    /// It has more than was read in its turn.
+    pub(super) has_more: bool,
+    /// Its socket has ended.
+    pub(super) has_ended: bool,
+    pub(super) idle_since: Instant,
+    socket: OwnedFd,
+    board: File,
+    out: Outgoing,
+    buffer: Box<[u8]>,
+    filled: usize,
+    files: VecDeque<File>,
+    flights: VecDeque<Flight>,
+    next_id: u32,
+    pace: Pace,
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It loads the application.
+    Starting,
+    /// It answers.
+    Ready,
+    /// It finishes what it has.
+    Retiring,
+    /// It is being ended, and killed at that time.
+    Ending(Instant),
+}
+
+/// A request that was sent and is not completely answered.
+struct Flight {
+    id: u32,
+    job: Rc<Job>,
+}
+
+/// What the pool has to know.
+pub(super) enum News {
+    /// It has loaded the application, with this Python.
+    Ready(String),
+    /// It could not load it: why.
+    Failed(String),
+    /// It gives these back, first come first.
+    Returned(Vec<Rc<Job>>),
+    /// A source has changed.
+    Changed,
+    /// It cannot be believed any more.
+    Broken(String),
+}
+
+impl Worker {
+    pub(super) fn new(
+        serial: u32,
+        number: u32,
+        generation: u32,
+        child: Child,
+        line: Line,
+        now: Instant,
+    ) -> Self {
+        Self {
+            serial,
+            number,
+            generation,
+            child,
+            stage: Stage::Starting,
+            since: now,
+            served: 0,
+            is_paused: false,
+            has_more: false,
+            has_ended: false,
+            idle_since: now,
+            socket: line.socket,
+            board: line.board,
+            out: Outgoing::new(line.greeting),
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            filled: 0,
+            files: VecDeque::new(),
+            flights: VecDeque::new(),
+            next_id: 1,
+            pace: Pace::new(now),
+        }
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Requests in flight.
+    pub(super) fn load(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Whether it may be given another request.
+    pub(super) fn is_free(&self, now: Instant) -> bool {
+        self.stage == Stage::Ready && !self.has_ended && self.flights.len() < self.depth(now)
+    }
+
+    fn depth(&self, now: Instant) -> usize {
+        match self.flights.is_empty() {
+            true => 1,
+            false if self.pace.is_quick() && self.busy_for(now) < STALLED => FLIGHTS_MAX,
+            false => 1,
+        }
+    }
+
+    /// How long it has been at the request it is at.
+    pub(super) fn busy_for(&self, now: Instant) -> Duration {
+        match self.flights.front() {
+            Some(_) => now.saturating_duration_since(self.pace.since),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// The request it is at.
+    pub(super) fn front(&self) -> Option<&Rc<Job>> {
+        self.flights.front().map(|flight| &flight.job)
+    }
+
+    /// Puts a request among what is to be sent.
+    pub(super) fn give(&mut self, job: Rc<Job>, now: Instant) {
+        if self.flights.is_empty() {
+            self.pace.begin(now);
+        }
+        let id = self.next_id;
+        // 0 is no id, so that an empty board names nobody.
+        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+        job.send(id, |frame, file| self.out.push(frame, file));
+        job.set_place(Place::Sent(self.serial, id));
+        self.flights.push_back(Flight { id, job });
+    }
+
+    /// The socket has room again.
+    pub(super) fn set_writable(&mut self) {
+        self.out.is_blocked = false;
+    }
+
+    /// Sends what the socket takes. A socket that is broken has its end found by reading.
+    pub(super) fn flush(&mut self) {
+        let _ = self.out.flush(&self.socket);
+    }
+
+    /// Tells the worker that nobody waits for a request any more: if it has not begun it, it will
+    /// not, and otherwise it ends at its next piece.
+    pub(super) fn cancel(&self, id: u32) {
+        let slot = CANCELLED + u64::from(id % SLOTS);
+        // The board is memory; writing to it fails only if there is none left.
+        let _ = self.board.write_all_at(&id.to_le_bytes(), slot * 4);
+    }
+
+    /// The id of the last request it has begun.
+    fn begun(&self) -> u32 {
+        let mut word = [0; 4];
+        let _ = self.board.read_exact_at(&mut word, STARTED * 4);
+        u32::from_le_bytes(word)
+    }
+
+    /// Nothing more will be sent to it: it ends when it has answered.
+    pub(super) fn end_input(&self) {
+        let _ = rustix::net::shutdown(self.socket.as_fd(), rustix::net::Shutdown::Write);
+    }
+
+    /// After its end: what it had begun, and what it had not.
+    pub(super) fn leftovers(&mut self) -> (Vec<Rc<Job>>, Vec<Rc<Job>>) {
+        let begun = self.begun();
+        // Ids come round after 2³²; those in flight are close together.
+        let is_begun = |id: u32| begun.wrapping_sub(id) < u32::MAX / 2 && begun != 0;
+        let flights = self.flights.drain(..);
+        let (lost, fresh): (Vec<_>, Vec<_>) = flights.partition(|flight| is_begun(flight.id));
+        let jobs = |flights: Vec<Flight>| flights.into_iter().map(|flight| flight.job).collect();
+        (jobs(lost), jobs(fresh))
+    }
+}
