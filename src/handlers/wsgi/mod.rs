@@ -5,10 +5,14 @@
 //! | `wire` | what do server and worker say to each other? (pure) |
 //! | `worker.py`, `pages.py` | the Python side |
 //! | `launch` | which Python is started, and with what? |
+//! | `exchange` | what becomes of one request, seen from its client? |
+//! | `job` | what has come of it so far? |
+//! | `pool` | which worker gets it; who is started, replaced, ended? |
 //! | `worker` | what does one worker have, and how quick is it? |
-//! | `pool` | who gets which request; who is started, replaced, ended? |
-//! | `job` | what has come of one request? |
-//! | `exchange` | how does the answer reach the client? |
+//!
+//! A request goes down this list and its answer up: `exchange` gathers the body and makes a `job`,
+//! `pool::queue` keeps it until `pool::dispatch` gives it to a worker, `worker::outgoing` sends it.
+//! What comes back, `worker::receive` puts into the job's inbox, and the exchange is woken.
 
 mod exchange;
 mod job;

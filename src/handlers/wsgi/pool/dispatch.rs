@@ -1,10 +1,8 @@
 //! Which waiting request goes to which worker, and which one has waited too long?
 
-use super::super::job::{Job, Place};
 use super::due::GROW_AFTER;
 use super::{Inner, Pool};
 use crate::event::Cx;
-use std::rc::Rc;
 use std::time::Instant;
 
 impl Pool {
@@ -19,11 +17,7 @@ impl Pool {
                 .flatten()
                 .filter(|seat| seat.worker.generation == generation && seat.worker.is_free(now));
             let Some(seat) = free.min_by_key(|seat| seat.worker.load()) else { break };
-            let Some(job) = queue.pop_front() else { break };
-            if job.is_over() {
-                continue;
-            }
-            inner.waiting -= 1;
+            let Some(job) = queue.pop() else { break };
             seat.worker.give(job, now);
         }
         for seat in inner.seats_mut() {
@@ -33,7 +27,7 @@ impl Pool {
         if inner.due.is_none() {
             return;
         }
-        if inner.waiting > 0 {
+        if !inner.queue.is_empty() {
             self.wants_look(inner, now + GROW_AFTER.min(self.app.queue_timeout), cx);
         }
         self.wants_look(inner, now + self.app.timeout, cx);
@@ -41,17 +35,9 @@ impl Pool {
 
     /// Requests that have waited too long.
     pub(super) fn expire_queue(&self, inner: &mut Inner, now: Instant, cx: &Cx) {
-        while let Some(job) = inner.queue.front() {
-            match job.place() {
-                Place::Queued(since) if now < since + self.app.queue_timeout => break,
-                Place::Queued(_) => {
-                    inner.waiting -= 1;
-                    job.fail(self.unavailable("no worker was free in time", 1));
-                    cx.wake(job.conn);
-                }
-                _ => {}
-            }
-            inner.queue.pop_front();
+        while let Some(job) = inner.queue.pop_expired(now, self.app.queue_timeout) {
+            job.fail(self.unavailable("no worker was free in time", 1));
+            cx.wake(job.conn);
         }
     }
 }
@@ -60,15 +46,5 @@ impl Inner {
     /// Whether a request would not have to wait.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         self.seats().any(|seat| seat.worker.is_free(now))
-    }
-
-    /// Puts a job that nobody has begun at the front of the queue.
-    pub(super) fn put_back(&mut self, job: Rc<Job>, now: Instant) {
-        if job.is_over() {
-            return;
-        }
-        job.set_place(Place::Queued(now));
-        self.queue.push_front(job);
-        self.waiting += 1;
     }
 }

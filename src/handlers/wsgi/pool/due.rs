@@ -1,7 +1,6 @@
 //! What is due, and when: requests that waited too long, workers that start too slowly, hang, are
 //! old, or do not end.
 
-use super::super::job::Place;
 use super::super::worker::Stage;
 use super::seat::{Fate, Seat};
 use super::{Inner, Pool};
@@ -111,14 +110,13 @@ impl Pool {
 
     /// When something is due next.
     fn next_due(&self, inner: &Inner, now: Instant) -> Option<Instant> {
-        let queue = inner.queue.front().map(|job| match job.place() {
-            Place::Queued(since) if self.app.workers.min < self.app.workers.max => {
-                let grow = since + GROW_AFTER;
-                let expire = since + self.app.queue_timeout;
-                if grow > now { grow.min(expire) } else { expire.min(now + GROW_AFTER) }
+        let queue = inner.queue.since().map(|since| {
+            let (grow, expire) = (since + GROW_AFTER, since + self.app.queue_timeout);
+            match self.app.workers.min < self.app.workers.max {
+                true if grow > now => grow.min(expire),
+                true => expire.min(now + GROW_AFTER),
+                false => expire,
             }
-            Place::Queued(since) => since + self.app.queue_timeout,
-            _ => now,
         });
         let seats = inner.seats().filter_map(|seat| match seat.worker.stage {
             Stage::Starting => Some(seat.worker.since + self.app.startup),

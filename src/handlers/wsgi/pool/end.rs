@@ -49,7 +49,7 @@ impl Pool {
             }
         }
         for job in fresh.into_iter().rev().filter(|job| !job.is_over()) {
-            inner.put_back(job, cx.now());
+            inner.queue.put_back(job, cx.now());
         }
         let name = seat.name();
         let lived = cx.now().saturating_duration_since(seat.worker.since);
@@ -70,13 +70,7 @@ impl Pool {
                 self.back_off(inner, cx);
             }
         } else if inner.next_generation == Some(seat.worker.generation) {
-            // The new source cannot be loaded: the old workers go on, until it changes again.
-            inner.next_generation = None;
-            inner.problem = None;
-            let generation = inner.generation;
-            for seat in inner.seats_mut().filter(|seat| seat.worker.generation > generation) {
-                seat.discard(cx);
-            }
+            inner.keep_old_source(cx);
         } else {
             if inner.problem.is_none() {
                 inner.problem = Some(format!("a worker ended before it was ready: {ending}"));

@@ -3,6 +3,7 @@
 //! | file | question |
 //! |---|---|
 //! | `mod` | what can happen to a pool? |
+//! | `queue` | which requests wait, and since when? |
 //! | `dispatch` | which waiting request goes to which worker? |
 //! | `news` | what has a worker said, and what follows from it? |
 //! | `staff` | how many workers should there be, and who is started or let go for that? |
@@ -23,6 +24,7 @@ mod due;
 mod end;
 mod lines;
 mod news;
+mod queue;
 mod reload;
 mod seat;
 mod staff;
@@ -34,9 +36,9 @@ use crate::conf::{App, Level, Workers};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Status};
 use crate::serve::{Readiness, Scale};
+use queue::Queue;
 use seat::{STOP_GRACE, Seat};
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -55,9 +57,7 @@ struct Inner {
     pool: Option<PoolId>,
     /// By slot: events name them by it.
     seats: Vec<Option<Seat>>,
-    queue: VecDeque<Rc<Job>>,
-    /// Jobs in the queue that are not over.
-    waiting: usize,
+    queue: Queue,
     /// How many workers there should be.
     target: usize,
     serial: u32,
@@ -130,7 +130,7 @@ impl Pool {
             let wait = inner.not_before.map_or(0, |at| at.saturating_duration_since(now).as_secs());
             return Err(self.unavailable("it cannot be loaded", wait + 1));
         }
-        if inner.waiting >= self.app.queue && !inner.has_room(now) {
+        if inner.queue.len() >= self.app.queue && !inner.has_room(now) {
             return Err(self.unavailable("its queue is full", 1));
         }
         Ok(())
@@ -139,8 +139,7 @@ impl Pool {
     /// Takes a request; its exchange is woken when something has come of it.
     pub(super) fn submit(&self, job: Rc<Job>, cx: &mut Cx) {
         let inner = &mut *self.inner.borrow_mut();
-        inner.queue.push_back(job);
-        inner.waiting += 1;
+        inner.queue.push(job);
         call(inner.pool, cx);
     }
 
@@ -148,10 +147,7 @@ impl Pool {
     pub(super) fn cancel(&self, job: &Rc<Job>) {
         let inner = &mut *self.inner.borrow_mut();
         match job.place() {
-            Place::Queued(_) => {
-                inner.waiting = inner.waiting.saturating_sub(1);
-                inner.queue.retain(|other| !Rc::ptr_eq(other, job));
-            }
+            Place::Queued(_) => inner.queue.remove(job),
             Place::Sent(serial, id) => {
                 let seat = inner.seats().find(|seat| seat.worker.serial == serial);
                 if let Some(seat) = seat {
@@ -184,7 +180,7 @@ impl Pool {
         }
         self.receive(inner, number, cx);
         // Whoever is free now may have the next one.
-        if inner.waiting > 0 {
+        if !inner.queue.is_empty() {
             call(inner.pool, cx);
         }
     }
@@ -227,11 +223,10 @@ impl Pool {
     pub(super) fn stop(&self, cx: &mut Cx) {
         let inner = &mut *self.inner.borrow_mut();
         inner.is_stopped = true;
-        for job in inner.queue.drain(..) {
+        while let Some(job) = inner.queue.pop() {
             job.fail(self.unavailable("it was stopped", 1));
             cx.wake(job.conn);
         }
-        inner.waiting = 0;
         for seat in inner.seats_mut() {
             if seat.worker.load() > 0 || seat.worker.stage == Stage::Starting {
                 cx.kill(seat.worker.child.id);

@@ -68,24 +68,11 @@ impl Pool {
             }
             News::Returned(jobs) => {
                 for job in jobs.into_iter().rev() {
-                    inner.put_back(job, cx.now());
+                    inner.queue.put_back(job, cx.now());
                 }
                 call(inner.pool, cx);
             }
-            News::Changed => {
-                if inner.next_generation.is_none() {
-                    cx.report(Level::Info, self.say("a source has changed: starting new workers"));
-                }
-                // Those that are starting may have read the old one.
-                let former = inner.next_generation.take();
-                for seat in inner.seats_mut().filter(|s| former == Some(s.worker.generation)) {
-                    seat.discard(cx);
-                }
-                inner.next_generation = Some(former.unwrap_or(inner.generation) + 1);
-                inner.problem = None;
-                (inner.failures, inner.not_before) = (0, None);
-                self.keep_up(inner, cx);
-            }
+            News::Changed => self.source_changed(inner, cx),
             News::Broken(why) => {
                 seat.fate = Fate::Broken(why);
                 seat.worker.stage = Stage::Ending(cx.now());

@@ -39,4 +39,32 @@ impl Pool {
         self.retire_surplus(inner, cx);
         call(inner.pool, cx);
     }
+
+    /// A source is another one now: workers of the next generation are started.
+    pub(super) fn source_changed(&self, inner: &mut Inner, cx: &mut Cx) {
+        if inner.next_generation.is_none() {
+            cx.report(Level::Info, self.say("a source has changed: starting new workers"));
+        }
+        // Those that are starting may have read the old one.
+        let former = inner.next_generation.take();
+        for seat in inner.seats_mut().filter(|s| former == Some(s.worker.generation)) {
+            seat.discard(cx);
+        }
+        inner.next_generation = Some(former.unwrap_or(inner.generation) + 1);
+        inner.problem = None;
+        (inner.failures, inner.not_before) = (0, None);
+        self.keep_up(inner, cx);
+    }
+}
+
+impl Inner {
+    /// The new source cannot be loaded: the old workers go on, until it changes again.
+    pub(super) fn keep_old_source(&mut self, cx: &mut Cx) {
+        self.next_generation = None;
+        self.problem = None;
+        let generation = self.generation;
+        for seat in self.seats_mut().filter(|seat| seat.worker.generation > generation) {
+            seat.discard(cx);
+        }
+    }
 }

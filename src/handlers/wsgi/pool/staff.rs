@@ -1,6 +1,5 @@
 //! How many workers should there be, and who is started or let go for that?
 
-use super::super::job::Place;
 use super::super::launch::{Child, Started};
 use super::super::worker::{Stage, Worker};
 use super::due::GROW_AFTER;
@@ -119,9 +118,7 @@ impl Pool {
         if workers.min == workers.max {
             return;
         }
-        let waits = inner.queue.front().is_some_and(
-            |job| matches!(job.place(), Place::Queued(since) if now >= since + GROW_AFTER),
-        );
+        let waits = inner.queue.since().is_some_and(|since| now >= since + GROW_AFTER);
         let starting = inner.seats().any(|seat| seat.worker.stage == Stage::Starting);
         if waits && !starting && inner.target < workers.max {
             inner.target += 1;
