@@ -2,6 +2,7 @@
 
 mod acceptor;
 mod access_log;
+mod choose;
 mod connection;
 mod control;
 mod embed;

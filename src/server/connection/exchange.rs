@@ -1,7 +1,7 @@
 //! An exchange at work: what it is lent each time, and what its steps mean for the connection.
 
 use super::close::Closed;
-use super::request::{Routed, Served, serve_again};
+use super::request::{Served, serve_again};
 use super::response::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
@@ -13,6 +13,7 @@ use crate::serve::{
     Reroute, Step,
 };
 use crate::server::access_log::Entry;
+use crate::server::choose::Routed;
 use crate::site::Site;
 use std::fmt;
 use std::rc::Rc;

@@ -1,28 +1,15 @@
-//! From received bytes to somebody who answers.
+//! From received bytes to an answer, or to the exchange that makes it.
 
 use super::close::Closed;
 use super::exchange::Serving;
-use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn, secure};
+use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn};
 use crate::conf::Level;
 use crate::event::CHUNK;
-use crate::http::{HttpError, Method, MethodSet, Parsed, Status, framing, parse};
+use crate::http::{HttpError, Parsed, Status, parse};
 use crate::net::Tls;
 use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
+use crate::server::choose::{Chosen, Entrance, Routed, choose, choose_route};
 use crate::site::{Route, Site, Untraced, VirtualHost};
-use std::rc::Rc;
-
-/// Who a request was given to: what logs and error pages need to know of it.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Routed<'s> {
-    pub(super) host: Option<&'s VirtualHost>,
-    pub(super) route: Option<&'s Route>,
-}
-
-impl Routed<'_> {
-    pub(super) fn kind(&self) -> &'static str {
-        self.route.map_or("-", |route| route.kind)
-    }
-}
 
 impl ClientConnection {
     /// Answers the requests whose heads have arrived, several with one write.
@@ -136,91 +123,53 @@ pub(super) enum Served {
     Exchange(Box<dyn Exchange>),
 }
 
-/// Framing, host, route, method, body length, handler: each may refuse, in this order.
+/// Whoever is chosen answers.
 fn serve<'s>(
     request: &mut Request,
-    site: &'s Rc<Site>,
+    site: &'s Site,
     routed: &mut Routed<'s>,
     shown: Option<&str>,
     turn: &mut Turn<'_>,
 ) -> Result<Served, HttpError> {
-    request.framing = framing::frame(&request.head)?;
-    let method = request.head.method();
-    refuse_method(method)?;
-    let (host, matched) = site.choose_host(request.head.authority(), &mut Untraced)?;
-    routed.host = Some(host);
-    request.host_matched = matched;
-    if let Some(response) = secure::admit(request, host, shown, turn.tls, turn.https_port)? {
-        return Ok(Served::Response(response));
+    let entrance = Entrance { shown, certificates: turn.tls, https_port: turn.https_port };
+    match choose(request, site, routed, &entrance, &mut Untraced)? {
+        Chosen::Response(response) => Ok(Served::Response(response)),
+        Chosen::Route(host, route) => ask(request, host, route, routed, turn),
     }
-    if method == Method::Options && request.head.raw_path() == b"*" {
-        return Ok(Served::Response(options(MethodSet::of(&[Method::Get, Method::Head]))));
-    }
-    request.settle_path()?;
-    serve_at(request, host, routed, turn)
 }
 
 /// As `serve`, for a request that an exchange of the same host sends elsewhere.
 pub(super) fn serve_again<'s>(
     request: &mut Request,
-    site: &'s Rc<Site>,
+    site: &'s Site,
     routed: &mut Routed<'s>,
     to: Reroute,
     turn: &mut Turn<'_>,
 ) -> Result<Served, HttpError> {
     let (host, _) = site.choose_host(request.head.authority(), &mut Untraced)?;
-    routed.host = Some(host);
     request.reroute(to)?;
-    serve_at(request, host, routed, turn)
+    match choose_route(request, host, routed, &mut Untraced)? {
+        Chosen::Response(response) => Ok(Served::Response(response)),
+        Chosen::Route(host, route) => ask(request, host, route, routed, turn),
+    }
 }
 
-fn serve_at<'s>(
+fn ask<'s>(
     request: &mut Request,
     host: &'s VirtualHost,
+    mut route: &'s Route,
     routed: &mut Routed<'s>,
     turn: &mut Turn<'_>,
 ) -> Result<Served, HttpError> {
     loop {
-        let method = request.head.method();
-        let route = host.choose_route(method, request.path(), &mut Untraced)?;
-        routed.route = Some(route);
-        request.mount = route.mount(request.path());
-        if !route.handler.methods().contains(method) {
-            if method == Method::Options {
-                return Ok(Served::Response(options(route.allowed())));
-            }
-            return Err(not_allowed(method, route.allowed()));
-        }
-        request.check_length(route.body_limit)?;
         match route.handler.handle(request, turn.cx)? {
             Outcome::Respond(response) => return Ok(Served::Response(response)),
             Outcome::Start(exchange) => return Ok(Served::Exchange(exchange)),
             Outcome::Reroute(to) => request.reroute(to)?,
         }
-    }
-}
-
-/// Methods that are never answered: TRACE would show a script what the browser hides from it,
-/// CONNECT would make a proxy of us (RFC 9110 §9.3.6, §9.3.8).
-fn refuse_method(method: Method) -> Result<(), HttpError> {
-    match method {
-        Method::Trace => Err(not_allowed(method, MethodSet::of(&[Method::Get, Method::Head]))),
-        Method::Connect => {
-            Err(HttpError::fatal(Status::NOT_IMPLEMENTED, "CONNECT: this is no proxy"))
+        match choose_route(request, host, routed, &mut Untraced)? {
+            Chosen::Response(response) => return Ok(Served::Response(response)),
+            Chosen::Route(_, next) => route = next,
         }
-        _ => Ok(()),
     }
-}
-
-fn not_allowed(method: Method, allowed: MethodSet) -> HttpError {
-    if method == Method::Extension {
-        return HttpError::new(Status::NOT_IMPLEMENTED, "a method that nobody here knows");
-    }
-    HttpError::new(Status::METHOD_NOT_ALLOWED, "the route does not take this method")
-        .with_header("Allow", &allowed.with(Method::Options).to_string())
-}
-
-fn options(allowed: MethodSet) -> Response {
-    let allow = allowed.with(Method::Options).to_string();
-    Response::new(Status::NO_CONTENT).with_header("Allow", allow.as_bytes())
 }

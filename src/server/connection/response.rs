@@ -1,7 +1,6 @@
 //! A complete answer: queued, framed, written down.
 
 use super::close::{Closed, DRAIN_MAX, drain};
-use super::request::Routed;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::event::Door;
 use crate::http::{Method, Status};
@@ -10,6 +9,7 @@ use crate::serve::{
     Body, BodyState, Head, Part, Request, Response, connection_lines, write_status_line,
 };
 use crate::server::access_log::Entry;
+use crate::server::choose::Routed;
 use std::rc::Rc;
 use std::time::Instant;
 

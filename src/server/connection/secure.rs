@@ -1,15 +1,13 @@
-//! What encryption has to do with requests: who may ask for what, and who is sent elsewhere.
+//! What encryption means for a connection: what a request is told of it, and how it ends when it
+//! breaks.
 
 use super::close::Closed;
-use super::request::Routed;
 use super::{ClientConnection, Phase, Turn};
-use crate::conf::Https;
-use crate::handlers::to_https;
-use crate::http::{HostName, HttpError, Status};
+use crate::http::Status;
 use crate::net::Tls;
 use crate::serve::{Request, Response};
-use crate::site::VirtualHost;
-use crate::tls::{Secured, subject_of};
+use crate::server::choose::Routed;
+use crate::tls::subject_of;
 use std::io;
 
 /// What a client is told that speaks HTTP where HTTPS is spoken.
@@ -77,42 +75,5 @@ impl ClientConnection {
             self.client = Some(subject.into());
         }
         request.client.clone_from(&self.client);
-    }
-}
-
-/// Whether `host` answers a request that came in this way: `Some` is an answer that stands for its
-/// own.
-///
-/// # Errors
-/// 421: the name belongs to another certificate than the one that was shown, or to a host that is
-/// there for encrypted requests only.
-pub(super) fn admit(
-    request: &mut Request,
-    host: &VirtualHost,
-    shown: Option<&str>,
-    secured: Option<&Secured>,
-    https_port: Option<u16>,
-) -> Result<Option<Response>, HttpError> {
-    if request.secure {
-        request.policy_lines.clone_from(&host.hsts);
-        let asked = request.head.authority().and_then(HostName::parse).map(|host| host.name);
-        let same = matches!((shown, asked), (Some(shown), Some(asked))
-            if shown.as_bytes().eq_ignore_ascii_case(asked));
-        if !same && secured.is_some_and(|secured| !secured.belongs(shown, asked)) {
-            let why = "the Host belongs to another certificate than the one that was shown";
-            return Err(HttpError::new(Status::MISDIRECTED_REQUEST, why));
-        }
-        return Ok(None);
-    }
-    match (host.https, https_port) {
-        (Https::Both, _) => Ok(None),
-        (Https::Redirect, Some(port)) => {
-            request.settle_path()?;
-            to_https(request, &host.name, port).map(Some)
-        }
-        (Https::Redirect, None) | (Https::Only, _) => {
-            let why = "this host is there for encrypted requests only";
-            Err(HttpError::new(Status::MISDIRECTED_REQUEST, why))
-        }
     }
 }

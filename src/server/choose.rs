@@ -1,0 +1,149 @@
+//! Who answers a request whose head is complete: a route, or nobody needs to be asked. Nothing is
+//! asked of a handler here, so that `explain` goes the same way as requests.
+
+use crate::conf::Https;
+use crate::handlers::to_https;
+use crate::http::{HostName, HttpError, Method, MethodSet, Status, framing};
+use crate::serve::{Request, Response};
+use crate::site::{Route, Site, Trace, VirtualHost};
+use crate::tls::Secured;
+
+/// Who a request was given to: what logs and error pages need to know of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Routed<'s> {
+    pub(super) host: Option<&'s VirtualHost>,
+    pub(super) route: Option<&'s Route>,
+}
+
+impl Routed<'_> {
+    pub(super) fn kind(&self) -> &'static str {
+        self.route.map_or("-", |route| route.kind)
+    }
+}
+
+/// By which way a request came in.
+pub(super) struct Entrance<'a> {
+    /// The name for which a certificate was shown.
+    pub(super) shown: Option<&'a str>,
+    /// All certificates.
+    pub(super) certificates: Option<&'a Secured>,
+    /// Where clients are sent that should come back encrypted.
+    pub(super) https_port: Option<u16>,
+}
+
+/// Who answers.
+pub(super) enum Chosen<'s> {
+    /// Nobody: this is the answer.
+    Response(Response),
+    /// The handler of this route.
+    Route(&'s VirtualHost, &'s Route),
+}
+
+/// Framing, host, route, method, body length: each may refuse, in this order. How far it came is
+/// left in `routed`.
+pub(super) fn choose<'s>(
+    request: &mut Request,
+    site: &'s Site,
+    routed: &mut Routed<'s>,
+    entrance: &Entrance<'_>,
+    trace: &mut impl Trace,
+) -> Result<Chosen<'s>, HttpError> {
+    request.framing = framing::frame(&request.head)?;
+    let method = request.head.method();
+    refuse_method(method)?;
+    let (host, matched) = site.choose_host(request.head.authority(), trace)?;
+    routed.host = Some(host);
+    request.host_matched = matched;
+    if let Some(response) = admit(request, host, entrance)? {
+        return Ok(Chosen::Response(response));
+    }
+    if method == Method::Options && request.head.raw_path() == b"*" {
+        let allowed = MethodSet::of(&[Method::Get, Method::Head]);
+        return Ok(Chosen::Response(options(allowed)));
+    }
+    request.settle_path()?;
+    choose_route(request, host, routed, trace)
+}
+
+/// As `choose`, where the host is known and the path is settled.
+pub(super) fn choose_route<'s>(
+    request: &mut Request,
+    host: &'s VirtualHost,
+    routed: &mut Routed<'s>,
+    trace: &mut impl Trace,
+) -> Result<Chosen<'s>, HttpError> {
+    routed.host = Some(host);
+    let method = request.head.method();
+    let route = host.choose_route(method, request.path(), trace)?;
+    routed.route = Some(route);
+    request.mount = route.mount(request.path());
+    if !route.handler.methods().contains(method) {
+        if method == Method::Options {
+            return Ok(Chosen::Response(options(route.allowed())));
+        }
+        return Err(not_allowed(method, route.allowed()));
+    }
+    request.check_length(route.body_limit)?;
+    Ok(Chosen::Route(host, route))
+}
+
+/// Whether `host` answers a request that came in this way: `Some` is an answer that stands for its
+/// own.
+///
+/// # Errors
+/// 421: the name belongs to another certificate than the one that was shown, or to a host that is
+/// there for encrypted requests only.
+fn admit(
+    request: &mut Request,
+    host: &VirtualHost,
+    entrance: &Entrance<'_>,
+) -> Result<Option<Response>, HttpError> {
+    let Entrance { shown, certificates, https_port } = *entrance;
+    if request.secure {
+        request.policy_lines.clone_from(&host.hsts);
+        let asked = request.head.authority().and_then(HostName::parse).map(|host| host.name);
+        let same = matches!((shown, asked), (Some(shown), Some(asked))
+            if shown.as_bytes().eq_ignore_ascii_case(asked));
+        if !same && certificates.is_some_and(|certificates| !certificates.belongs(shown, asked)) {
+            let why = "the Host belongs to another certificate than the one that was shown";
+            return Err(HttpError::new(Status::MISDIRECTED_REQUEST, why));
+        }
+        return Ok(None);
+    }
+    match (host.https, https_port) {
+        (Https::Both, _) => Ok(None),
+        (Https::Redirect, Some(port)) => {
+            request.settle_path()?;
+            to_https(request, &host.name, port).map(Some)
+        }
+        (Https::Redirect, None) | (Https::Only, _) => {
+            let why = "this host is there for encrypted requests only";
+            Err(HttpError::new(Status::MISDIRECTED_REQUEST, why))
+        }
+    }
+}
+
+/// Methods that are never answered: TRACE would show a script what the browser hides from it,
+/// CONNECT would make a proxy of us (RFC 9110 §9.3.6, §9.3.8).
+fn refuse_method(method: Method) -> Result<(), HttpError> {
+    match method {
+        Method::Trace => Err(not_allowed(method, MethodSet::of(&[Method::Get, Method::Head]))),
+        Method::Connect => {
+            Err(HttpError::fatal(Status::NOT_IMPLEMENTED, "CONNECT: this is no proxy"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_allowed(method: Method, allowed: MethodSet) -> HttpError {
+    if method == Method::Extension {
+        return HttpError::new(Status::NOT_IMPLEMENTED, "a method that nobody here knows");
+    }
+    HttpError::new(Status::METHOD_NOT_ALLOWED, "the route does not take this method")
+        .with_header("Allow", &allowed.with(Method::Options).to_string())
+}
+
+fn options(allowed: MethodSet) -> Response {
+    let allow = allowed.with(Method::Options).to_string();
+    Response::new(Status::NO_CONTENT).with_header("Allow", allow.as_bytes())
+}
