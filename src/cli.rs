@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use httpyserver::challenge;
 use httpyserver::conf::{self, Format, Level, Listen, LogFormat, Place};
-use httpyserver::server::{ConfigSource, Failure, Origin, Overrides, QuickTls};
+use httpyserver::server::{ConfigSource, Failure, Origin, Overrides, Question, QuickTls};
 use httpyserver::site::Registry;
 use std::io::{IsTerminal, Read};
 use std::net::IpAddr;
@@ -96,6 +96,36 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what a request would be answered, and why; nothing is served or started
+    Explain {
+        /// As in a browser, or only a path
+        url: String,
+
+        /// The configuration; without it ./web.conf, or this folder if there is none
+        #[arg(short, long, value_name = "FILE", env = "HTTPYSERVER_CONFIG")]
+        config: Option<PathBuf>,
+
+        /// The folder to serve instead
+        #[arg(long, value_name = "DIR", conflicts_with = "config")]
+        directory: Option<PathBuf>,
+
+        /// The method
+        #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
+        method: String,
+
+        /// A header line of the request; may be given several times
+        #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+        headers: Vec<String>,
+
+        /// The address of the client
+        #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+        from: IpAddr,
+
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+
     /// Run the application of the stepwise HTTP server challenge
     Challenge {
         /// Where /files/{name} reads and writes
@@ -117,6 +147,7 @@ const EXAMPLES: &str = "Examples:
   httpyserver -p 0 .              take any free port and print it
   httpyserver --cgi .             and start the programs in ./cgi-bin
   httpyserver --wsgi app:app      run a Python application of this folder
+  httpyserver explain URL         say what a request would be answered, and why
 
 Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
 configuration again; USR1 opens log files again; QUIT finishes without haste.";
@@ -150,6 +181,8 @@ pub(crate) enum Task {
     Check(ConfigSource),
     /// Check it and print it.
     Show(ConfigSource),
+    /// Explain an answer, as JSON or not.
+    Explain(ConfigSource, Question, bool),
     /// Serve the challenge's files from this folder, on this port.
     Challenge(PathBuf, u16),
     /// Serve.
@@ -169,11 +202,21 @@ pub(crate) fn parse() -> Result<Task, Failure> {
     if args.version {
         return Ok(Task::Version(version()));
     }
-    if let Some(Command::Challenge { directory, port }) = args.command {
-        return match directory.is_dir() {
-            true => Ok(Task::Challenge(directory, port)),
-            false => Err(Failure::Start(format!("{} is not a folder", directory.display()))),
-        };
+    match args.command {
+        None => {}
+        Some(Command::Challenge { directory, port }) => {
+            return match directory.is_dir() {
+                true => Ok(Task::Challenge(directory, port)),
+                false => Err(Failure::Start(format!("{} is not a folder", directory.display()))),
+            };
+        }
+        Some(Command::Explain { url, config, directory, method, headers, from, json }) => {
+            let args = Args { folder: directory, config, ..Args::parse_from(["httpyserver"]) };
+            let (origin, _) = origin(&args)?;
+            let overrides = overrides(&args);
+            let source = ConfigSource { origin, overrides, registry: builtin() };
+            return Ok(Task::Explain(source, Question { method, url, headers, from }, json));
+        }
     }
     let (origin, why) = origin(&args)?;
     let source = ConfigSource { origin, overrides: overrides(&args), registry: builtin() };

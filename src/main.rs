@@ -46,6 +46,10 @@ fn run() -> Result<u8, Failure> {
             eprint!("{warnings}");
             print(&httpyserver::conf::effective(&config))
         }
+        Task::Explain(source, question, json) => {
+            let explanation = source.explain(&question)?;
+            print(&if json { explanation.to_json() } else { explanation.to_string() })
+        }
         Task::Challenge(directory, port) => {
             let address = format!("127.0.0.1:{port}");
             Server::bind(address).app(httpyserver::challenge::app(directory)).run()?;

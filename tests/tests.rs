@@ -16,6 +16,7 @@ mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod errors;
+mod explain;
 mod fairness;
 mod framework;
 mod hostile;

@@ -12,7 +12,7 @@ use crate::event::Cx;
 use crate::handlers::files::{self, FileHandler};
 use crate::http::{BodyLength, HttpError, Method, MethodSet, Status, escape};
 use crate::net::Bytes;
-use crate::serve::{self, Handler, Outcome, Response};
+use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
 use cookie::{Cookie, SameSite};
 use std::any::Any;
 use std::cell::Cell;
@@ -95,6 +95,37 @@ impl Handler for Mounted {
             (false, _) => return Ok(Outcome::Respond(add_slash(request))),
         };
         self.service.serve(request, mount, cx)
+    }
+
+    fn explain(
+        &self,
+        request: &serve::Request,
+        _: &mut Cx,
+        notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        let path = match (self.exact, request.path().get(request.mount.wrapping_sub(1))) {
+            (true, _) => &b"/"[..],
+            (false, Some(b'/')) => request.path().get(request.mount - 1..).unwrap_or_default(),
+            (false, _) => return Ok(Foretold::Response(add_slash(request))),
+        };
+        let path = std::str::from_utf8(path)
+            .map_err(|_| HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8"))?;
+        match self.service.router.find(method_text(request), path) {
+            Found::Route(number, _) => {
+                let pattern = self.service.pattern(number);
+                notes.push(Note::new("app", format!("route {pattern}"), format!("for {path}")));
+                Ok(Foretold::UpTo("the handler of this route, which is not called here".into()))
+            }
+            Found::AddSlash => Ok(Foretold::Response(add_slash(request))),
+            Found::NotAllowed(allow) => {
+                notes.push(Note::new("app", path, format!("its methods: {allow}")));
+                Ok(Foretold::UpTo("the application, to a method that its route has not".into()))
+            }
+            Found::Options(_) | Found::Missing => {
+                notes.push(Note::new("app", path, "no route of the application"));
+                Ok(Foretold::UpTo("the application, to a path that it does not know".into()))
+            }
+        }
     }
 }
 

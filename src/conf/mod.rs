@@ -20,3 +20,4 @@ pub use load::{load, quick, sniff, wsgi_callable};
 pub use model::*;
 pub use read::schema::closest;
 pub use show::effective;
+pub(crate) use units::{show_duration, show_size};

@@ -60,13 +60,13 @@ pub(super) fn rate(text: &str) -> Result<u64, UnitError> {
 }
 
 /// A duration in the largest unit that says it exactly. Less than a millisecond is not said.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     show(ms, &TIMES, "0s")
 }
 
 /// A size in the largest unit that says it exactly.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     show(bytes, &SIZES, "0B")
 }
 

@@ -8,7 +8,7 @@ use super::ANY_METHOD;
 use crate::conf;
 use crate::event::Cx;
 use crate::http::{HttpError, MethodSet, Status, escape};
-use crate::serve::{Handler, Outcome, Request, Response};
+use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 
 /// Sends every request to another place.
 pub struct RedirectHandler {
@@ -69,6 +69,15 @@ impl Handler for RedirectHandler {
     fn handle(&self, request: &Request, _cx: &mut Cx) -> Result<Outcome, HttpError> {
         let location = self.location(request)?;
         Ok(Outcome::Respond(Response::new(self.status).with_header("Location", &location)))
+    }
+
+    fn explain(
+        &self,
+        request: &Request,
+        cx: &mut Cx,
+        _: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        Foretold::of(self.handle(request, cx))
     }
 }
 

@@ -5,7 +5,9 @@ use crate::conf;
 use crate::event::Cx;
 use crate::http::{HttpError, MethodSet, Status};
 use crate::net::Bytes;
-use crate::serve::{Body, Handler, Head, Outcome, Request, Response, write_status_line};
+use crate::serve::{
+    Body, Foretold, Handler, Head, Note, Outcome, Request, Response, write_status_line,
+};
 use std::io::Write;
 use std::rc::Rc;
 
@@ -48,6 +50,15 @@ impl Handler for RespondHandler {
                 false => Body::Bytes(Bytes::from(Rc::clone(&self.body))),
             },
         }))
+    }
+
+    fn explain(
+        &self,
+        request: &Request,
+        cx: &mut Cx,
+        _: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        Foretold::of(self.handle(request, cx))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a route does with its requests.
 
-use super::{Exchange, Request, Reroute, Response};
+use super::{Exchange, Foretold, Note, Request, Reroute, Response};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Method, MethodSet};
 use crate::sys::process::Ending;
@@ -35,6 +35,20 @@ pub trait Handler {
     /// # Errors
     /// Answered with the error's page.
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError>;
+
+    /// Says what it would do with a request, and does not do it: nothing is written or started. The
+    /// steps on the way go to `notes`.
+    ///
+    /// # Errors
+    /// Those it would answer with.
+    fn explain(
+        &self,
+        _request: &Request,
+        _cx: &mut Cx,
+        _notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        Ok(Foretold::UpTo("its handler".into()))
+    }
 
     /// Something happened to a descriptor of this handler's pool.
     fn pool_event(&self, _slot: u16, _cx: &mut Cx) {}

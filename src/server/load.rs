@@ -164,7 +164,7 @@ impl ConfigSource {
     }
 
     /// Loads the certificates, if anything listens for https.
-    fn secure(
+    pub(super) fn secure(
         &self,
         config: &Config,
         former: Option<&Secured>,
@@ -226,7 +226,11 @@ impl ConfigSource {
     }
 
     /// Builds the site. What only shows while it is built can be a mistake too.
-    fn build(&self, config: &Config, diagnostics: &mut Diagnostics) -> Result<Site, Failure> {
+    pub(super) fn build(
+        &self,
+        config: &Config,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Site, Failure> {
         let site = site::build(config, &self.registry, diagnostics);
         match diagnostics.has_errors() {
             false => Ok(site),

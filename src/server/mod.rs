@@ -8,6 +8,7 @@ mod control;
 mod embed;
 mod error_log;
 mod event_loop;
+mod explain;
 mod harvester;
 mod load;
 mod log_sink;
@@ -16,6 +17,7 @@ mod watch;
 
 pub use embed::{Refusal, Server, SiteServer};
 pub use event_loop::Ended;
+pub use explain::{Explanation, Question};
 pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides, QuickTls};
 
 use crate::event::Stopper;

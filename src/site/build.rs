@@ -9,7 +9,7 @@ use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
 use crate::handlers::{RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{ErrorPages, Handler, Outcome, OwnPage, Request};
+use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
 use crate::sys::fs::Root;
 use crate::sys::socket::raise_descriptor_limit;
 use std::collections::HashMap;
@@ -380,6 +380,15 @@ impl Handler for NoFolder {
 
     fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
         Err(HttpError::new(Status::NOT_FOUND, "the folder of this route is missing"))
+    }
+
+    fn explain(
+        &self,
+        request: &Request,
+        cx: &mut Cx,
+        _: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        Foretold::of(self.handle(request, cx))
     }
 }
 

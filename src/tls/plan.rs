@@ -276,6 +276,23 @@ impl Plan {
 }
 
 impl Secured {
+    /// The certificate that is shown for a name, for people.
+    pub fn describe(&self, name: Option<&str>) -> String {
+        let Some(shown) = self.choice.certificates.get(self.choice.choose(name)) else {
+            return "no certificate".to_owned();
+        };
+        let doubt = match name {
+            Some(name) if !shown.covers(bare(name)) => ", which does not have the name",
+            _ => "",
+        };
+        let names = shown.names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let more = match shown.names.len().saturating_sub(3) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("certificate for {names}{more}{doubt}; {} days left", shown.days_left(now()))
+    }
+
     /// Whether a client that asked for `shown` when it connected may now ask for `host`: the names
     /// belong to the same certificate. Both without port; `host` in any case.
     pub fn belongs(&self, shown: Option<&str>, host: Option<&[u8]>) -> bool {

@@ -22,7 +22,7 @@ use crate::conf;
 use crate::event::{ConnId, Cx, PoolId};
 use crate::handlers::files::{add_slash, in_trouble};
 use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
-use crate::serve::{Handler, Outcome, Request};
+use crate::serve::{Foretold, Handler, Note, Outcome, Request};
 use crate::sys::fs::Root;
 use crate::sys::process::Ending;
 use exchange::{Input, Script, Which};
@@ -139,6 +139,31 @@ impl Handler for CgiHandler {
             BodyLength::Length(_) | BodyLength::Chunked => Input::gather(setup.spool_above),
         };
         Ok(Outcome::Start(Box::new(Script::new(self.scripts.clone(), which, input))))
+    }
+
+    fn explain(
+        &self,
+        request: &Request,
+        _: &mut Cx,
+        notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        let setup = &self.scripts.setup;
+        let rest = request.rest();
+        let slash = request.path().ends_with(b"/");
+        let located = locate(&setup.root, &setup.run_by, &setup.index, rest, slash);
+        let (end, by, index) = match located.map_err(in_trouble)? {
+            Located::Script { end, by, index } => (end, by, index),
+            Located::AddSlash => return Ok(Foretold::Response(add_slash(request))),
+            Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
+            Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
+        };
+        let own = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
+        let script = setup.folder.join(own + index.unwrap_or_default());
+        let by = by.map_or_else(|| "by itself".into(), |by| by.program.display().to_string());
+        notes.push(Note::new("script", script.display().to_string(), format!("run {by}")));
+        let after = String::from_utf8_lossy(rest.get(end..).unwrap_or_default());
+        notes.push(Note::new("", format!("PATH_INFO {after:?}"), ""));
+        Ok(Foretold::UpTo("the script, which is not started here".into()))
     }
 
     fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {

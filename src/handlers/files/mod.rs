@@ -43,11 +43,11 @@ pub use one::OneFile;
 use crate::conf;
 use crate::event::Cx;
 use crate::http::{HttpError, Known, Method, MethodSet, Status, escape, prefers_html};
-use crate::serve::{Handler, Outcome, Request, Response};
+use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 use crate::sys::fs::{Meta, Root};
 use cache::{Cache, Lookup};
 use entry::{Entry, Recipe};
-use resolve::{Question, Resolution, Rules, Step};
+use resolve::{Question, Resolution, Rules, Seen, Step};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -109,18 +109,6 @@ impl FileHandler {
         }
     }
 
-    /// What answers a question, and in `trace` each step on the way.
-    ///
-    /// # Errors
-    /// The file system is in trouble.
-    pub fn explain(
-        &self,
-        question: Question<'_>,
-        trace: &mut dyn FnMut(Step<'_>),
-    ) -> io::Result<Resolution<(File, Meta)>> {
-        resolve::resolve(&Disk(&self.root), &self.rules, question, trace)
-    }
-
     fn read(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
         let (path, now) = (request.path(), cx.now());
         let known = self.cache.borrow_mut().get(path, now);
@@ -133,7 +121,7 @@ impl FileHandler {
             Lookup::Absent(status) => Err(HttpError::new(status, "asked for a moment ago")),
             Lookup::Stale(_) | Lookup::Unknown => {
                 self.cache.borrow_mut().forget(path);
-                self.find(request, cx)
+                self.find(request, cx, &mut |_| {})
             }
         }
     }
@@ -151,7 +139,7 @@ impl FileHandler {
         if entry.certain {
             return self.root.meta_to_compare(&entry.path).is_ok_and(|meta| meta == entry.meta);
         }
-        match self.resolve(request) {
+        match self.resolve(request, &mut |_| {}) {
             Ok(Resolution::File { path, file: (_, meta), .. }) => {
                 *path == *entry.path && meta == entry.meta
             }
@@ -159,18 +147,28 @@ impl FileHandler {
         }
     }
 
-    fn resolve(&self, request: &Request) -> io::Result<Resolution<(File, Meta)>> {
+    /// What answers a request, and in `trace` each step on the way.
+    fn resolve(
+        &self,
+        request: &Request,
+        trace: &mut dyn FnMut(Step<'_>),
+    ) -> io::Result<Resolution<(File, Meta)>> {
         let question = Question {
             path: request.rest(),
             slash: request.path().ends_with(b"/"),
             wants_page: request.head.method().is_read()
                 && prefers_html(request.head.get(Known::Accept)),
         };
-        self.explain(question, &mut |_| {})
+        resolve::resolve(&Disk(&self.root), &self.rules, question, trace)
     }
 
-    fn find(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
-        match self.resolve(request).map_err(in_trouble)? {
+    fn find(
+        &self,
+        request: &Request,
+        cx: &Cx,
+        trace: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Response, HttpError> {
+        match self.resolve(request, trace).map_err(in_trouble)? {
             Resolution::File { path, file, certain } => {
                 let entry = self.make(&path, file, certain, cx)?;
                 self.cache.borrow_mut().insert(request.path(), Rc::clone(&entry), cx.now());
@@ -243,6 +241,24 @@ impl FileHandler {
         Ok(listed.response)
     }
 
+    /// A path in the same folder that may have been meant.
+    fn near(&self, path: &[u8]) -> Option<String> {
+        let path = std::str::from_utf8(path.strip_suffix(b"/").unwrap_or(path)).ok()?;
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let found = self.root.folder(folder.as_bytes()).and_then(|f| f.names(NEAR_MAX)).ok()?;
+        let names = found.names.iter().filter_map(|name| str::from_utf8(&name.name).ok());
+        let names = names.filter(|n| self.rules.hidden || !resolve::is_hidden(n.as_bytes()));
+        let names: Vec<&str> = names.collect();
+        // Who writes no extension means a name without, or one of clean URLs.
+        let bare = !name.contains('.');
+        let stem = |name| str::split_once(name, '.').map_or(name, |(stem, _)| stem);
+        let compared: Vec<&str> =
+            names.iter().map(|&name| if bare { stem(name) } else { name }).collect();
+        let close = conf::closest(name, &compared)?;
+        let (near, _) = names.iter().zip(&compared).find(|(_, compared)| **compared == close)?;
+        Some(if folder.is_empty() { (*near).to_owned() } else { format!("{folder}/{near}") })
+    }
+
     /// An error that is remembered, unless the next one to ask might get the fallback.
     fn absent(
         &self,
@@ -294,7 +310,52 @@ impl Handler for FileHandler {
             }
         }
     }
+
+    fn explain(
+        &self,
+        request: &Request,
+        cx: &mut Cx,
+        notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        if !request.head.method().is_read() {
+            return Ok(Foretold::UpTo("the upload, if name, size and sender are right".into()));
+        }
+        let found = self.find(request, cx, &mut |step| notes.push(note(step)));
+        if found.as_ref().is_err_and(|error| error.status == Status::NOT_FOUND)
+            && let Some(near) = self.near(request.rest())
+        {
+            notes.push(Note::new("", "", format!("did you mean /{near}?")));
+        }
+        found.map(Foretold::Response)
+    }
 }
+
+/// A step of looking for a file, as a person reads it.
+fn note(step: Step<'_>) -> Note {
+    let shown = |path: &[u8]| format!("/{}", path.escape_ascii());
+    match step {
+        Step::Hidden { path } => {
+            Note::new("file", shown(path), "a name that begins with a dot: not shown")
+        }
+        Step::Looked { path, found } => Note::new(
+            "file",
+            shown(path),
+            match found {
+                Seen::File => "found",
+                Seen::Folder => "a folder",
+                Seen::Other => "neither file nor folder",
+                Seen::Missing => "not there",
+                Seen::Forbidden => "may not be read",
+            },
+        ),
+        Step::FallingBack { path } => {
+            Note::new("file", shown(path), "`fallback`, for pages that match no file")
+        }
+    }
+}
+
+/// Names of a folder that are compared with one that is not there.
+const NEAR_MAX: usize = 1000;
 
 /// Names from which on a listing is kept for a second: it takes milliseconds to make.
 const LISTING_LARGE: usize = 500;

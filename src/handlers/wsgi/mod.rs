@@ -24,7 +24,7 @@ mod worker;
 use crate::conf::{App, Python};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{Handler, Outcome, Readiness, Request, Scale};
+use crate::serve::{Foretold, Handler, Note, Outcome, Readiness, Request, Scale};
 use crate::sys::fs::Root;
 use crate::sys::process::Ending;
 use exchange::{AppExchange, Place};
@@ -134,13 +134,41 @@ impl Handler for Mount {
             && request.head.method() != Method::Options
         {
             match files.handle(request, cx) {
-                // A folder without index page is no file either.
-                Err(error) if [Status::NOT_FOUND, Status::FORBIDDEN].contains(&error.status) => {}
+                Err(error) if is_no_file(&error) => {}
                 answered => return answered,
             }
         }
         Ok(self.app.begin(Place { server_name: self.server_name.clone(), page: None }))
     }
+
+    fn explain(
+        &self,
+        request: &Request,
+        cx: &mut Cx,
+        notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        if let Some(files) = &self.files
+            && files.methods().contains(request.head.method())
+            && request.head.method() != Method::Options
+        {
+            match files.explain(request, cx, notes) {
+                Err(error) if is_no_file(&error) => {}
+                foretold => return foretold,
+            }
+        }
+        let (mount, info) = request.path().split_at(request.mount.saturating_sub(1));
+        let quoted = |path: &[u8]| format!("{:?}", String::from_utf8_lossy(path));
+        let names = format!("SCRIPT_NAME {}, PATH_INFO {}", quoted(mount), quoted(info));
+        let app = self.app.to_string();
+        let app = app.split_whitespace().collect::<Vec<_>>().join(" ");
+        notes.push(Note::new("app", app, names));
+        Ok(Foretold::UpTo("the application, which is not started here".into()))
+    }
+}
+
+/// A folder without index page is no file either.
+fn is_no_file(error: &HttpError) -> bool {
+    [Status::NOT_FOUND, Status::FORBIDDEN].contains(&error.status)
 }
 
 /// The pages of a folder: a `.py` file answers for its path, with or without the extension, and
@@ -174,6 +202,24 @@ impl Handler for Pages {
         };
         let server_name = self.server_name.clone();
         Ok(self.app.begin(Place { server_name, page: Some(page) }))
+    }
+
+    fn explain(
+        &self,
+        request: &Request,
+        _: &mut Cx,
+        notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        let found = self.find(request.rest());
+        for name in page_names(request.rest()) {
+            let is_it = found.as_ref() == Some(&name);
+            let why = if is_it { "found" } else { "not there" };
+            notes.push(Note::new("page", format!("/{}", name.escape_ascii()), why));
+            if is_it {
+                return Ok(Foretold::UpTo("the page, which is not run here".into()));
+            }
+        }
+        Err(HttpError::new(Status::NOT_FOUND, "no such page"))
     }
 }
 

@@ -1,0 +1,290 @@
+//! `httpyserver explain`: what would be answered to a request, and why. Nothing is served: the
+//! configuration is read, the request is parsed and goes the way that requests go, up to a handler,
+//! which says what it would do.
+
+mod show;
+mod url;
+
+use super::choose::{Chosen, Entrance, Routed, choose};
+use super::load::{ConfigSource, Failure};
+use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
+use crate::event::Cx;
+use crate::http::{HostName, HttpError, Parsed, Status, parse};
+use crate::serve::{Foretold, Note, Peer, Request, Response};
+use crate::site::{Decision, PassedOver, Route, Site, Trace, VirtualHost};
+use crate::tls::Secured;
+use mio::Poll;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use url::Url;
+
+/// A request that nobody sends.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Its method.
+    pub method: String,
+    /// `https://example.org/docs/?q=1`; without scheme as in a browser; or a path.
+    pub url: String,
+    /// More header lines: `Accept: text/html`.
+    pub headers: Vec<String>,
+    /// Who sends it.
+    pub from: IpAddr,
+}
+
+/// What came of a question, step by step.
+#[derive(Debug)]
+pub struct Explanation {
+    steps: Vec<Placed>,
+    answer: Answer,
+}
+
+/// A step, and where the configuration says so: `web.conf:31`.
+#[derive(Debug)]
+struct Placed {
+    note: Note,
+    place: String,
+}
+
+/// How it ends.
+#[derive(Debug)]
+enum Answer {
+    Known { status: Status, why: String, headers: Vec<(String, String)>, length: u64 },
+    UpTo(String),
+}
+
+impl ConfigSource {
+    /// Explains what a request would be answered.
+    ///
+    /// # Errors
+    /// The configuration is refused, or the question is none.
+    pub fn explain(&self, question: &Question) -> Result<Explanation, Failure> {
+        let (config, mut diagnostics) = self.read()?;
+        let site = self.build(&config, &mut diagnostics)?;
+        let tls = self.secure(&config, None, false, &mut diagnostics)?;
+        let url = Url::read(&question.url).map_err(Failure::Start)?;
+        let poll = Poll::new()?;
+        let mut explainer = Explainer {
+            config: &config,
+            diagnostics: &diagnostics,
+            site: &site,
+            certificates: tls.as_ref().map(|(_, secured)| &**secured),
+            steps: Vec::new(),
+            cx: Cx::new(poll.registry().try_clone()?),
+        };
+        let answer = explainer.walk(&url, question);
+        Ok(Explanation { steps: explainer.steps, answer })
+    }
+}
+
+struct Explainer<'a> {
+    config: &'a Config,
+    diagnostics: &'a Diagnostics,
+    site: &'a Site,
+    certificates: Option<&'a Secured>,
+    steps: Vec<Placed>,
+    cx: Cx,
+}
+
+impl Explainer<'_> {
+    /// The way of a request, from the listener to its answer.
+    fn walk(&mut self, url: &Url, question: &Question) -> Answer {
+        let port = self.listener(url);
+        let shown = HostName::parse(url.authority.as_bytes())
+            .map(|host| String::from_utf8_lossy(host.name).to_ascii_lowercase());
+        if url.secure
+            && let Some(certificates) = self.certificates
+        {
+            let which = certificates.describe(shown.as_deref());
+            self.tell(Note::new("tls", which, "by the name asked for"), None);
+        }
+        let mut request = Request::default();
+        request.peer = Peer::Ip(question.from, 0);
+        (request.secure, request.port) = (url.secure, port);
+        let text = url.request(&question.method, &question.headers);
+        match parse(text.as_bytes(), 0, &self.site.limits.head, &mut request.head) {
+            Parsed::Complete(_) => {}
+            Parsed::Partial => {
+                let error = HttpError::bad_request("an empty line ends the request too early");
+                return self.refused(&error, &request, None);
+            }
+            Parsed::Refused(error) => return self.refused(&error, &request, None),
+        }
+        let https_port = self.config.server.listen.iter().find(|at| at.value.secure);
+        let entrance = Entrance {
+            shown: shown.as_deref().filter(|_| url.secure),
+            certificates: self.certificates,
+            https_port: https_port.map(|at| at.value.port()),
+        };
+        let (site, mut routed) = (self.site, Routed::default());
+        let mut heard = Heard::default();
+        let chosen = choose(&mut request, site, &mut routed, &entrance, &mut heard);
+        self.tell_choice(&heard, &routed, &request);
+        let foretold = match chosen {
+            Ok(Chosen::Response(response)) => Ok(Foretold::Response(response)),
+            Ok(Chosen::Route(_, route)) => {
+                let mut notes = Vec::new();
+                let foretold = route.handler.explain(&request, &mut self.cx, &mut notes);
+                notes.into_iter().for_each(|note| self.tell(note, None));
+                self.limits(route);
+                foretold
+            }
+            Err(error) => Err(error),
+        };
+        match foretold {
+            Ok(Foretold::Response(response)) => known(&response, &request, String::new()),
+            Ok(Foretold::UpTo(what)) => Answer::UpTo(what),
+            Err(error) => self.refused(&error, &request, routed.host),
+        }
+    }
+
+    fn refused(&self, error: &HttpError, request: &Request, host: Option<&VirtualHost>) -> Answer {
+        let pages = host.map_or(&self.site.pages, |host| &host.pages);
+        known(&pages.answer(error, Some(request)), request, error.reason.to_string())
+    }
+
+    /// Adds a step, and where it is written.
+    fn tell(&mut self, note: Note, span: Option<&Range<usize>>) {
+        let place = span.filter(|span| !span.is_empty()).map(|span| {
+            let (line, _) = self.diagnostics.position(span.start);
+            format!("{}:{line}", self.diagnostics.source.name)
+        });
+        self.steps.push(Placed { note, place: place.unwrap_or_default() });
+    }
+
+    /// Who takes the connection. Returns the port, as requests know it.
+    fn listener(&mut self, url: &Url) -> u16 {
+        let all = &self.config.server.listen;
+        let speaks = |listen: &Listen| listen.secure == url.secure;
+        let port = url.port;
+        let exact = all.iter().find(|at| speaks(&at.value) && Some(at.value.port()) == port);
+        // A question may leave the port out, or ask as if it were behind another server.
+        let found = exact.or_else(|| all.iter().find(|at| speaks(&at.value)));
+        let why = match (exact, port) {
+            (Some(_), _) | (_, None) => String::new(),
+            (None, Some(port)) => format!("none listens on port {port}: as if it came by this one"),
+        };
+        match found {
+            Some(at) => {
+                let (note, port) =
+                    (Note::new("listener", at.value.to_string(), why), at.value.port());
+                self.tell(note, Some(&at.span));
+                port
+            }
+            None => {
+                let scheme = if url.secure { "https" } else { "http" };
+                let why = "nobody could connect; as if somebody could";
+                self.tell(Note::new("listener", format!("none for {scheme}"), why), None);
+                port.unwrap_or(0)
+            }
+        }
+    }
+
+    /// Which host and which route, and why not the others.
+    fn tell_choice(&mut self, heard: &Heard, routed: &Routed<'_>, request: &Request) {
+        let config = self.config;
+        let of_host = |host: &VirtualHost| {
+            let number = self.site.hosts.iter().position(|other| std::ptr::eq(other, host));
+            number.and_then(|number| config.hosts.get(number))
+        };
+        let Some(host) = routed.host else {
+            for why in heard.host.iter() {
+                self.tell(Note::new("host", "none", *why), None);
+            }
+            return;
+        };
+        let Some(conf_host) = of_host(host) else { return };
+        let why = heard.host.unwrap_or_default();
+        self.tell(Note::new("host", format!("{:?}", host.name), why), Some(&conf_host.span));
+        let Some(chosen) = routed.route else {
+            for (route, _) in heard.passed.iter().take(SHOWN) {
+                self.tell(Note::new("", format!("not {route}"), "another path"), None);
+            }
+            return;
+        };
+        for (route, why) in &heard.passed {
+            if *why == PassedOver::OtherMethod {
+                self.tell(Note::new("", format!("not {route}"), "for other methods"), None);
+            }
+        }
+        let written = |route: &Route| {
+            let same =
+                |own: &&conf::Route| own.path.value == *route.path && own.methods == route.methods;
+            conf_host.routes.iter().find(same)
+        };
+        let does = written(chosen).map(|own| describe(&own.action)).unwrap_or_default();
+        let what = format!("{} → {does}", chosen.path);
+        let why = if chosen.path.ends_with('/') { "longest path" } else { "exactly this path" };
+        let span = written(chosen).map(|own| &own.path.span);
+        self.tell(Note::new("route", what, why), span);
+        let others = host.routes.iter().skip_while(|route| !std::ptr::eq(*route, chosen)).skip(1);
+        for other in others.filter(|other| other.covers(request.path())).take(SHOWN) {
+            let span = written(other).map(|own| &own.path.span);
+            self.tell(Note::new("", format!("not {}", other.path), "less specific"), span);
+        }
+    }
+
+    fn limits(&mut self, route: &Route) {
+        let timeouts = &self.site.timeouts;
+        let shown = conf::show_duration;
+        let what = format!("body {}", conf::show_size(route.body_limit));
+        let why = format!("idle {}, write {}", shown(timeouts.idle), shown(timeouts.write));
+        self.tell(Note::new("limits", what, why), None);
+    }
+}
+
+/// Routes that were left, of those that would be shown.
+const SHOWN: usize = 8;
+
+/// Writes down what is decided.
+#[derive(Default)]
+struct Heard {
+    host: Option<&'static str>,
+    passed: Vec<(String, PassedOver)>,
+}
+
+impl Trace for Heard {
+    fn decided(&mut self, decision: Decision<'_>) {
+        match decision {
+            Decision::ExactName(_) => self.host = Some("exact name"),
+            Decision::Wildcard(_) => self.host = Some("longest wildcard that covers the name"),
+            Decision::Default(_) => self.host = Some("default: no host has the name"),
+            Decision::NoHost => self.host = Some("no host has the name, and none is the default"),
+            Decision::Passed(route, why) => self.passed.push((route.path.to_string(), why)),
+            Decision::Chosen(_) => {}
+        }
+    }
+}
+
+fn known(response: &Response, request: &Request, why: String) -> Answer {
+    let length = response.body.len();
+    let mut headers = show::header_lines(response, length);
+    if let Some(lines) = &request.policy_lines {
+        headers.extend(show::lines(lines));
+    }
+    Answer::Known { status: response.status, why, headers, length }
+}
+
+/// What a route does, in words of the configuration.
+fn describe(action: &Action) -> String {
+    let shown = |folder: &At<PathBuf>| {
+        let real = folder.value.canonicalize();
+        real.unwrap_or_else(|_| folder.value.clone()).display().to_string()
+    };
+    match action {
+        Action::Files(files) => format!("files of {}", shown(&files.root)),
+        Action::Cgi(cgi) => format!("scripts of {}", shown(&cgi.root)),
+        Action::Redirect(redirect) => {
+            format!("redirect {} {}", redirect.status.code(), redirect.to.value)
+        }
+        Action::Respond(respond) => format!("respond {}", respond.status.code()),
+        Action::App(route) => match &route.files {
+            Some(files) => {
+                format!("files of {}, else the application {}", shown(&files.root), route.app.value)
+            }
+            None => format!("the application {}", route.app.value),
+        },
+        Action::Pages(folder) => format!("pages of {}", shown(folder)),
+        Action::Handler(handler) => format!("the handler {}", handler.name.value),
+    }
+}

@@ -1,0 +1,82 @@
+//! An explanation as columns for people, or as JSON for programs.
+
+use super::{Answer, Explanation, Placed};
+use crate::serve::{Head, Response};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Wider texts are not waited for by the columns.
+const WIDE: usize = 48;
+
+/// Columns: what it is about, what was looked at, why, and where the configuration says so.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |of: fn(&Placed) -> &str| {
+            let widths = self.steps.iter().map(|step| of(step).chars().count());
+            widths.filter(|width| *width <= WIDE).max().unwrap_or(0)
+        };
+        let (what, why) = (width(|step| &step.note.what), width(|step| &step.note.why));
+        for Placed { note, place } in &self.steps {
+            let line = format!("{:<9} {:what$}  {:why$}  {place}", note.about, note.what, note.why);
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        match &self.answer {
+            Answer::UpTo(what) => writeln!(f, "{:<9} is up to {what}", "answer"),
+            Answer::Known { status, why, headers, .. } => {
+                let said = format!("{} {}", status.code(), status.reason());
+                let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+                writeln!(f, "{:<9} {said}{why}", "answer")?;
+                for (name, value) in headers {
+                    writeln!(f, "{:<9} {name}: {value}", "")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Explanation {
+    /// The same for programs: an object with `steps` and `answer`.
+    pub fn to_json(&self) -> String {
+        let steps = self.steps.iter().map(|Placed { note, place }| {
+            json!({ "about": note.about, "what": note.what, "why": note.why, "place": place })
+        });
+        let answer = match &self.answer {
+            Answer::UpTo(what) => json!({ "up_to": what }),
+            Answer::Known { status, why, headers, length } => {
+                let headers = headers.iter().map(|(name, value)| json!([name, value]));
+                json!({
+                    "status": status.code(),
+                    "reason": status.reason(),
+                    "why": why,
+                    "headers": headers.collect::<Value>(),
+                    "length": length,
+                })
+            }
+        };
+        let whole = json!({ "steps": steps.collect::<Value>(), "answer": answer });
+        format!("{whole:#}\n")
+    }
+}
+
+/// The header lines of an answer, as they would be sent before those of the connection.
+pub(super) fn header_lines(response: &Response, length: u64) -> Vec<(String, String)> {
+    match &response.head {
+        Head::Prebuilt(text) => lines(text),
+        Head::Fields(headers) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let mut all: Vec<_> = headers.iter().map(|(n, v)| (text(n), text(v))).collect();
+            if response.status.may_have_body() {
+                all.push(("Content-Length".into(), length.to_string()));
+            }
+            all
+        }
+    }
+}
+
+/// Names and values of header lines; what has no colon, the status line, is left away.
+pub(super) fn lines(text: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(text);
+    let parts = text.lines().filter_map(|line| line.split_once(": "));
+    parts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
