@@ -1,76 +1,15 @@
-//! Ending: bodies nobody read, the last answer, and the client that is still talking.
+//! Ending: the last answer, and the client that is still talking.
 
-use super::response::record;
+use super::closed::Closed;
+use super::sending::record;
 use super::{ClientConnection, Phase, Progress, Turn, Verdict};
 use crate::http::{HttpError, Status};
-use crate::net::RecvBuffer;
-use crate::serve::{Abort, BodyIn, BodyState};
-use std::io;
-
-/// Why a connection ends without its last answer being complete, or with nothing left to say.
-#[derive(Debug)]
-pub(super) enum Closed {
-    /// All is said and sent.
-    Done,
-    /// The client ended its side and is owed nothing.
-    Eof,
-    /// The client reset the connection, or it broke.
-    Reset,
-    /// An answer could not be completed; the log says why.
-    Broken(String),
-}
-
-impl Closed {
-    pub(super) fn of_send(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Reset,
-            io::ErrorKind::UnexpectedEof => {
-                Self::Broken("the file was cut while it was sent".into())
-            }
-            _ => Self::Broken(error.to_string()),
-        }
-    }
-
-    fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Done | Self::Eof => None,
-            Self::Reset => Some("client gone"),
-            Self::Broken(why) => Some(why),
-        }
-    }
-}
-
-/// An unread request body up to this long is read and dropped, so that the connection can go on.
-/// Beyond that a new connection is cheaper.
-pub(super) const DRAIN_MAX: u64 = 256 * 1024;
+use crate::serve::Abort;
 
 /// What is dropped after our last word; then the client is cut off.
 const LINGER_MAX: u32 = 64 * 1024;
 
 impl ClientConnection {
-    /// Drops what has arrived of a body nobody wants.
-    pub(super) fn drain_body(&mut self) -> Result<Progress, Closed> {
-        let Phase::Draining(state) = &mut self.phase else { return Ok(Progress::Still) };
-        let Ok(moved) = drain(state, &mut self.recv) else {
-            // Its framing is broken: where the next request begins, nobody knows.
-            self.phase = Phase::Closing { linger: true };
-            return Ok(Progress::Moved);
-        };
-        if state.is_finished() {
-            self.phase = Phase::Head;
-            return Ok(Progress::Moved);
-        }
-        if state.received() > DRAIN_MAX {
-            self.phase = Phase::Closing { linger: true };
-            return Ok(Progress::Moved);
-        }
-        if self.peer_ended {
-            self.phase = Phase::Closing { linger: false };
-            return Ok(Progress::Moved);
-        }
-        Ok(if moved { Progress::Moved } else { Progress::Still })
-    }
-
     /// Everything is queued. Once it is sent, says so, and closes or lingers.
     pub(super) fn finish_closing(&mut self, linger: bool) -> Result<Progress, Closed> {
         if self.owes() {
@@ -138,19 +77,5 @@ impl ClientConnection {
         }
         self.recv.consume(self.recv.unread().len());
         self.recv.release(&mut turn.cx.buffers);
-    }
-}
-
-/// Drops all that is there of a body. `Ok(true)`: something was.
-pub(super) fn drain(state: &mut BodyState, buffer: &mut RecvBuffer) -> Result<bool, ()> {
-    let mut moved = false;
-    let mut body = BodyIn::new(state, buffer);
-    loop {
-        let n = body.peek().map_err(|_| ())?.len();
-        if n == 0 {
-            return Ok(moved);
-        }
-        body.consume(n);
-        moved = true;
     }
 }

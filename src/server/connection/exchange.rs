@@ -1,8 +1,8 @@
 //! An exchange at work: what it is lent each time, and what its steps mean for the connection.
 
-use super::close::Closed;
-use super::request::{Served, serve_again};
-use super::response::Origin;
+use super::ask::{Served, serve_again};
+use super::closed::Closed;
+use super::sending::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
 use crate::event::{BUFFER_SMALL, ConnId, Cx, Door, Ready};

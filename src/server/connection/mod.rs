@@ -4,11 +4,15 @@
 //! nothing moves or the turn's budget is spent. It never removes the connection from the table it
 //! lives in; it says so with a [`Verdict`].
 
+mod ask;
 mod close;
+mod closed;
+mod drain;
 mod exchange;
 mod request;
 mod response;
 mod secure;
+mod sending;
 #[cfg(test)]
 mod simulation;
 
@@ -18,9 +22,9 @@ use crate::net::{RecvBuffer, SendQueue, Tls, Transport};
 use crate::serve::{BodyState, Peer, Request};
 use crate::site::Site;
 use crate::tls::Secured;
-use close::Closed;
+use closed::Closed;
 use exchange::Serving;
-use response::Sending;
+use sending::Sending;
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -1,15 +1,16 @@
 //! From received bytes to an answer, or to the exchange that makes it.
 
-use super::close::Closed;
+use super::ask::{Served, serve};
+use super::closed::Closed;
 use super::exchange::Serving;
 use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn};
 use crate::conf::Level;
 use crate::event::CHUNK;
 use crate::http::{HttpError, Parsed, Status, parse};
 use crate::net::Tls;
-use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
-use crate::server::choose::{Chosen, Entrance, Routed, choose, choose_route};
-use crate::site::{Route, Site, Untraced, VirtualHost};
+use crate::serve::Request;
+use crate::server::choose::Routed;
+use crate::site::Site;
 
 impl ClientConnection {
     /// Answers the requests whose heads have arrived, several with one write.
@@ -114,62 +115,5 @@ impl ClientConnection {
         let response = turn.site.pages.answer(error, None);
         self.respond(response, request, Routed::default(), Some(&error.reason), turn);
         self.phase = Phase::Closing { linger: true };
-    }
-}
-
-/// What came of a request at once.
-pub(super) enum Served {
-    Response(Response),
-    Exchange(Box<dyn Exchange>),
-}
-
-/// Whoever is chosen answers.
-fn serve<'s>(
-    request: &mut Request,
-    site: &'s Site,
-    routed: &mut Routed<'s>,
-    shown: Option<&str>,
-    turn: &mut Turn<'_>,
-) -> Result<Served, HttpError> {
-    let entrance = Entrance { shown, certificates: turn.tls, https_port: turn.https_port };
-    match choose(request, site, routed, &entrance, &mut Untraced)? {
-        Chosen::Response(response) => Ok(Served::Response(response)),
-        Chosen::Route(host, route) => ask(request, host, route, routed, turn),
-    }
-}
-
-/// As `serve`, for a request that an exchange of the same host sends elsewhere.
-pub(super) fn serve_again<'s>(
-    request: &mut Request,
-    site: &'s Site,
-    routed: &mut Routed<'s>,
-    to: Reroute,
-    turn: &mut Turn<'_>,
-) -> Result<Served, HttpError> {
-    let (host, _) = site.choose_host(request.head.authority(), &mut Untraced)?;
-    request.reroute(to)?;
-    match choose_route(request, host, routed, &mut Untraced)? {
-        Chosen::Response(response) => Ok(Served::Response(response)),
-        Chosen::Route(host, route) => ask(request, host, route, routed, turn),
-    }
-}
-
-fn ask<'s>(
-    request: &mut Request,
-    host: &'s VirtualHost,
-    mut route: &'s Route,
-    routed: &mut Routed<'s>,
-    turn: &mut Turn<'_>,
-) -> Result<Served, HttpError> {
-    loop {
-        match route.handler.handle(request, turn.cx)? {
-            Outcome::Respond(response) => return Ok(Served::Response(response)),
-            Outcome::Start(exchange) => return Ok(Served::Exchange(exchange)),
-            Outcome::Reroute(to) => request.reroute(to)?,
-        }
-        match choose_route(request, host, routed, &mut Untraced)? {
-            Chosen::Response(response) => return Ok(Served::Response(response)),
-            Chosen::Route(_, next) => route = next,
-        }
     }
 }

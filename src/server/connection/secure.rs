@@ -1,7 +1,7 @@
 //! What encryption means for a connection: what a request is told of it, and how it ends when it
 //! breaks.
 
-use super::close::Closed;
+use super::closed::Closed;
 use super::{ClientConnection, Phase, Turn};
 use crate::http::Status;
 use crate::net::Tls;

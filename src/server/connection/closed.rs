@@ -1,0 +1,36 @@
+//! Why a connection ends.
+
+use std::io;
+
+/// Why a connection ends without its last answer being complete, or with nothing left to say.
+#[derive(Debug)]
+pub(super) enum Closed {
+    /// All is said and sent.
+    Done,
+    /// The client ended its side and is owed nothing.
+    Eof,
+    /// The client reset the connection, or it broke.
+    Reset,
+    /// An answer could not be completed; the log says why.
+    Broken(String),
+}
+
+impl Closed {
+    pub(super) fn of_send(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Reset,
+            io::ErrorKind::UnexpectedEof => {
+                Self::Broken("the file was cut while it was sent".into())
+            }
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Done | Self::Eof => None,
+            Self::Reset => Some("client gone"),
+            Self::Broken(why) => Some(why),
+        }
+    }
+}
