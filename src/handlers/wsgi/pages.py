@@ -33,11 +33,17 @@ def pages(folder):
     def application(environ, start_response):
         handler = load(environ["httpyserver.page"])
         details = RequestDetails(environ, start_response)
+        before = details.response
         handler(details)
-        details.connection._finish(details.response)
-        return []
+        is_untouched = details.response is before and before == NOTHING_YET
+        if is_untouched and not details.connection.response_already_made:
+            raise ValueError("the page has neither set request_details.response nor sent anything")
+        return details.connection._finish(details.response)
 
     return application
+
+
+NOTHING_YET = [200, "", {}]
 
 
 class RequestDetails:
@@ -51,8 +57,9 @@ class RequestDetails:
         path = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
         self.uri = PageUri(path.encode("latin-1").decode("utf-8", "replace"), environ["QUERY_STRING"])
         self.parsers = PageParsers(self.uri)
-        self.connection = PageConnection(self.method, start_response)
-        self.response = None
+        self.connection = PageConnection(start_response)
+        # Pages set it, or fill in what is there.
+        self.response = [200, "", {}]
 
 
 class PageHeaders(dict):
@@ -98,26 +105,31 @@ class PageParsers:
     def __init__(self, uri):
         self._uri = uri
 
-    def query(self):
-        """The query's names and values; of a name that comes twice, the last."""
-        return dict(urllib.parse.parse_qsl(self._uri.query, keep_blank_values=True))
+    def query(self, query=None):
+        """Names and values of the request's query, or of another; of a name that comes twice, the last."""
+        query = self._uri.query if query is None else query
+        return dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
 
 
 class PageConnection:
     """The connection as a page sees it: what is sent first is an HTTP response, with its head."""
 
-    def __init__(self, method, start_response):
-        self._method = method
+    def __init__(self, start_response):
         self._start_response = start_response
         self._write = None
         self._head = b""
         self._closed = False
         self.response_already_made = False
 
+    @property
+    def low_level(self):
+        """In place of the client's socket, which is the server's: it sends, receives and closes."""
+        return self
+
     def make_response(self, response_code, headers=None, body=""):
-        """A response as text; just the body, if one was made already."""
+        """A response as text; nothing, if one was made already."""
         if self.response_already_made:
-            return body
+            return body[:0]
         self.response_already_made = True
         lines = ["HTTP/1.1 %s" % status_text(response_code)]
         lines += ["%s: %s" % (name, value) for name, value in header_list(headers)]
@@ -129,22 +141,21 @@ class PageConnection:
         if self._closed:
             raise ConnectionError("the page has closed its connection")
         raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
+        taken = len(raw)
         if self._write is None:
             self._head += raw
             head, blank, rest = self._head.partition(b"\r\n\r\n")
             if not blank:
                 if len(self._head) > 65536:
                     raise ValueError("the page sends no head: see connection.make_response")
-                return len(raw)
+                return taken
             self._start(head.decode("latin-1").split("\r\n"))
-            raw_body, self._head = rest, b""
-        else:
-            raw_body = raw
-        if raw_body and self._method != "HEAD":
-            self._write(raw_body)
-        elif self._method != "HEAD":
-            self._write(b"")
-        return len(raw)
+            raw, self._head = rest, b""
+        # What goes beyond a HEAD, the server leaves out.
+        self._write(raw)
+        return taken
+
+    sendall = send
 
     def recv(self, bytes_count):
         """The body was read before the page was called: there is nothing more."""
@@ -168,20 +179,23 @@ class PageConnection:
         self.response_already_made = True
 
     def _finish(self, response):
+        """What is left to be sent of the answer, once the page has returned."""
         if self._write is not None:
-            return
+            return []
         if self._head:
             raise ValueError("the page sent the beginning of a head, and not its end")
-        if response is None:
-            raise ValueError("the page has neither set request_details.response nor sent anything")
-        code, body, headers = (tuple(response) + ("", None))[:3] if len(response) < 3 else response
+        if not isinstance(response, (list, tuple)) or len(response) not in (2, 3):
+            raise TypeError("request_details.response is %r, not [code, body, headers]" % (response,))
+        code, body, headers = (*response, None)[:3]
         raw = body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogateescape")
         headers = header_list(headers)
-        if not any(name.lower() == "content-type" for name, _ in headers):
+        named = {name.lower() for name, _ in headers}
+        if "content-type" not in named:
             headers.append(("Content-Type", "text/html; charset=utf-8"))
-        write = self._start_response(status_text(code), headers)
-        if raw and self._method != "HEAD":
-            write(raw)
+        if "content-length" not in named and int(code) not in (204, 304):
+            headers.append(("Content-Length", str(len(raw))))
+        self._start_response(status_text(code), headers)
+        return [raw]
 
 
 def status_text(code):
