@@ -18,7 +18,7 @@ const MEMORY_MAX: usize = 256 * 1024;
 
 /// What of an answer waits for its client at all. Then its worker has to wait as well: a worker
 /// that never ends its answer fills no disk.
-const SPOOL_MAX: u64 = 1024 * 1024 * 1024;
+const SPOOL_MAX: u64 = if cfg!(test) { 1024 * 1024 } else { 1024 * 1024 * 1024 };
 
 /// Workers that may end with a request that they have not begun.
 const LOST_MAX: u8 = 2;
@@ -156,9 +156,10 @@ impl Backlog {
         Ok(())
     }
 
-    /// Whether no more should come for now.
+    /// Whether no more should come for now. What was read of the file still occupies it: it begins
+    /// anew when all of it was read.
     pub(super) fn is_full(&self) -> bool {
-        self.written - self.read >= SPOOL_MAX
+        self.written >= SPOOL_MAX
     }
 
     /// Bytes in it.
@@ -215,6 +216,26 @@ pub(super) enum Piece<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_backlog_never_occupies_more_than_it_may() {
+        let mut backlog = Backlog::default();
+        let piece = [7; 64 * 1024];
+        for _ in 0..10 {
+            while !backlog.is_full() {
+                backlog.push(&piece).unwrap();
+            }
+            let size = backlog.file.as_ref().unwrap().metadata().unwrap().len();
+            assert!(size < SPOOL_MAX + piece.len() as u64, "{size}");
+            // Somebody who reads a little frees nothing: the file is as long as before.
+            for _ in 0..5 {
+                backlog.take(1000);
+            }
+            assert!(backlog.is_full());
+            while !matches!(backlog.take(100_000), Piece::Nothing) {}
+            assert!(!backlog.is_full() && backlog.file.is_none());
+        }
+    }
 
     proptest! {
         /// What goes in comes out in order, however it is taken, by way of a file or not.
