@@ -40,3 +40,5 @@ mod uploads;
 mod vhosts;
 mod wsgi;
 mod wsgi_faults;
+mod wsgi_shapes;
+mod wsgi_stuck;

@@ -2,7 +2,6 @@
 
 use crate::support::{Start, TestServer, Wire, eventually, folder, get};
 use rustix::process::Signal;
-use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 /// An application with a path for everything a test wants to see.
@@ -585,58 +584,6 @@ fn a_changed_source_is_loaded_where_that_is_asked_for() {
     assert_eq!(server.get("/").text(), "v2");
     server.write("v.py", version(3) + "# the mistake is gone\n");
     assert!(seen("v3").is_some());
-}
-
-/// Every shape of application that the checker of the standard library has an opinion on.
-#[test]
-fn the_checker_of_the_standard_library_has_nothing_to_say() {
-    let mut app = String::from("from wsgiref.validate import validator\nfrom demo import *\n");
-    let shapes =
-        ["hello", "read", "stream_short", "write", "cookies", "closing", "empty", "lines", "file"];
-    app += "
-def do_stream_short(environ, start_response):
-    start_response('200 OK', [('Content-Type', 'text/plain')])
-    yield b'a'
-    yield b'b'
-def do_read(environ, start_response):
-    source = environ['wsgi.input']
-    return text(start_response, source.readline(100) + b''.join(source.readlines(1)) + source.read(9))
-def do_empty(environ, start_response):
-    start_response('204 No Content', [])
-    return []
-def do_lines(environ, start_response):
-    lines = list(environ['wsgi.input']) if environ['REQUEST_METHOD'] == 'POST' else []
-    start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Lines', str(len(lines)))])
-    return [b'%d' % len(lines)]
-";
-    for shape in shapes {
-        let _ = writeln!(app, "checked_{shape} = validator(do_{shape})");
-    }
-    app += "
-def application(environ, start_response):
-    import warnings
-    warnings.simplefilter('error')
-    return globals()['checked_' + environ['PATH_INFO'].strip('/')](environ, start_response)
-";
-    let config = "[app.checked]\nwsgi = \"checked\"\nworkers = 1\n[[host]]\napp = \"checked\"\n";
-    let data = "0123456789".repeat(100);
-    let files = [("demo.py", APP), ("checked.py", &app), ("data.bin", &data)];
-    let server = Start::new(config, &files).run();
-    for shape in shapes {
-        let mut requests = vec![get(&format!("/{shape}"))];
-        requests.push(requests[0].replacen("GET", "HEAD", 1));
-        let length = "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\na\nb\nc";
-        requests.push(length.replace("/x", &format!("/{shape}")));
-        for request in requests {
-            let method = request.split(' ').next().unwrap();
-            let mut wire = Wire::connect(&server);
-            let response = wire.send(&request).response_to(method);
-            let log = server.read("stderr.txt");
-            assert!(response.status < 300, "{method} {shape}: {}\n{log}", response.status);
-        }
-    }
-    let log = server.read("stderr.txt");
-    assert!(!log.contains("Error"), "{log}");
 }
 
 #[test]

@@ -114,6 +114,14 @@ impl<'a> Answer<'a> {
         self.state.omit_body
     }
 
+    /// How many bytes of body are promised and not yet written; `None`: no length was promised.
+    pub fn left(&self) -> Option<u64> {
+        match self.state.phase {
+            Phase::Length(left) => Some(left),
+            _ => None,
+        }
+    }
+
     /// Writes the head. With a `length` the body is sent as it is; without, in chunks, or, to an
     /// HTTP/1.0 client, until the connection closes (RFC 9112 §6.1). Framing headers are written
     /// here; `headers` must not have any.

@@ -199,7 +199,11 @@ impl AppExchange {
                     Piece::Memory(bytes) => answer.write(bytes).map(|()| true),
                     Piece::File(slice) => answer.file(slice).map(|()| true),
                     Piece::Nothing => match inbox.file.take() {
-                        Some(slice) => answer.file(slice).map(|()| true),
+                        Some(mut slice) => {
+                            // Of a file, as much is sent as was promised (PEP 3333).
+                            slice.len = slice.len.min(answer.left().unwrap_or(u64::MAX));
+                            answer.file(slice).map(|()| true)
+                        }
                         None => Ok(false),
                     },
                 };

@@ -72,15 +72,25 @@ class FileWrapper:
 
     def regular(self):
         """(descriptor, offset, length) of what is left of a regular file, or None."""
+        plain = self.filelike
+        if (type(plain).__module__, type(plain).__name__) in AROUND_FILES:
+            plain = getattr(plain, "file", None)
+        if type(plain) not in PLAIN_FILES:
+            # It may have a descriptor all the same, and not say what is in there: `gzip.open` does so.
+            return None
         try:
-            number = self.filelike.fileno()
+            number = plain.fileno()
             info = os.fstat(number)
-            if not stat.S_ISREG(info.st_mode) or isinstance(self.filelike, io.TextIOBase):
+            if not stat.S_ISREG(info.st_mode):
                 return None
-            offset = self.filelike.tell()
+            offset = plain.tell()
             return number, offset, max(info.st_size - offset, 0)
         except (AttributeError, OSError, ValueError):
             return None
+
+
+PLAIN_FILES = (io.BufferedReader, io.BufferedRandom, io.FileIO)
+AROUND_FILES = (("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File"))
 
 
 class Gone(BaseException):
@@ -123,7 +133,6 @@ def serve(sock, board, application, watch):
     status = 0
     fields = 0
     begun = False            # its head is among what is sent
-    left = None              # bytes of body that its Content-Length still promises
 
     clock = time.monotonic
     join = "\0".join
@@ -178,7 +187,7 @@ def serve(sock, board, application, watch):
         return True
 
     def start_response(line, headers, exc_info=None):
-        nonlocal head, status, fields, left
+        nonlocal head, status, fields
         if exc_info is not None:
             try:
                 if begun:
@@ -196,7 +205,6 @@ def serve(sock, board, application, watch):
             check_headers(headers)
         head = text.encode("latin-1")
         status = code
-        left = None
         return write
 
     def write(data):
@@ -268,9 +276,11 @@ def serve(sock, board, application, watch):
         return True
 
     def answer(result, head_only):
-        """Sends what an application returned, unless it is the plain case of one block."""
+        """Sends what an application returned, unless it is the plain case of one block. The iterable is
+        closed before the end of the answer is told: until then this process is known to be busy."""
         if type(result) is FileWrapper and head is not None and not head_only:
             if send_file(result):
+                close(result)
                 return
         for block in result:
             if head_only and head is not None:
@@ -278,11 +288,19 @@ def serve(sock, board, application, watch):
             emit(block)
         if head is None:
             raise AssertionError("start_response was not called")
+        close(result)
         finish()
 
-    def failed(error):
-        """The application raised. Writes down why, and tells the server."""
-        nonlocal gathered
+    def close(result):
+        """Closes an iterable. What goes wrong with that cannot be seen in the answer any more."""
+        if hasattr(result, "close"):
+            try:
+                result.close()
+            except BaseException as error:
+                explain(error)
+
+    def explain(error):
+        """Writes down what an application raised."""
         if not isinstance(error, Gone):
             # Frames of ours say nothing to whoever reads it.
             trace = error.__traceback__
@@ -292,6 +310,10 @@ def serve(sock, board, application, watch):
                 traceback.print_exception(type(error), error, trace or error.__traceback__)
             except Exception:
                 sys.stderr.write("an exception that cannot be printed\n")
+
+    def failed(error):
+        """Tells the server that the application raised."""
+        nonlocal gathered
         reason = type(error).__name__.encode("latin-1", "replace")
         out.append(pack(8 + len(reason), ERROR, END, 0, current) + reason)
         gathered += 64
@@ -400,31 +422,22 @@ def serve(sock, board, application, watch):
         try:
             result = application(environ, start_response)
             if (type(result) is list and len(result) == 1 and not begun
-                    and head is not None and not flags & HEAD_ONLY):
+                    and head is not None and not flags & HEAD_ONLY
+                    and type(result[0]) is bytes and len(result[0]) <= PIECE):
                 data = result[0]
-                if type(data) is bytes and len(data) <= PIECE:
-                    begun = True
-                    size = len(data)
-                    out += (pack_head(12 + len(head) + size, ANSWER, END, status, number,
-                                      len(head)), head, data)
-                    gathered += size + 256
-                else:
-                    answer(result, False)
+                begun = True
+                size = len(data)
+                out += (pack_head(12 + len(head) + size, ANSWER, END, status, number,
+                                  len(head)), head, data)
+                gathered += size + 256
             else:
                 answer(result, flags & HEAD_ONLY)
-                if hasattr(result, "close"):
-                    closing, result = result, None
-                    closing.close()
         except BaseException as error:
             if isinstance(error, ConnectionError) and lost(sock):
                 raise
+            explain(error)
+            close(result)
             failed(error)
-            if hasattr(result, "close"):
-                try:
-                    result.close()
-                except BaseException as error:
-                    if not isinstance(error, Gone):
-                        traceback.print_exc()
         running = False
         if flags & BODY_FILE:
             source.close()
@@ -579,7 +592,7 @@ def main():
         2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=False)
+    faulthandler.register(signal.SIGUSR1)
     kind, name, spec, folder, reload = setup(sock)
     try:
         with open("/proc/self/comm", "w") as comm:

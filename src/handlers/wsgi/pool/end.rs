@@ -62,7 +62,8 @@ impl Pool {
                 cx.report(Level::Error, self.say(&text));
             }
             Fate::Unknown => {
-                cx.report(Level::Error, self.say(&format!("{name} is gone: {ending}")));
+                let when = if seat.was_ready { "" } else { " before it was ready" };
+                cx.report(Level::Error, self.say(&format!("{name} is gone{when}: {ending}")));
             }
         }
         if seat.was_ready {

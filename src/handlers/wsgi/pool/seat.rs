@@ -40,6 +40,12 @@ impl Seat {
         self.worker.stage == Stage::Ready && !self.worker.has_ended
     }
 
+    /// It could not be started, and ends: what follows from that is decided when it has.
+    pub(super) fn is_failing(&self) -> bool {
+        let is_ending = matches!(self.worker.stage, Stage::Ending(_));
+        is_ending && !self.was_ready && self.fate != Fate::Dismissed
+    }
+
     /// What people call it.
     pub(super) fn name(&self) -> String {
         format!("worker {} (pid {})", self.worker.number, self.worker.child.pid)

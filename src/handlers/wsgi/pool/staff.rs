@@ -31,7 +31,8 @@ impl Pool {
         let lasting = inner.seats().filter(|seat| {
             seat.worker.generation == generation
                 && !seat.is_replaced
-                && matches!(seat.worker.stage, Stage::Starting | Stage::Ready)
+                && (matches!(seat.worker.stage, Stage::Starting | Stage::Ready)
+                    || seat.is_failing())
         });
         // After a failure one has to show that it can be done.
         let wanted = if inner.failures > 0 { 1 } else { inner.target };

@@ -241,9 +241,9 @@ impl Worker {
 
     /// Takes a request back that was not begun.
     fn take_back(&mut self, id: u32, news: &mut Vec<News>) -> Result<(), String> {
-        // It cannot be the front one: that one has begun.
-        let place = self.flights.iter().skip(1).position(|flight| flight.id == id);
-        let Some(flight) = place.and_then(|place| self.flights.remove(place + 1)) else {
+        let place = self.flights.iter().position(|flight| flight.id == id);
+        let place = place.filter(|_| self.begun() != id);
+        let Some(flight) = place.and_then(|place| self.flights.remove(place)) else {
             return Err("a request given back that it does not have".to_owned());
         };
         self.pace.was_slow();
