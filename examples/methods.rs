@@ -33,7 +33,7 @@ fn app(notes: Notes) -> App {
             Ok(notes.borrow().get(&request.param("id")?).cloned())
         })
         .error_handler(404, |request, _| format!("no note at {}\n", request.path()))
-        .error_handlers(|_, error: &Error| Json([error.status().as_u16()]))
+        .default_error_handler(|_, error: &Error| Json([error.status().as_u16()]))
 }
 
 /// What no application is asked: broken requests, heads that are too long, time-outs.

@@ -35,14 +35,14 @@ pub mod site;
 pub mod sys;
 pub mod tls;
 
-pub use ::http::{Method, StatusCode};
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use app::{
     App, Blocking, Broadcast, Error, Event, Flash, Html, IntoMethods, IntoNext, IntoReply,
     IntoVerdict, Json, Next, Options, Out, Pairs, Reply, Request, Result, Session, Subscription,
     Upload, abort,
 };
 pub use askama;
-pub use cookie::Cookie;
+pub use cookie::{self, Cookie};
 pub use server::{Failure, Refusal, Running, Server, SiteServer};
 
 /// The examples of the documents, compiled and run by `cargo test`.

@@ -1,105 +1,14 @@
 //! Applications over the real loop: a server of this process, asked over sockets.
 
-use crate::support::{PATIENCE, eventually};
-use httpyserver::server::Ended;
+use crate::support::{Answer, Embedded, eventually};
 use httpyserver::{
     App, Broadcast, Event, Html, Json, Next, Reply, Request, Result, Server, StatusCode, abort,
 };
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// A server in a thread of its own, stopped when this is dropped.
-struct Embedded {
-    address: SocketAddr,
-    stopper: httpyserver::event::Stopper,
-    thread: Option<JoinHandle<bool>>,
-}
-
-impl Embedded {
-    /// `make` is called in the thread: applications stay where they are made.
-    fn new(make: impl FnOnce() -> Server + Send + 'static) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let mut server = make().quiet().start().unwrap();
-            sender.send((server.address().unwrap(), server.stopper().unwrap())).unwrap();
-            server.run().unwrap() == Ended::Finished
-        });
-        let (address, stopper) = receiver.recv_timeout(PATIENCE).unwrap();
-        Self { address, stopper, thread: Some(thread) }
-    }
-
-    fn of(make: impl FnOnce() -> App + Send + 'static) -> Self {
-        Self::new(move || Server::bind("127.0.0.1:0").app(make()))
-    }
-
-    fn connect(&self) -> TcpStream {
-        let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket
-    }
-
-    /// Sends bytes, and reads until the server closes.
-    fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
-        let mut socket = self.connect();
-        // What is refused may not be read to its end, and a reset is an end like others here.
-        let _ = socket.write_all(bytes.as_ref());
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
-        let length = match body {
-            [] => String::new(),
-            body => format!("Content-Length: {}\r\n", body.len()),
-        };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{headers}{length}\r\n"
-        );
-        Answer::of(&self.exchange([head.as_bytes(), body].concat()))
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, "", b"")
-    }
-
-    fn stop(mut self) -> bool {
-        self.stopper.stop();
-        self.thread.take().unwrap().join().unwrap()
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            self.stopper.stop();
-            self.stopper.stop();
-            let _ = thread.join();
-        }
-    }
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn of(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
-    }
-
-    fn has(&self, line: &str) -> bool {
-        self.head.lines().any(|own| own == line.to_ascii_lowercase())
-    }
-}
 
 #[test]
 fn hello_and_what_comes_with_it() {
@@ -498,22 +407,16 @@ fn an_application_in_a_site() {
         let file = folder.join("text.txt");
         Ok(App::new()
             .get("/", move |_| word.clone())
-            .get("/url", |request| request.url("/a b?c=d"))
+            .get("/url", |request| request.url_for("/a b?c=d"))
             .get("/file", move |_| Reply::file(&file))
             .get("/slash/", |_| "slash")
             .static_folder("/media", folder))
     }
-    let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
+    let server = Embedded::of_site(move || {
         let two =
             App::new().get("/", |request: &mut Request<'_>| request.script_root().into_owned());
-        let server = Server::from_text(config).handler("one", one).app("two", two).quiet();
-        let mut server = server.start().unwrap();
-        sender.send((server.address().unwrap(), server.stopper().unwrap())).unwrap();
-        server.run().unwrap() == Ended::Finished
+        Server::from_text(config).handler("one", one).app("two", two)
     });
-    let (address, stopper) = receiver.recv_timeout(PATIENCE).unwrap();
-    let server = Embedded { address, stopper, thread: Some(thread) };
     assert_eq!(server.get("/").body, "the site");
     assert_eq!(server.get("/app/").body, "hi");
     let bare = server.get("/app");

@@ -19,6 +19,7 @@ mod errors;
 mod explain;
 mod fairness;
 mod framework;
+mod framework_edges;
 mod hostile;
 mod http1;
 mod keepalive;

@@ -50,7 +50,7 @@ impl<T: Send + 'static> Blocking<T> {
     ///         if good {
     ///             request.session_mut().set("user", "ali");
     ///         }
-    ///         Reply::redirect(request.url(if good { "/" } else { "/login" }))
+    ///         Reply::redirect(request.url_for(if good { "/" } else { "/login" }))
     ///     })
     /// }
     /// let client = App::new().post("/login", login).test();

@@ -4,6 +4,7 @@
 use super::pairs::{PAIRS_MAX, Pairs};
 use super::request::State;
 use super::upload::Upload;
+use crate::handlers::files::in_trouble;
 use crate::http::multipart::{self, PartHead, Scanner, Step};
 use crate::http::{HttpError, Known, RequestHead, Status};
 use std::io;
@@ -13,6 +14,9 @@ const MEMORY_MAX: usize = 256 * 1024;
 
 /// All fields of a multipart form together, and of a form in a URL's encoding.
 const FIELDS_MAX: usize = 1024 * 1024;
+
+/// Files of one form: each is a descriptor until its request is answered.
+const FILES_MAX: usize = 100;
 
 /// A body being gathered.
 pub(super) struct Collector {
@@ -172,6 +176,7 @@ impl Multipart {
             }
             // A file field that nobody filled in comes without name and content.
             Some(filename) if filename.is_empty() => Ok(Part::Nothing),
+            Some(_) if self.files.len() >= FILES_MAX => Err(too_long()),
             Some(filename) => {
                 let kind = content_type.unwrap_or_else(|| "application/octet-stream".into());
                 Upload::begin(name, &filename, kind).map(Part::File).map_err(no_room)
@@ -206,13 +211,17 @@ impl Multipart {
 }
 
 fn too_long() -> HttpError {
-    HttpError::fatal(Status::CONTENT_TOO_LARGE, "the fields of a form are too long or too many")
+    HttpError::fatal(
+        Status::CONTENT_TOO_LARGE,
+        "the fields or files of a form are too long or too many",
+    )
 }
 
 fn no_room(error: io::Error) -> HttpError {
+    let reason = format!("a body cannot be put on the disk: {error}");
     let status = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::INSUFFICIENT_STORAGE,
-        _ => Status::INTERNAL_SERVER_ERROR,
+        _ => in_trouble(error).status,
     };
-    HttpError::fatal(status, format!("a body cannot be put on the disk: {error}"))
+    HttpError::fatal(status, reason)
 }

@@ -98,7 +98,7 @@ struct Route {
 /// use httpyserver::{App, Method};
 ///
 /// let client = App::new()
-///     .route(["LOCK", "UNLOCK"], "/door", |request| request.method().to_owned())
+///     .route(["LOCK", "UNLOCK"], "/door", |request| request.method().to_string())
 ///     .route(Method::PATCH, "/door", |_| "patched")
 ///     .test();
 /// assert_eq!(client.request("UNLOCK", "/door").send().text(), "UNLOCK");
@@ -163,6 +163,15 @@ impl App {
         let is_token = |name: &String| name.bytes().all(crate::http::bytes::is_tchar);
         if methods.is_empty() || !methods.iter().all(is_token) {
             self.mistakes.push(format!("{methods:?} are no methods for {pattern:?}"));
+        }
+        let meant = |name: &String| {
+            let upper = name.to_ascii_uppercase();
+            let named = crate::http::Method::from_token(upper.as_bytes());
+            (*name != upper && named != crate::http::Method::Extension).then_some(upper)
+        };
+        for upper in methods.iter().filter_map(meant) {
+            let mistake = format!("{pattern:?}: methods have capitals: did you mean {upper}?");
+            self.mistakes.push(mistake);
         }
         let refused = |name: &&String| matches!(name.as_str(), "TRACE" | "CONNECT");
         if let Some(name) = methods.iter().find(refused) {
@@ -258,8 +267,8 @@ impl App {
         self.mount(prefix, build(Self::new()))
     }
 
-    /// Has `hook` called before every handler of this application; what it answers, if it does,
-    /// is the answer. The body of the request has been read by then.
+    /// Has `hook` called before every handler of this application, and before its files; what it
+    /// answers, if it does, is the answer. The body of the request has been read by then.
     pub fn before<H, V>(mut self, hook: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> V + 'static,
@@ -269,8 +278,8 @@ impl App {
         self
     }
 
-    /// Has `hook` called with every answer of this application, those of its error handlers
-    /// included; not with files of folders and of the program.
+    /// Has `hook` called with every answer of this application, those of its error handlers and of
+    /// its files included.
     ///
     /// ```
     /// use httpyserver::App;
@@ -288,7 +297,8 @@ impl App {
     }
 
     /// What is answered to failures of one status, whoever failed: a handler, the router (404, 405),
-    /// the body (400, 413). A reply that sets no status of its own gets that of the failure.
+    /// the body (400, 413), a file that is missing. A reply that sets no status of its own gets
+    /// that of the failure.
     ///
     /// ```
     /// use httpyserver::{App, Reply};
@@ -324,10 +334,10 @@ impl App {
     /// ```
     /// use httpyserver::{App, Json};
     ///
-    /// let app = App::new().error_handlers(|_, error| Json(error.status().as_u16()));
+    /// let app = App::new().default_error_handler(|_, error| Json(error.status().as_u16()));
     /// assert_eq!(app.test().get("/missing").send().text(), "404");
     /// ```
-    pub fn error_handlers<H, R>(mut self, handler: H) -> Self
+    pub fn default_error_handler<H, R>(mut self, handler: H) -> Self
     where
         H: Fn(&mut Request<'_>, &Error) -> R + 'static,
         R: IntoReply,

@@ -3,7 +3,9 @@
 use super::blocking::Job;
 use super::stream::{Producer, Waiter};
 use super::{Error, Request};
-use crate::http::{Headers, HttpError, Status};
+use crate::handlers::files::OneFile;
+use crate::http::bytes::is_tchar;
+use crate::http::{Headers, HttpError, RequestHead, Status};
 use crate::net::Bytes;
 use crate::serve::{Body as ServedBody, Head, Response};
 use cookie::Cookie;
@@ -11,6 +13,7 @@ use http::StatusCode;
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An answer: a status, headers, and a body of one kind or another. Bytes can be written into it.
 ///
@@ -38,8 +41,10 @@ pub struct Reply {
 
 pub(super) enum Body {
     Bytes(Bytes),
-    /// A file, to be opened when it is sent.
+    /// A file, to be opened when hooks and handlers have had their say.
     File(PathBuf),
+    /// A file that was opened, or something else that the server has put together.
+    Served(Box<Response>),
     /// Bytes in time.
     Stream(Box<dyn Producer>),
     /// One answer, when something happens.
@@ -105,6 +110,9 @@ pub struct Json<T>(pub T);
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
+
+/// May stand several times: one line does not take the place of another.
+const LISTS: [&str; 3] = ["set-cookie", "vary", "link"];
 
 /// Written by the server, and by nobody else.
 const NOT_YOURS: [&str; 6] =
@@ -177,12 +185,12 @@ impl Reply {
     }
 
     /// Elsewhere, by GET: 303, what a form is answered with. Build the URL with
-    /// [`Request::url`], so that it is right wherever the application is mounted.
+    /// [`Request::url_for`], so that it is right wherever the application is mounted.
     ///
     /// ```
     /// use httpyserver::{App, Reply};
     ///
-    /// let app = App::new().post("/add", |request| Reply::redirect(request.url("/list")));
+    /// let app = App::new().post("/add", |request| Reply::redirect(request.url_for("/list")));
     /// let answer = app.test().post("/add").send();
     /// assert_eq!((answer.status().as_u16(), answer.header("location")), (303, Some("/list")));
     /// ```
@@ -208,6 +216,7 @@ impl Reply {
     }
 
     /// A file, with ranges and conditions; 404 if it is not there. Its type follows from its name.
+    /// With a status of its own (a page of a 404) it is sent whole.
     ///
     /// ```
     /// use httpyserver::{App, Reply};
@@ -262,7 +271,8 @@ impl Reply {
         self
     }
 
-    /// Adds a cookie, with all the attributes it has.
+    /// Adds a cookie, with all the attributes it has. One whose value would be read as more
+    /// attributes (it has a semicolon) makes the answer a 500.
     ///
     /// ```
     /// use httpyserver::{App, Cookie, Reply};
@@ -276,8 +286,16 @@ impl Reply {
     /// assert_eq!(answer.header("set-cookie"), Some("taste=sweet; HttpOnly; Path=/"));
     /// ```
     pub fn set_cookie<'c>(&mut self, cookie: impl Into<Cookie<'c>>) -> &mut Self {
-        let text = cookie.into().to_string();
-        self.add_header("Set-Cookie", text)
+        let cookie = cookie.into();
+        let parts = [Some(cookie.value()), cookie.path(), cookie.domain()];
+        let is_name = !cookie.name().is_empty() && cookie.name().bytes().all(is_tchar);
+        if !is_name || parts.into_iter().flatten().any(|part| part.contains([';', ','])) {
+            let reason = format!("the cookie {:?} would be read as something else", cookie.name());
+            self.body =
+                Body::Failed(Box::new(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)));
+            return self;
+        }
+        self.add_header("Set-Cookie", cookie.to_string())
     }
 
     /// As `set_status`, by value.
@@ -338,12 +356,77 @@ impl Reply {
         self.with_header("Content-Disposition", value)
     }
 
-    /// The value of a header that was set.
+    /// The value of a header that was set, or that a file has: for `after` hooks.
     pub fn header(&self, name: &str) -> Option<&str> {
-        if name.eq_ignore_ascii_case("content-type") {
-            return Some(&self.content_type).filter(|value| !value.is_empty()).map(|v| &**v);
+        let own = match name.eq_ignore_ascii_case("content-type") {
+            true => Some(&*self.content_type).filter(|value| !value.is_empty()),
+            false => self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok()),
+        };
+        own.or_else(|| self.served_header(name))
+    }
+
+    /// A header of a file that was opened.
+    fn served_header(&self, name: &str) -> Option<&str> {
+        let Body::Served(response) = &self.body else { return None };
+        let value = match &response.head {
+            Head::Fields(fields) => fields.get(name),
+            Head::Prebuilt(lines) => lines.split(|byte| *byte == b'\n').find_map(|line| {
+                let colon = memchr::memchr(b':', line)?;
+                let own = std::str::from_utf8(&line[..colon]).ok()?;
+                own.eq_ignore_ascii_case(name).then(|| line[colon + 1..].trim_ascii())
+            }),
+        };
+        value.and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// What the server has put together.
+    pub(super) fn served(response: Response) -> Self {
+        let status = response.status;
+        Self { status, ..Self::of_body(Body::Served(Box::new(response))) }
+    }
+
+    /// Opens the file it names, if it does. `head` is who asks for it. One that cannot be opened is
+    /// a failure, as any other.
+    pub(super) fn opened(mut self, head: Option<&RequestHead>, now: u64) -> Self {
+        let Body::File(path) = &self.body else { return self };
+        let media_type = Some(&*self.content_type).filter(|own| !own.is_empty());
+        let head = head.filter(|_| self.status == Status::OK);
+        match (OneFile { path, media_type, head, now }).respond() {
+            Ok(response) => {
+                if self.status == Status::OK {
+                    self.status = response.status;
+                }
+                // It is in the response, unless there is no body for it to speak of.
+                self.content_type = "".into();
+                self.body = Body::Served(Box::new(response));
+                self
+            }
+            Err(error) => Self::failed(error),
         }
-        self.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// What the server has put together, with what handlers and hooks have added to it.
+    pub(super) fn dressed(self, response: Response) -> Response {
+        let own = self.fields();
+        if own.is_empty() && self.status == response.status {
+            return response;
+        }
+        let mut headers = match response.head {
+            Head::Fields(headers) => headers,
+            Head::Prebuilt(lines) => {
+                let mut headers = Headers::of_lines(&lines);
+                headers.remove("content-length");
+                headers
+            }
+        };
+        for (name, _) in own.iter() {
+            let name = String::from_utf8_lossy(name);
+            if !LISTS.iter().any(|list| list.eq_ignore_ascii_case(&name)) {
+                headers.remove(&name);
+            }
+        }
+        headers.append(&own);
+        Response { status: self.status, head: Head::Fields(headers), body: response.body }
     }
 
     /// The headers as they are sent.
@@ -368,18 +451,22 @@ impl Reply {
         }
     }
 
-    /// As the answer to a failure outside of applications: bytes only. Its status is the failure's
-    /// unless it has one.
+    /// As the answer to a failure outside of applications: bytes, or a file. Its status is the
+    /// failure's unless it has one.
     pub(crate) fn into_error_response(mut self, error: &HttpError) -> Option<Response> {
-        let Body::Bytes(bytes) = &mut self.body else { return None };
-        let bytes = std::mem::replace(bytes, Bytes::Static(b""));
         if self.status == Status::OK {
             self.status = error.status;
         }
         if let Some(headers) = &error.headers {
             self.headers.append(headers);
         }
-        Some(self.into_response(bytes))
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self = self.opened(None, now.as_secs());
+        match std::mem::replace(&mut self.body, Body::Bytes(Bytes::Static(b""))) {
+            Body::Bytes(bytes) => Some(self.into_response(bytes)),
+            Body::Served(response) => Some(self.dressed(*response)),
+            _ => None,
+        }
     }
 
     /// A complete answer of bytes.

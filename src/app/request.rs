@@ -8,9 +8,9 @@ use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
 use crate::conf::Level;
-use crate::http::{ErrorForm, Known, Status, error_form, target};
+use crate::http::{ErrorForm, Known, RequestHead, Status, error_form, target};
 use crate::serve;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::borrow::Cow;
@@ -91,9 +91,19 @@ impl<'a> Request<'a> {
         self.state
     }
 
+    /// The method. May be compared with a text: `request.method() == "REPORT"`.
+    pub fn method(&self) -> Method {
+        // Both take the tokens of RFC 9110 §5.6.2.
+        Method::from_bytes(self.raw.head.method_text()).unwrap_or_default()
+    }
+
     /// The method, as it was sent.
-    pub fn method(&self) -> &'a str {
+    pub(super) fn method_text(&self) -> &'a str {
         std::str::from_utf8(self.raw.head.method_text()).unwrap_or_default()
+    }
+
+    pub(super) fn raw_head(&self) -> &'a RequestHead {
+        &self.raw.head
     }
 
     /// The path below where the application is mounted, decoded; begins with a slash.
@@ -113,14 +123,14 @@ impl<'a> Request<'a> {
     /// ```
     /// use httpyserver::App;
     ///
-    /// let inner = App::new().get("/here", |request| request.url("/there?x=1"));
+    /// let inner = App::new().get("/here", |request| request.url_for("/there?x=1"));
     /// let app = App::new().mount("/sub", inner);
     /// // Apps within apps are one application; only the server's mount is a prefix.
     /// assert_eq!(app.test().get("/sub/here").send().text(), "/there?x=1");
-    /// let app = App::new().get("/here", |request| request.url("/there"));
+    /// let app = App::new().get("/here", |request| request.url_for("/there"));
     /// assert_eq!(app.test().mounted_at("/quotes/").get("/here").send().text(), "/quotes/there");
     /// ```
-    pub fn url(&self, path: &str) -> String {
+    pub fn url_for(&self, path: &str) -> String {
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (path, None),
@@ -318,7 +328,7 @@ impl<'a> Request<'a> {
     ///
     /// fn save(request: &mut Request<'_>) -> Reply {
     ///     request.flash("Saved.");
-    ///     Reply::redirect(request.url("/"))
+    ///     Reply::redirect(request.url_for("/"))
     /// }
     /// fn index(request: &mut Request<'_>) -> String {
     ///     request.flashes().into_iter().map(|flash| flash.message).collect()

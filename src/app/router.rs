@@ -131,6 +131,15 @@ impl Router {
         Ok(names)
     }
 
+    /// Whether any route takes this method: 404, not 501, where none of that path does. What HTTP
+    /// itself defines is known.
+    pub(super) fn knows(&self, method: &str) -> bool {
+        let own =
+            || self.leaves.iter().flat_map(|leaf| &leaf.routes).any(|(own, _)| **own == *method);
+        crate::http::Method::from_token(method.as_bytes()) != crate::http::Method::Extension
+            || own()
+    }
+
     /// Who answers `method` on `path`, which begins with a slash.
     pub(super) fn find(&self, method: &str, path: &str) -> Found {
         let mut search = Search { router: self, method, path, allowed: BTreeSet::new() };

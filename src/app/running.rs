@@ -3,7 +3,7 @@
 use super::collect::Collector;
 use super::reply::Body;
 use super::request::State;
-use super::service::{Chain, Made, Service, guarded, made, tell};
+use super::service::{Chain, Made, Service, guarded_option, made, tell};
 use super::stream::{Next, Out, Producer, Waiter};
 use super::{Error, Reply, Request};
 use crate::conf::Level;
@@ -94,9 +94,9 @@ impl Running {
         cx: &mut Cx,
     ) -> Result<Option<Step>, HttpError> {
         let mut request = Request::new(io.request, &mut self.state, &self.service);
-        let reply = self.service.complete(&self.chain, &mut request, reply);
+        let reply = self.service.complete(&self.chain, &mut request, reply, cx);
         tell(&mut self.state, cx);
-        match made(reply, io.request, cx)? {
+        match made(reply)? {
             Made::Response(response) => Ok(Some(Step::Respond(response))),
             Made::InTime(reply) => self.begin(reply, io, cx),
         }
@@ -161,15 +161,7 @@ impl Running {
             },
             Phase::Job(job) => {
                 let mut request = Request::new(io.request, &mut self.state, &self.service);
-                let mut reply = None;
-                let panicked = guarded(|| {
-                    reply = job.poll(&mut request);
-                    Reply::new()
-                });
-                if matches!(panicked.body, Body::Failed(_)) {
-                    reply = Some(panicked);
-                }
-                match reply {
+                match guarded_option(|| job.poll(&mut request)) {
                     Some(reply) => self.follow(reply, io, cx),
                     None => {
                         *io.wake_expected = true;
@@ -179,16 +171,8 @@ impl Running {
             }
             Phase::Waiting(waiter, until) => {
                 let over = cx.now() >= *until || cx.stopping;
-                let mut reply = None;
                 let (id, wakes) = (io.id, cx.wakes());
-                let panicked = guarded(|| {
-                    reply = waiter.poll(id, wakes, over);
-                    Reply::new()
-                });
-                if matches!(panicked.body, Body::Failed(_)) {
-                    reply = Some(panicked);
-                }
-                match reply {
+                match guarded_option(|| waiter.poll(id, wakes, over)) {
                     Some(reply) => self.follow(reply, io, cx),
                     None => {
                         *io.timer = Some(*until);

@@ -9,7 +9,7 @@ use super::session::{AGE_MAX, SecretKey, Session};
 use super::{Error, Reply, Request};
 use crate::conf::Level;
 use crate::event::Cx;
-use crate::handlers::files::{self, FileHandler};
+use crate::handlers::files::FileHandler;
 use crate::http::{BodyLength, HttpError, Method, MethodSet, Status, escape};
 use crate::net::Bytes;
 use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
@@ -165,7 +165,7 @@ impl Service {
                 HttpError::new(Status::METHOD_NOT_ALLOWED, "the route does not take this method")
                     .with_header("Allow", &allow)
             }
-            Found::Missing if raw.head.method() == Method::Extension => {
+            Found::Missing if !self.router.knows(method) => {
                 HttpError::new(Status::NOT_IMPLEMENTED, "a method that nobody here knows")
             }
             Found::Missing => HttpError::new(Status::NOT_FOUND, "no route has this path"),
@@ -173,8 +173,8 @@ impl Service {
         // A body that nobody wanted is left to the connection.
         let chain = self.chain_of(state.path(raw)).clone();
         let mut request = Request::new(raw, &mut state, self);
-        let reply = self.complete(&chain, &mut request, Reply::failed(error));
-        self.settle(raw, state, chain, reply, cx)
+        let reply = self.complete(&chain, &mut request, Reply::failed(error), cx);
+        self.settle(state, chain, reply, cx)
     }
 
     /// A route was found: with a body it waits for that, otherwise it answers.
@@ -188,18 +188,8 @@ impl Service {
         let Some(route) = self.routes.get(number) else {
             return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, "a route without number"));
         };
-        let call = match &route.target {
-            Target::Endpoint(call) => call,
-            Target::Folder(folder) => {
-                let mut below = raw.clone();
-                below.mount =
-                    raw.path().len() - state.params.get(0, state.path(raw)).map_or(0, str::len);
-                return folder.handle(&below, cx);
-            }
-            Target::Embedded(files) => {
-                let name = state.params.get(0, state.path(raw)).unwrap_or_default();
-                return files.respond(name, &raw.head).map(Outcome::Respond);
-            }
+        let Target::Endpoint(call) = &route.target else {
+            return self.begin_files(route, raw, state, cx);
         };
         if !matches!(raw.framing.body, BodyLength::None | BodyLength::Length(0)) {
             let limited = raw.check_length(route.body_limit);
@@ -211,8 +201,8 @@ impl Service {
                 }
                 Err(error) => {
                     let mut request = Request::new(raw, &mut state, self);
-                    let reply = self.complete(&route.chain, &mut request, Reply::failed(error));
-                    self.settle(raw, state, Rc::clone(&route.chain), reply, cx)
+                    let reply = self.complete(&route.chain, &mut request, Reply::failed(error), cx);
+                    self.settle(state, Rc::clone(&route.chain), reply, cx)
                 }
             };
         }
@@ -226,36 +216,59 @@ impl Service {
                 return Ok(Outcome::Respond(finished(reply)));
             }
             let mut request = Request::new(raw, &mut state, self);
-            let reply = self.complete(&route.chain, &mut request, reply);
-            return self.settle(raw, state, Rc::clone(&route.chain), reply, cx);
+            let reply = self.complete(&route.chain, &mut request, reply, cx);
+            return self.settle(state, Rc::clone(&route.chain), reply, cx);
         }
         let reply = self.call(route, &mut request);
-        let reply = self.complete(&route.chain, &mut request, reply);
-        self.settle(raw, state, Rc::clone(&route.chain), reply, cx)
+        let reply = self.complete(&route.chain, &mut request, reply, cx);
+        self.settle(state, Rc::clone(&route.chain), reply, cx)
+    }
+
+    /// A route of files, of a folder or of the program. Hooks and error handlers have their say as
+    /// with any other: what a group keeps to itself is not to be had by the name of a file.
+    fn begin_files(
+        self: &Rc<Self>,
+        route: &CompiledRoute,
+        raw: &serve::Request,
+        mut state: State,
+        cx: &mut Cx,
+    ) -> Result<Outcome, HttpError> {
+        let early = match route.is_simple {
+            true => None,
+            false => {
+                let mut request = Request::new(raw, &mut state, self);
+                guarded_option(|| admit(route, &mut request))
+            }
+        };
+        let name = state.params.get(0, state.path(raw)).unwrap_or_default();
+        let served = match (&route.target, early) {
+            (_, Some(reply)) => Err(reply),
+            (Target::Folder(folder), None) => {
+                let mut below = raw.clone();
+                below.mount = raw.path().len() - name.len();
+                folder.handle(&below, cx).map_err(Reply::failed)
+            }
+            (Target::Embedded(files), None) => {
+                files.respond(name, &raw.head).map(Outcome::Respond).map_err(Reply::failed)
+            }
+            (Target::Endpoint(_), None) => Err(Reply::failed(no_handler())),
+        };
+        let reply = match served {
+            Ok(Outcome::Respond(response)) if !route.is_simple => Reply::served(response),
+            Ok(outcome) => return Ok(outcome),
+            Err(reply) => reply,
+        };
+        let mut request = Request::new(raw, &mut state, self);
+        let reply = self.complete(&route.chain, &mut request, reply, cx);
+        self.settle(state, Rc::clone(&route.chain), reply, cx)
     }
 
     /// Hooks, then the handler.
     fn call(&self, route: &CompiledRoute, request: &mut Request<'_>) -> Reply {
         let Target::Endpoint(call) = &route.target else {
-            return Reply::failed(HttpError::new(Status::INTERNAL_SERVER_ERROR, "no handler"));
+            return Reply::failed(no_handler());
         };
-        guarded(|| {
-            for scope in route.chain.iter() {
-                let is_safe = matches!(request.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE");
-                if scope.csrf
-                    && !is_safe
-                    && let Err(error) = request.check_csrf()
-                {
-                    return Reply::of_body(Body::Failed(Box::new(error)));
-                }
-                for before in &scope.before {
-                    if let Some(reply) = before(request) {
-                        return reply;
-                    }
-                }
-            }
-            call(request)
-        })
+        guarded(|| admit(route, request).unwrap_or_else(|| call(request)))
     }
 
     /// As `call`, for a route by number: the body has come.
@@ -274,21 +287,24 @@ impl Service {
         chain: &[Rc<Scope>],
         request: &mut Request<'_>,
         mut reply: Reply,
+        cx: &Cx,
     ) -> Reply {
         if matches!(reply.body, Body::Job(_) | Body::Waiting(_)) {
             return reply;
         }
+        let now = cx.clock.unix();
+        reply = reply.opened(Some(request.raw_head()), now);
         if let Body::Failed(error) = reply.body {
-            reply = guarded(|| handled(chain, request, error));
+            reply = guarded(|| handled(chain, request, error)).opened(None, now);
         }
         let after = chain.iter().rev().flat_map(|scope| scope.after.iter().rev());
         for after in after {
-            let done = guarded(|| {
+            let failed = guarded_option(|| {
                 after(request, &mut reply);
-                Reply::new()
+                None
             });
-            if matches!(done.body, Body::Failed(_)) {
-                reply = done;
+            if let Some(failed) = failed {
+                reply = failed;
             }
         }
         if let Some(cookie) = self.session_line(request) {
@@ -300,14 +316,13 @@ impl Service {
     /// From a completed reply to what the connection does.
     pub(super) fn settle(
         self: &Rc<Self>,
-        raw: &serve::Request,
         mut state: State,
         chain: Chain,
         reply: Reply,
         cx: &mut Cx,
     ) -> Result<Outcome, HttpError> {
         tell(&mut state, cx);
-        match made(reply, raw, cx)? {
+        match made(reply)? {
             Made::Response(response) => Ok(Outcome::Respond(response)),
             Made::InTime(reply) => {
                 Ok(Outcome::Start(Box::new(Running::of_reply(self, chain, state, reply))))
@@ -376,17 +391,14 @@ pub(super) enum Made {
 }
 
 /// Makes the answer, if it can be made now.
-pub(super) fn made(reply: Reply, raw: &serve::Request, cx: &Cx) -> Result<Made, HttpError> {
-    Ok(match reply.body {
-        Body::Bytes(_) => Made::Response(finished(reply)),
-        Body::File(ref path) => {
-            let asked = files::OneFile {
-                path,
-                fields: reply.fields(),
-                head: &raw.head,
-                now: cx.clock.unix(),
-            };
-            Made::Response(asked.respond()?)
+pub(super) fn made(mut reply: Reply) -> Result<Made, HttpError> {
+    Ok(match std::mem::replace(&mut reply.body, Body::Bytes(Bytes::Static(b""))) {
+        Body::Bytes(bytes) => Made::Response(reply.into_response(bytes)),
+        Body::Served(response) => Made::Response(reply.dressed(*response)),
+        // They are opened when a reply is completed.
+        Body::File(_) => {
+            let reason = "a file that nobody opened";
+            return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, reason));
         }
         Body::Failed(error) => {
             let mut error = error.into_http();
@@ -395,7 +407,10 @@ pub(super) fn made(reply: Reply, raw: &serve::Request, cx: &Cx) -> Result<Made, 
             }
             return Err(error);
         }
-        Body::Job(_) | Body::Stream(_) | Body::Waiting(_) => Made::InTime(reply),
+        body @ (Body::Job(_) | Body::Stream(_) | Body::Waiting(_)) => {
+            reply.body = body;
+            Made::InTime(reply)
+        }
     })
 }
 
@@ -441,15 +456,41 @@ fn handled(chain: &[Rc<Scope>], request: &mut Request<'_>, error: Box<Error>) ->
     Reply::of_body(Body::Failed(error))
 }
 
+/// What comes before a handler: tokens of forms and hooks, outermost first. An answer is the answer.
+fn admit(route: &CompiledRoute, request: &mut Request<'_>) -> Option<Reply> {
+    for scope in route.chain.iter() {
+        let is_safe = matches!(request.method_text(), "GET" | "HEAD" | "OPTIONS" | "TRACE");
+        if scope.csrf
+            && !is_safe
+            && let Err(error) = request.check_csrf()
+        {
+            return Some(Reply::failed(error));
+        }
+        let early = scope.before.iter().find_map(|before| before(request));
+        if early.is_some() {
+            return early;
+        }
+    }
+    None
+}
+
 /// Calls something of the application. A panic in it is an error like others.
 pub(super) fn guarded(call: impl FnOnce() -> Reply) -> Reply {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let reason = format!("a handler panicked: {}", message(&*panic));
-        Reply::of_body(Body::Failed(Box::new(Error::of_status(
-            Status::INTERNAL_SERVER_ERROR,
-            reason,
-        ))))
-    })
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| panicked(&*panic))
+}
+
+/// As `guarded`, of what may have nothing to say.
+pub(super) fn guarded_option(call: impl FnOnce() -> Option<Reply>) -> Option<Reply> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Some(panicked(&*panic)))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Reply {
+    let reason = format!("a handler panicked: {}", message(panic));
+    Reply::failed(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason))
+}
+
+fn no_handler() -> HttpError {
+    HttpError::new(Status::INTERNAL_SERVER_ERROR, "no handler")
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -12,6 +12,7 @@ use super::view::{AccountPage, LoginPage};
 use super::{password, random};
 use crate::StatusCode;
 use crate::app::{App, Error, Reply, Request, Result};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -43,6 +44,15 @@ fn may_register(demo: &Demo, request: &Request<'_>) -> bool {
         Registration::Open => true,
         Registration::Loopback => is_local(request),
         Registration::Closed => false,
+    }
+}
+
+/// Whose attempts are counted together: an address, or the 64 bits of an IPv6 address that one
+/// customer shares with nobody.
+fn neighbourhood(address: &str) -> String {
+    match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => format!("{:x}::/64", address.to_bits() >> 64),
+        _ => address.to_owned(),
     }
 }
 
@@ -98,7 +108,9 @@ fn entry(
 
 fn login(demo: &Rc<Demo>, request: &mut Request<'_>) -> Result {
     let Form { name, password, next } = Form::read(request);
-    let keys = [format!("from {}", request.remote_addr()), format!("as {}", name.to_lowercase())];
+    // No name is longer; what is tried as one may be.
+    let tried: String = name.to_lowercase().chars().take(password::NAME_MAX).collect();
+    let keys = [format!("from {}", neighbourhood(&request.remote_addr())), format!("as {tried}")];
     slow_down(&demo.failed_logins.borrow(), &keys)?;
     // Counted before the work is done: many at once are many.
     for key in &keys {
@@ -147,7 +159,7 @@ fn register(demo: &Rc<Demo>, request: &mut Request<'_>) -> Result {
         let form = entry(demo, request, true, next, name, problems);
         return Ok(form.with_status(StatusCode::UNPROCESSABLE_ENTITY));
     }
-    let keys = [request.remote_addr()];
+    let keys = [neighbourhood(&request.remote_addr())];
     slow_down(&demo.registrations.borrow(), &keys)?;
     let [key] = keys;
     demo.registrations.borrow_mut().failed(key, now());
@@ -205,7 +217,7 @@ fn welcome(request: &mut Request<'_>, entered: &Entered, hello: &str, next: &str
     session.renew();
     session.set("login", &entered.login);
     request.flash(hello);
-    Reply::redirect(request.url(next))
+    Reply::redirect(request.url_for(next))
 }
 
 fn slow_down(throttle: &Throttle<String>, keys: &[String]) -> Result<()> {
@@ -230,7 +242,7 @@ fn logout(demo: &Rc<Demo>, request: &mut Request<'_>) -> Reply {
         |request, _, ()| {
             request.session_mut().clear();
             request.flash("You are logged out.");
-            Ok(Reply::redirect(request.url("/")))
+            Ok(Reply::redirect(request.url_for("/")))
         },
     )
 }
@@ -265,7 +277,7 @@ fn token(demo: &Rc<Demo>, request: &mut Request<'_>) -> Reply {
         |request, user, token| match token {
             None => {
                 request.flash_as(BAD, "The token is revoked.");
-                Ok(Reply::redirect(request.url("/account")))
+                Ok(Reply::redirect(request.url_for("/account")))
             }
             // Not after a redirect: then it would have to be kept somewhere.
             token => {
@@ -275,4 +287,20 @@ fn token(demo: &Rc<Demo>, request: &mut Request<'_>) -> Reply {
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::neighbourhood;
+
+    #[test]
+    fn who_has_many_addresses_is_counted_once() {
+        let one = neighbourhood("2001:db8:1:2::1");
+        assert_eq!(neighbourhood("2001:db8:1:2:ffff:1:2:3"), one);
+        assert_ne!(neighbourhood("2001:db8:1:3::1"), one);
+        assert_eq!(neighbourhood("192.0.2.7"), "192.0.2.7");
+        assert_eq!(neighbourhood("::ffff:192.0.2.7"), "::ffff:192.0.2.7");
+        assert_ne!(neighbourhood("::ffff:192.0.2.7"), neighbourhood("::ffff:192.0.2.8"));
+        assert_eq!(neighbourhood("unix"), "unix");
+    }
 }

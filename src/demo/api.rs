@@ -26,7 +26,7 @@ pub fn routes(app: App, demo: &Rc<Demo>) -> App {
                 .put("/quotes/{id:int}/picture", with(demo, set_picture))
                 .delete("/quotes/{id:int}/picture", with(demo, remove_picture))
         })
-        .error_handlers(problem)
+        .default_error_handler(problem)
 }
 
 /// A quote, as programs see it.

@@ -105,7 +105,7 @@ fn to_login(request: &mut Request<'_>) -> Reply {
     // A form cannot be come back to; its page can.
     let wanted: String = form_urlencoded::byte_serialize(request.path().as_bytes()).collect();
     request.flash("Please log in first.");
-    Reply::redirect(request.url(&format!("/login?next={wanted}")))
+    Reply::redirect(request.url_for(&format!("/login?next={wanted}")))
 }
 
 /// What a client is told of what a helper could not do.

@@ -134,7 +134,7 @@ impl Demo {
 
 fn build(demo: &Rc<Demo>) -> App {
     let pages = |app: App| {
-        let app = app.body_limit(BODY_MAX).csrf_protect().error_handlers(error_page);
+        let app = app.body_limit(BODY_MAX).csrf_protect().default_error_handler(error_page);
         let app = pages::routes(app, demo);
         let app = account::routes(app, demo);
         live::routes(app, demo).get("/api", with(demo, api::document))
@@ -147,7 +147,7 @@ fn build(demo: &Rc<Demo>) -> App {
         .static_files("/static", FILES)
         .group("", pages)
         .group("/api", |app| api::routes(app.body_limit(BODY_MAX), demo))
-        .error_handlers(error_page)
+        .default_error_handler(error_page)
 }
 
 fn harden(_: &mut Request<'_>, reply: &mut Reply) {

@@ -111,7 +111,7 @@ fn add(demo: &Rc<Demo>, request: &mut Request<'_>) -> Reply {
             Ok(quote) => {
                 live::tell(&live, &request.script_root(), live::ADDED, &quote);
                 request.flash("Added. Thank you!");
-                Ok(Reply::redirect(request.url(&format!("/quotes/{}", quote.id))))
+                Ok(Reply::redirect(request.url_for(&format!("/quotes/{}", quote.id))))
             }
             Err(problems) => {
                 let frame = frame(request, Some(&user), "new", true);
@@ -164,7 +164,7 @@ fn change(demo: &Rc<Demo>, request: &mut Request<'_>) -> Result {
             Ok(quote) => {
                 live::tell(&live, &request.script_root(), live::CHANGED, &quote);
                 request.flash("Saved.");
-                Ok(Reply::redirect(request.url(&format!("/quotes/{}", quote.id))))
+                Ok(Reply::redirect(request.url_for(&format!("/quotes/{}", quote.id))))
             }
             Err((picture, problems)) => {
                 let frame = frame(request, Some(&user), "", true);
@@ -197,7 +197,7 @@ fn delete(demo: &Rc<Demo>, request: &mut Request<'_>) -> Result {
         move |request, _, quote| {
             live::tell_removed(&live, quote.id);
             request.flash("Deleted.");
-            Ok(Reply::redirect(request.url("/")))
+            Ok(Reply::redirect(request.url_for("/")))
         },
     ))
 }

@@ -10,8 +10,11 @@ pub const CHARACTERS_MIN: usize = 10;
 /// bcrypt reads 72 bytes. Longer ones are refused rather than cut in silence.
 const BYTES_MAX: usize = 72;
 
-/// What a name may be long, in characters.
-const NAME: std::ops::RangeInclusive<usize> = 2..=32;
+/// The longest name, in characters, all of them ASCII.
+pub const NAME_MAX: usize = 32;
+
+/// What a name may be long.
+const NAME: std::ops::RangeInclusive<usize> = 2..=NAME_MAX;
 
 /// What is wrong with a name and a password that somebody wants to register with.
 pub fn check(name: &str, password: &str) -> Vec<Problem> {

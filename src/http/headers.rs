@@ -13,6 +13,20 @@ impl Headers {
         Self::default()
     }
 
+    /// Of lines that are parted by CRLF; what is no clean line is left out.
+    pub fn of_lines(lines: &[u8]) -> Self {
+        let mut headers = Self::new();
+        for line in lines.split(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+            if let Ok(name) = std::str::from_utf8(name) {
+                headers.try_push(name, value);
+            }
+        }
+        headers
+    }
+
     /// Adds one line. Returns whether name and value were acceptable; if not, nothing is added.
     pub fn push(&mut self, name: &str, value: &[u8]) -> bool {
         let clean = self.try_push(name, value);
@@ -84,6 +98,13 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_read_back() {
+        let lines = b"A: 1\r\nno line\r\nB:  two words \r\nC: \x01\r\n: none\r\n";
+        assert_eq!(Headers::of_lines(lines).as_bytes(), b"A: 1\r\nB: two words\r\n");
+        assert!(Headers::of_lines(b"").is_empty());
+    }
 
     #[test]
     fn nothing_that_splits_a_response_gets_in() {

@@ -1,9 +1,11 @@
 //! What all tests use: a server, a raw client, and a few ways to wait.
 
+mod embedded;
 mod server;
 mod tls;
 mod wire;
 
+pub(crate) use embedded::{Answer, Embedded};
 pub(crate) use server::{Start, TestServer};
 pub(crate) use tls::{Authority, Issued, TlsWire};
 pub(crate) use wire::{Response, Wire, get};

@@ -4,8 +4,8 @@ use super::entry::{Entry, Recipe};
 use super::media::MediaTable;
 use super::{Boundaries, in_trouble, resolve, respond};
 use crate::conf;
-use crate::http::{Headers, HttpError, RequestHead, Status};
-use crate::serve::{Head, Response};
+use crate::http::{HttpError, RequestHead, Status};
+use crate::serve::Response;
 use crate::sys::fs::{Kind, Meta};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::fs::File;
@@ -16,10 +16,10 @@ use std::path::Path;
 pub struct OneFile<'a> {
     /// Where it is.
     pub path: &'a Path,
-    /// Headers of its answer; a `Content-Type` among them takes the place of the one its name has.
-    pub fields: Headers,
-    /// Who asks, and whether for a part of it or only if it has changed.
-    pub head: &'a RequestHead,
+    /// Its type; otherwise the one its name has.
+    pub media_type: Option<&'a str>,
+    /// Who asks, and whether for a part of it or only if it has changed; without, it is all of it.
+    pub head: Option<&'a RequestHead>,
     /// The wall clock in Unix seconds.
     pub now: u64,
 }
@@ -49,27 +49,17 @@ impl OneFile<'_> {
         if meta.kind != Kind::File {
             return Err(HttpError::new(Status::NOT_FOUND, "not a file"));
         }
-        let own_type = self.fields.get("content-type").map(String::from_utf8_lossy);
         let path = self.path.as_os_str().as_bytes();
-        let media_type = match own_type {
+        let media_type = match self.media_type {
             Some(own) => own.into(),
             None => MediaTable::new(&conf::Media::default()).of_path(path),
         };
         let recipe = Recipe { cache_control: None, gzip: false, gzip_min: 0 };
         let entry = Entry::new(path, (file, meta), false, media_type, &recipe, self.now);
         let entry = entry.map_err(trouble)?;
-        let mut response = respond::respond(&entry, self.head, || Boundaries::default().next())?;
-        let mut more = self.fields.clone();
-        more.remove("content-type");
-        if !more.is_empty() {
-            response.head = match response.head {
-                Head::Fields(mut headers) => {
-                    headers.append(&more);
-                    Head::Fields(headers)
-                }
-                Head::Prebuilt(lines) => Head::Prebuilt([&lines, more.as_bytes()].concat().into()),
-            };
+        match self.head {
+            Some(head) => respond::respond(&entry, head, || Boundaries::default().next()),
+            None => Ok(entry.plain.ok()),
         }
-        Ok(response)
     }
 }

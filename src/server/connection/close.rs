@@ -53,14 +53,17 @@ impl ClientConnection {
         Verdict::Close
     }
 
-    /// The harvester or the end of the server cuts it off. A client whose head came only in part
-    /// is told so, if its socket takes that at once.
+    /// The harvester or the end of the server cuts it off. A client whose head or body came only in
+    /// part is told so, if its socket takes that at once.
     pub fn cut_off(&mut self, why: Abort, reason: &str, turn: &mut Turn<'_>) {
         if why == Abort::Timeout && matches!(self.phase, Phase::Head) && !self.recv.is_empty() {
             let error = HttpError::fatal(Status::REQUEST_TIMEOUT, reason.to_owned());
             let request = turn.spares.request();
             self.refuse_unparsed(&error, request, turn);
             // If it is gone, nobody has to be told.
+            let _ = self.flush(turn);
+        } else if why == Abort::Timeout && self.waits_for_body() {
+            self.refuse_half_body(reason, turn);
             let _ = self.flush(turn);
         } else if self.is_idle() && self.transport.say_goodbye() {
             let _ = self.transport.flush();

@@ -261,6 +261,25 @@ impl ClientConnection {
         self.respond_late(response, origin, body, Some(error.reason.into_owned()), turn);
     }
 
+    /// Whether an exchange has not got all of its body, and has not begun to answer.
+    pub(super) fn waits_for_body(&self) -> bool {
+        let Phase::Serving(serving) = &self.phase else { return false };
+        serving.answer.status().is_none() && !serving.body.is_finished()
+    }
+
+    /// Answers a request whose body does not come to its end.
+    pub(super) fn refuse_half_body(&mut self, reason: &str, turn: &mut Turn<'_>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closing { linger: false });
+        let Phase::Serving(mut serving) = phase else {
+            self.phase = phase;
+            return;
+        };
+        serving.exchange.abort(Abort::Timeout, turn.cx);
+        let Serving { origin, body, pages, .. } = *serving;
+        let error = HttpError::fatal(Status::REQUEST_TIMEOUT, reason.to_owned());
+        self.respond_error(error, origin, body, &pages, turn);
+    }
+
     /// The connection ends before its exchange does.
     pub(super) fn abandon_exchange(
         &self,
