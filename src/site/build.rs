@@ -5,6 +5,7 @@ use super::{Registry, Route, Site, VirtualHost, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
+use crate::handlers::cgi::RunBy;
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
 use crate::handlers::{RedirectHandler, RespondHandler};
@@ -29,6 +30,7 @@ const OWN_PAGE_MAX: u64 = 256 * 1024;
 pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
     let closed = scripts::folders(config);
+    let run_by = scripts::interpreters(config, diagnostics);
     let mut builder = Builder {
         config,
         registry,
@@ -38,7 +40,7 @@ pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics
         apps: HashMap::new(),
         told: Vec::new(),
         closed,
-        warned_of_interpreters: false,
+        run_by,
     };
     config.apps.iter().for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
@@ -87,15 +89,16 @@ fn names(hosts: &[conf::Host]) -> Names {
     (exact, wildcards)
 }
 
-pub(super) struct Builder<'a> {
-    pub(super) config: &'a Config,
+struct Builder<'a> {
+    config: &'a Config,
     registry: &'a Registry,
     media: Rc<MediaTable>,
-    pub(super) diagnostics: &'a mut Diagnostics,
+    diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
     /// Folders of scripts: not for files.
     closed: Rc<[PathBuf]>,
-    pub(super) warned_of_interpreters: bool,
+    /// Who runs scripts.
+    run_by: Vec<RunBy>,
     apps: HashMap<String, Rc<AppHandler>>,
     /// See `Site::apps`.
     told: Vec<String>,
@@ -126,9 +129,7 @@ impl Builder<'_> {
     fn route(&mut self, host: &conf::Host, route: &conf::Route) -> Route {
         let (kind, handler): (_, Rc<dyn Handler>) = match &route.action {
             Action::Files(files) => ("files", self.files(host, files)),
-            Action::Cgi(cgi) => {
-                ("cgi", self.scripts(host, cgi).unwrap_or_else(|| Rc::new(NoFolder)))
-            }
+            Action::Cgi(cgi) => ("cgi", self.scripts(host, cgi)),
             Action::App(route) => ("wsgi", self.mount(host, route)),
             Action::Pages(folder) => ("pages", self.pages_of(host, folder)),
             Action::Redirect(redirect) => {
@@ -195,6 +196,16 @@ impl Builder<'_> {
                     .also(root.span.clone(), "by the files of this route")
                     .help("choose a folder for `data` that lies outside of it"),
             );
+        }
+    }
+
+    fn scripts(&mut self, host: &conf::Host, cgi: &conf::Cgi) -> Rc<dyn Handler> {
+        match scripts::handler(self.config, host, cgi, self.run_by.clone()) {
+            Ok(handler) => Rc::new(handler),
+            Err(error) => {
+                self.missing_root(&cgi.root, &error);
+                Rc::new(NoFolder)
+            }
         }
     }
 
@@ -312,7 +323,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn missing_root(&mut self, path: &At<PathBuf>, error: &std::io::Error) {
+    fn missing_root(&mut self, path: &At<PathBuf>, error: &std::io::Error) {
         let what = format!("{} cannot be served: {error}", path.value.display());
         self.diagnostics.push(
             Diagnostic::warning("missing-root", what, path.span.clone())

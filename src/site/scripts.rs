@@ -1,11 +1,10 @@
 //! Folders of scripts: who runs them, and who else must not show what is in them.
 
-use super::build::Builder;
-use crate::conf::{self, Action, Config, Diagnostic};
+use crate::conf::{self, Action, Config, Diagnostic, Diagnostics};
 use crate::handlers::CgiHandler;
 use crate::handlers::cgi::{PATH, RunBy, Setup};
-use crate::serve::Handler;
 use crate::sys::fs::Root;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -20,64 +19,53 @@ pub(super) fn folders(config: &Config) -> Rc<[PathBuf]> {
     folders.collect()
 }
 
-impl Builder<'_> {
-    /// The handler of a route with scripts; `None`: its folder is missing, and that was said.
-    pub(super) fn scripts(
-        &mut self,
-        host: &conf::Host,
-        cgi: &conf::Cgi,
-    ) -> Option<Rc<dyn Handler>> {
-        let folder = match cgi.root.value.canonicalize() {
-            Ok(folder) => folder,
-            Err(error) => {
-                self.missing_root(&cgi.root, &error);
-                return None;
-            }
-        };
-        let root = match Root::open(&folder) {
-            Ok(root) => root,
-            Err(error) => {
-                self.missing_root(&cgi.root, &error);
-                return None;
-            }
-        };
-        let config = self.config;
-        Some(Rc::new(CgiHandler::new(Setup {
-            root,
-            folder,
-            cgi: cgi.clone(),
-            run_by: self.interpreters(),
-            index: host.index.clone(),
-            env: config.cgi.env.clone(),
-            spool_above: config.limits.spool_above,
-            server_name: host.names.first().map(|name| name.value.clone()),
-            places: places(host),
-        })))
-    }
+/// The handler of a route with scripts.
+///
+/// # Errors
+/// Its folder is missing.
+pub(super) fn handler(
+    config: &Config,
+    host: &conf::Host,
+    cgi: &conf::Cgi,
+    run_by: Vec<RunBy>,
+) -> io::Result<CgiHandler> {
+    let folder = cgi.root.value.canonicalize()?;
+    Ok(CgiHandler::new(Setup {
+        root: Root::open(&folder)?,
+        folder,
+        cgi: cgi.clone(),
+        run_by,
+        index: host.index.clone(),
+        env: config.cgi.env.clone(),
+        spool_above: config.limits.spool_above,
+        server_name: host.names.first().map(|name| name.value.clone()),
+        places: places(host),
+    }))
+}
 
-    /// Those that are there. The others were warned of with the first route.
-    fn interpreters(&mut self) -> Vec<RunBy> {
-        let config = self.config;
-        let path = config.cgi.env.iter().find(|(name, _)| name == "PATH");
-        let path = path.map_or(PATH, |(_, value)| value);
-        let mut found = Vec::new();
-        for by in &config.cgi.interpreters {
-            match find(&by.program.value, path) {
-                Some(program) => found.push(RunBy { extension: by.extension.clone(), program }),
-                None if !self.warned_of_interpreters => {
-                    let name = by.program.value.display();
-                    let what = format!("there is no program {name} to run .{}", by.extension);
-                    self.diagnostics.push(
-                        Diagnostic::warning("missing-interpreter", what, by.program.span.clone())
-                            .label("its scripts are answered with 403 until the next reload"),
-                    );
-                }
-                None => {}
+/// The interpreters that are there. The others are warned of, if there are scripts at all.
+pub(super) fn interpreters(config: &Config, diagnostics: &mut Diagnostics) -> Vec<RunBy> {
+    let mut routes = config.hosts.iter().flat_map(|host| &host.routes);
+    if !routes.any(|route| matches!(route.action, Action::Cgi(_))) {
+        return Vec::new();
+    }
+    let path = config.cgi.env.iter().find(|(name, _)| name == "PATH");
+    let path = path.map_or(PATH, |(_, value)| value);
+    let mut found = Vec::new();
+    for by in &config.cgi.interpreters {
+        match find(&by.program.value, path) {
+            Some(program) => found.push(RunBy { extension: by.extension.clone(), program }),
+            None => {
+                let name = by.program.value.display();
+                let what = format!("there is no program {name} to run .{}", by.extension);
+                diagnostics.push(
+                    Diagnostic::warning("missing-interpreter", what, by.program.span.clone())
+                        .label("its scripts are answered with 403 until the next reload"),
+                );
             }
         }
-        self.warned_of_interpreters = true;
-        found
     }
+    found
 }
 
 /// A program by its path, or by its bare name in the folders of `path`.
