@@ -309,6 +309,11 @@ impl Tls {
         }
     }
 
+    /// Whether the client has said anything by TLS.
+    pub fn has_begun(&self) -> bool {
+        self.stage == Stage::Encrypted
+    }
+
     /// Whether the client speaks without TLS, where it should be spoken.
     pub fn is_unencrypted(&self) -> bool {
         self.stage == Stage::Unencrypted

@@ -158,6 +158,7 @@ impl Request {
         self.policy_lines = None;
         self.host_matched = false;
         self.mount = 0;
+        (self.secure, self.tls_version, self.client) = (false, None, None);
     }
 
     /// Whether the client speaks HTTP/1.1, and so understands chunks.

@@ -65,6 +65,8 @@ impl ClientConnection {
         } else if why == Abort::Timeout && self.waits_for_body() {
             self.refuse_half_body(reason, turn);
             let _ = self.flush(turn);
+        } else if why == Abort::Timeout && self.is_amid_handshake() {
+            self.record_no_request(Status::REQUEST_TIMEOUT, reason, turn);
         } else if self.is_idle() && self.transport.say_goodbye() {
             let _ = self.transport.flush();
         }

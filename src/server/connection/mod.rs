@@ -239,7 +239,7 @@ impl ClientConnection {
     /// Moves everything that can be moved.
     pub fn drive(&mut self, turn: &mut Turn<'_>) -> Verdict {
         self.queued = false;
-        let mut moved = Moved::default();
+        let mut moved = Moved { served_before: self.served, ..Moved::default() };
         loop {
             match self.pass(turn, &mut moved) {
                 Err(closed) => return self.end(&closed, turn),
@@ -402,17 +402,20 @@ impl ClientConnection {
     fn rest(&mut self, turn: &mut Turn<'_>, moved: Moved) {
         self.recv.release(&mut turn.cx.buffers);
         let now = turn.cx.now();
-        let expiry = self.expiry_now(moved);
+        let expiry = self.expiry_now();
         let timeouts = &turn.site.timeouts;
         let fresh = expiry != self.expiry;
+        // Not whether something was sent: by TLS a client can ask for messages without making a
+        // request (RFC 8446 §4.6.3), and they must not buy it time.
+        let answered = moved.served_before != self.served;
         let renewed = match expiry {
-            // Fixed at the first byte: a head that comes byte by byte has no more time. If
-            // something was sent, this is the head of another request.
             Expiry::Handshake => fresh.then_some(timeouts.handshake),
-            Expiry::Header => (fresh || moved.sent > 0).then_some(timeouts.header),
+            // Fixed at the first byte: a head that comes byte by byte has no more time. If
+            // something was answered, this is the head of another request.
+            Expiry::Header => (fresh || answered).then_some(timeouts.header),
             Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
-            Expiry::Idle => (fresh || moved.sent > 0).then_some(timeouts.idle),
+            Expiry::Idle => (fresh || answered).then_some(timeouts.idle),
             Expiry::Linger => fresh.then_some(LINGER),
             Expiry::None => fresh.then_some(FOREVER),
         };
@@ -426,7 +429,7 @@ impl ClientConnection {
         self.rate.moved += moved.received + moved.sent;
     }
 
-    fn expiry_now(&self, moved: Moved) -> Expiry {
+    fn expiry_now(&self) -> Expiry {
         let owes = self.owes();
         match &self.phase {
             // Fixed at accept, whatever is sent and received.
@@ -434,11 +437,7 @@ impl ClientConnection {
             Phase::Head if owes => Expiry::Write,
             Phase::Head if !self.recv.is_empty() => Expiry::Header,
             // The first request is due from accept on, however the connection stays silent.
-            Phase::Head
-                if self.served == 0 && (moved.sent == 0 || self.transport.tls().is_some()) =>
-            {
-                Expiry::Header
-            }
+            Phase::Head if self.served == 0 => Expiry::Header,
             Phase::Head => Expiry::Idle,
             Phase::Serving(serving) if serving.wants_body() => Expiry::Body,
             Phase::Draining(_) => Expiry::Body,
@@ -505,11 +504,15 @@ enum Progress {
     Yield,
 }
 
-/// Bytes moved in one drive.
+/// What happened in one drive.
 #[derive(Clone, Copy, Debug, Default)]
 struct Moved {
+    /// Bytes that came in.
     received: u64,
+    /// Bytes that left.
     sent: u64,
+    /// Requests answered before it.
+    served_before: u32,
 }
 
 impl Spares {

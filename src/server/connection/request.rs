@@ -111,6 +111,7 @@ impl ClientConnection {
     ) {
         request.peer = self.peer;
         request.port = self.port;
+        self.note_encryption(&mut request);
         request.framing.persistent = false;
         let response = turn.site.pages.answer(error, None);
         self.respond(response, request, Routed::default(), Some(&error.reason), turn);

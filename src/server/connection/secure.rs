@@ -49,23 +49,30 @@ impl ClientConnection {
             Phase::Lingering { .. } => return Err(Closed::Done),
             _ => return Err(Closed::Broken(reason)),
         }
-        let mut request = turn.spares.request();
-        request.peer = self.peer;
-        request.port = self.port;
-        request.secure = true;
-        self.record_refused(&request, Status::BAD_REQUEST, &reason, turn);
-        request.clear();
-        turn.spares.give_request(request);
+        self.record_no_request(Status::BAD_REQUEST, &reason, turn);
         self.phase = Phase::Closing { linger: true };
         Ok(())
     }
 
+    /// Whether a handshake has begun, and not come to its end.
+    pub(super) fn is_amid_handshake(&self) -> bool {
+        self.transport.tls().is_some_and(|tls| tls.is_handshaking() && tls.has_begun())
+    }
+
+    /// Writes down a client that never came to ask for anything.
+    pub(super) fn record_no_request(&mut self, status: Status, reason: &str, turn: &mut Turn<'_>) {
+        let mut request = turn.spares.request();
+        request.peer = self.peer;
+        request.port = self.port;
+        self.note_encryption(&mut request);
+        self.record_refused(&request, status, reason, turn);
+        request.clear();
+        turn.spares.give_request(request);
+    }
+
     /// Notes on a request how it came.
     pub(super) fn note_encryption(&mut self, request: &mut Request) {
-        let Some(tls) = self.transport.tls() else {
-            (request.secure, request.tls_version, request.client) = (false, None, None);
-            return;
-        };
+        let Some(tls) = self.transport.tls() else { return };
         request.secure = true;
         request.tls_version = tls.version();
         if self.client.is_none()
