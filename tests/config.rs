@@ -196,7 +196,7 @@ fn certificates_are_checked_before_the_start() {
         ("old.pem", "old.key", 0, "warning[certificate-expires]: old.pem expired"),
         ("none.pem", "a.key", 3, "none.pem cannot be read"),
         ("garbage.pem", "a.key", 3, "no certificate in it"),
-        ("a.pem", "garbage.key", 3, "there is none in it"),
+        ("a.pem", "garbage.key", 3, "no private key in it"),
         ("a.key", "a.pem", 3, "no certificate in it"),
     ] {
         let (got, err) = check(chain, key);

@@ -36,6 +36,7 @@ mod stop;
 mod timeouts;
 mod tls;
 mod tls_client;
+mod tls_checks;
 mod tls_hostile;
 mod tls_renewal;
 mod uploads;

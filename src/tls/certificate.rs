@@ -1,14 +1,14 @@
 //! One certificate with its chain and its key, and what it says of itself.
 
-use crate::conf::CertFiles;
+use rustix::fs::OFlags;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
@@ -25,32 +25,24 @@ pub(super) struct Certificate {
     pub(super) certified: Arc<CertifiedKey>,
     /// Names in lower case, wildcards as `*.example.org`, addresses as text.
     pub(super) names: Vec<String>,
+    /// Those are from its common name, for it has no others. Clients do not look there any more
+    /// (RFC 9110 §4.3.4).
+    pub(super) is_of_old: bool,
     /// Seconds since 1970 when it begins to be valid.
     pub(super) not_before: i64,
     /// Seconds since 1970 when it ends to be valid.
     pub(super) not_after: i64,
 }
 
-/// What a pair of files holds, and whether everybody may read the key.
-pub(super) struct Files {
-    pub(super) chain: Vec<u8>,
-    pub(super) key: Vec<u8>,
-    pub(super) key_is_open: bool,
-}
-
-impl Files {
-    /// Reads both. The error names the file.
-    pub(super) fn read(files: &CertFiles) -> Result<Self, String> {
-        let (chain, _) = read(&files.chain.value)?;
-        let (key, mode) = read(&files.key.value)?;
-        Ok(Self { chain, key, key_is_open: mode & 0o004 != 0 })
-    }
-}
-
 /// The content of a file, and its permissions. The error names the file.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, u32), String> {
     let mut content = Vec::new();
-    let mode = File::open(path)
+    // A pipe by that name must not hold up who opens it.
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mode = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
         .and_then(|file| {
             let meta = file.metadata()?;
             if !meta.is_file() || meta.len() > FILE_MAX {
@@ -73,30 +65,39 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
     }
 }
 
+/// What is wrong with a chain and a key, and with which of them.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Chain(String),
+    Key(String),
+    /// They do not belong together.
+    Mismatch,
+}
+
 impl Certificate {
     /// Takes PEM texts apart and sees whether they belong together.
     pub(super) fn from_pem(
         chain: &[u8],
         key: &[u8],
         provider: &CryptoProvider,
-    ) -> Result<Self, String> {
-        let chain = certificates(chain).map_err(|why| format!("the certificate: {why}"))?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| format!("the key: there is none in it ({error})"))?;
-        let first = chain.first().map(|first| first.to_vec()).unwrap_or_default();
+    ) -> Result<Self, Fault> {
+        let list = certificates(chain).map_err(|why| {
+            Fault::Chain(if holds(chain, KEY) { format!("{why}, but a private key") } else { why })
+        })?;
+        let key = private_key(key).map_err(Fault::Key)?;
+        let first = list.first().map(|first| first.to_vec()).unwrap_or_default();
         let (_, parsed) = X509Certificate::from_der(&first)
-            .map_err(|error| format!("the certificate is damaged: {error}"))?;
-        let (names, validity) = (names(&parsed), parsed.validity());
+            .map_err(|error| Fault::Chain(format!("the certificate is damaged: {error}")))?;
+        let (names, is_of_old) = names(&parsed);
+        let validity = parsed.validity();
         let (not_before, not_after) =
             (validity.not_before.timestamp(), validity.not_after.timestamp());
         let certified =
-            CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => {
-                    "the key is not that of the certificate".to_owned()
-                }
-                other => format!("certificate or key cannot be used: {other}"),
+            CertifiedKey::from_der(list, key, provider).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => Fault::Mismatch,
+                other => Fault::Key(format!("it cannot be used: {other}")),
             })?;
-        Ok(Self { certified: Arc::new(certified), names, not_before, not_after })
+        Ok(Self { certified: Arc::new(certified), names, is_of_old, not_before, not_after })
     }
 
     /// Days until it ends to be valid, as of `now`; negative once it has.
@@ -117,8 +118,31 @@ impl Certificate {
     }
 }
 
-/// The alternative names; the common name where a certificate of old has none.
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+/// How a block of PEM begins that holds a private key of any kind.
+const KEY: &str = "PRIVATE KEY-----";
+
+fn holds(pem: &[u8], what: &str) -> bool {
+    memchr::memmem::find(pem, what.as_bytes()).is_some()
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        if holds(pem, "BEGIN ENCRYPTED PRIVATE KEY") || holds(pem, "Proc-Type: 4,ENCRYPTED") {
+            return "the key is encrypted; `openssl pkey -in FILE` writes it without its password"
+                .into();
+        }
+        match error {
+            _ if holds(pem, "BEGIN CERTIFICATE") => {
+                "there is no private key in it, but a certificate".into()
+            }
+            pem::Error::NoItemsFound => "there is no private key in it".into(),
+            other => format!("the key is damaged: {other}"),
+        }
+    })
+}
+
+/// The alternative names; the common name where a certificate of old has none, which is said.
+fn names(certificate: &X509Certificate<'_>) -> (Vec<String>, bool) {
     let mut names = Vec::new();
     if let Ok(Some(extension)) = certificate.subject_alternative_name() {
         for name in &extension.value.general_names {
@@ -129,11 +153,12 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
             }
         }
     }
-    if names.is_empty() {
+    let is_of_old = names.is_empty();
+    if is_of_old {
         let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
         names.extend(common.map(str::to_ascii_lowercase));
     }
-    names
+    (names, is_of_old)
 }
 
 fn address(bytes: &[u8]) -> Option<String> {
@@ -143,11 +168,4 @@ fn address(bytes: &[u8]) -> Option<String> {
         _ => return None,
     };
     Some(ip.to_string())
-}
-
-/// Whose certificate this is, as one line: `CN=Ada, O=Example`. Its signature was checked before;
-/// what the line says is for logs and handlers. `None` if it is damaged.
-pub fn subject_of(der: &[u8]) -> Option<String> {
-    let (_, parsed) = X509Certificate::from_der(der).ok()?;
-    Some(parsed.subject().to_string())
 }

@@ -1,7 +1,7 @@
 //! A certificate of our own making, for names of this machine: made at the first start, and kept, so
 //! that a browser has to be told only once to trust it.
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, read};
 use crate::http::date;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use rustls::crypto::CryptoProvider;
@@ -53,7 +53,8 @@ pub(super) fn certificate(
         return Ok(Local { certificate: kept, unkept: None });
     }
     let (chain, key) = make(names, now).map_err(|error| error.to_string())?;
-    let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes(), provider)?;
+    let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes(), provider)
+        .map_err(|fault| format!("{fault:?}"))?;
     let unkept = match folder {
         _ if !keep => None,
         None => Some("there is no folder to keep it in".into()),
@@ -65,8 +66,13 @@ pub(super) fn certificate(
 }
 
 fn kept(folder: &Path, provider: &CryptoProvider) -> Option<Certificate> {
-    let [chain, key] = [CHAIN, KEY].map(|name| std::fs::read(folder.join(name)).ok());
-    Certificate::from_pem(&chain?, &key?, provider).ok()
+    let (chain, _) = read(&folder.join(CHAIN)).ok()?;
+    let (key, mode) = read(&folder.join(KEY)).ok()?;
+    // What others could read, they may have read.
+    if mode & 0o077 != 0 {
+        return None;
+    }
+    Certificate::from_pem(&chain, &key, provider).ok()
 }
 
 fn make(names: &[String], now: i64) -> Result<(String, String), rcgen::Error> {

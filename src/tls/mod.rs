@@ -7,10 +7,11 @@ mod certificate;
 mod choice;
 mod local;
 mod plan;
+mod subject;
 
-pub use certificate::subject_of;
 pub use local::state_folder;
 pub use plan::{Plan, Secured};
+pub use subject::subject_of;
 
 /// Who does the arithmetic, for `-V`.
 pub const PROVIDER: &str = "rustls with aws-lc-rs";

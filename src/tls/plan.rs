@@ -1,6 +1,6 @@
 //! What the configuration asks for, and what comes of it: everything a TLS listener needs.
 
-use super::certificate::{Certificate, Files, certificates, read};
+use super::certificate::{Certificate, Fault, certificates, read};
 use super::choice::{Choice, bare};
 use super::local;
 use crate::conf::{At, CertFiles, ClientCa, Config, Diagnostic, TlsVersion};
@@ -14,7 +14,7 @@ use rustls::{RootCertStore, ServerConfig};
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -117,10 +117,10 @@ impl Plan {
         for (files, of_host) in &self.files {
             match load(files, &provider, &mut hasher, warnings) {
                 Ok(certificate) => {
-                    warn_of_expiry(&certificate, now, &files.chain, warnings);
+                    warn_of_certificate(&certificate, now, &files.chain, warnings);
                     list.push((certificate, of_host.clone()));
                 }
-                Err(error) => errors.push(error),
+                Err(mut found) => errors.append(&mut found),
             }
         }
         if let Some((names, at)) = &self.local {
@@ -153,8 +153,8 @@ impl Plan {
             return Err(errors);
         }
         let rules = self.rules(authorities.as_ref());
-        self.warn_of_names(&list, warnings);
         let choice = Arc::new(Choice::new(list));
+        self.warn_of_names(&choice, warnings);
         let resumption = match former.map(|former| &former.resumption) {
             Some(former) if former.rules == rules => former.clone(),
             _ => self.resumption(rules).map_err(|error| vec![unusable(&error)])?,
@@ -170,8 +170,11 @@ impl Plan {
     pub fn has_changed(&self, secured: &Secured) -> bool {
         let mut hasher = DefaultHasher::new();
         for (files, _) in &self.files {
-            let Ok(files) = Files::read(files) else { return true };
-            (files.chain, files.key).hash(&mut hasher);
+            let (Ok((chain, _)), Ok((key, _))) = (read(&files.chain.value), read(&files.key.value))
+            else {
+                return true;
+            };
+            (chain, key).hash(&mut hasher);
         }
         if let Some(ca) = &self.client_ca {
             let Ok((pem, _)) = read(&ca.file.value) else { return true };
@@ -259,18 +262,24 @@ impl Plan {
         Ok(config)
     }
 
-    /// Names of hosts that no certificate has.
-    fn warn_of_names(&self, list: &[(Certificate, Vec<String>)], warnings: &mut Vec<Diagnostic>) {
+    /// Names of hosts whose clients are shown a certificate without the name.
+    fn warn_of_names(&self, choice: &Choice, warnings: &mut Vec<Diagnostic>) {
         for name in &self.wanted {
-            let covered = list.iter().any(|(certificate, _)| certificate.covers(bare(&name.value)));
-            if !covered {
-                let message = format!("no certificate has the name `{}`", name.value);
-                let at = name.span.clone();
-                warnings.push(
-                    Diagnostic::warning("name-without-certificate", message, at)
-                        .label("whoever asks for it by https is shown one without it"),
-                );
+            let covers = |certificate: &Certificate| certificate.covers(bare(&name.value));
+            let shown = choice.certificates.get(choice.choose(Some(&name.value)));
+            if shown.is_some_and(covers) {
+                continue;
             }
+            // A host may have been given another certificate than the one with its name.
+            let message = match choice.certificates.iter().any(covers) {
+                true => format!("the certificate for `{}` does not have that name", name.value),
+                false => format!("no certificate has the name `{}`", name.value),
+            };
+            let at = name.span.clone();
+            warnings.push(
+                Diagnostic::warning("name-without-certificate", message, at)
+                    .label("whoever asks for it by https is shown one without it"),
+            );
         }
     }
 }
@@ -313,8 +322,8 @@ impl fmt::Display for Secured {
         if let Some(first) = all.iter().min_by_key(|certificate| certificate.not_after) {
             let name = first.names.first().map_or("no name", String::as_str);
             match first.days_left(now()) {
-                days @ 0.. => write!(f, ", next expiry in {days} days ({name})"),
-                days => write!(f, ", one expired {} days ago ({name})", -days),
+                left @ 0.. => write!(f, ", next expiry in {} ({name})", days(left)),
+                left => write!(f, ", one expired {} ago ({name})", days(-left)),
             }?;
         }
         Ok(())
@@ -352,22 +361,39 @@ fn provider() -> CryptoProvider {
     }
 }
 
-#[allow(clippy::result_large_err)] // as above
 fn load(
     files: &CertFiles,
     provider: &CryptoProvider,
     hasher: &mut DefaultHasher,
     warnings: &mut Vec<Diagnostic>,
-) -> Result<Certificate, Diagnostic> {
-    let read = Files::read(files)
-        .map_err(|why| Diagnostic::error("bad-certificate", why, files.chain.span.clone()))?;
-    let certificate = Certificate::from_pem(&read.chain, &read.key, provider).map_err(|why| {
-        let message = format!("{}: {why}", shown(&files.chain.value, &files.key.value));
-        Diagnostic::error("bad-certificate", message, files.chain.span.clone())
-            .also(files.key.span.clone(), "the key")
+) -> Result<Certificate, Vec<Diagnostic>> {
+    let bad =
+        |at: &At<PathBuf>, why: String| Diagnostic::error("bad-certificate", why, at.span.clone());
+    let ((chain, _), (key, mode)) = match (read(&files.chain.value), read(&files.key.value)) {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (chain, key) => {
+            let chain = chain.err().map(|why| bad(&files.chain, why));
+            return Err(chain
+                .into_iter()
+                .chain(key.err().map(|why| bad(&files.key, why)))
+                .collect());
+        }
+    };
+    let named = |at: &At<PathBuf>, why: &str| bad(at, format!("{}: {why}", at.value.display()));
+    let certificate = Certificate::from_pem(&chain, &key, provider).map_err(|fault| {
+        vec![match fault {
+            Fault::Chain(why) => named(&files.chain, &why),
+            Fault::Key(why) => named(&files.key, &why),
+            Fault::Mismatch => {
+                let both =
+                    format!("{} with {}", files.chain.value.display(), files.key.value.display());
+                bad(&files.key, format!("{both}: the key is not that of the certificate"))
+                    .also(files.chain.span.clone(), "the certificate")
+            }
+        }]
     })?;
-    (&read.chain, &read.key).hash(hasher);
-    if read.key_is_open {
+    (&chain, &key).hash(hasher);
+    if mode & 0o004 != 0 {
         let message = format!("everybody may read the key {}", files.key.value.display());
         let help = "chmod 600 keeps it to its owner";
         let warning = Diagnostic::warning("open-key", message, files.key.span.clone());
@@ -376,28 +402,39 @@ fn load(
     Ok(certificate)
 }
 
-fn shown(chain: &Path, key: &Path) -> String {
-    format!("{} with {}", chain.display(), key.display())
-}
-
 fn unusable(error: &rustls::Error) -> Diagnostic {
     Diagnostic::error("bad-certificate", format!("TLS cannot be set up: {error}"), 0..0)
 }
 
-fn warn_of_expiry(
+/// What clients will not like about a certificate, now or soon.
+fn warn_of_certificate(
     certificate: &Certificate,
     now: i64,
     at: &At<PathBuf>,
     warnings: &mut Vec<Diagnostic>,
 ) {
     let file = at.value.display();
+    if certificate.is_of_old {
+        let message = format!("{file} has its names in a place where clients do not look for them");
+        let help = "have one issued with alternative names (subjectAltName)";
+        let warning = Diagnostic::warning("name-without-certificate", message, at.span.clone());
+        warnings.push(warning.help(help));
+    }
     let message = match certificate.days_left(now) {
         _ if certificate.not_before > now => format!("{file} is not valid yet"),
-        days if days < 0 => format!("{file} expired {} days ago", -days),
-        days if days < WARN_DAYS => format!("{file} expires in {days} days"),
+        left if left < 0 => format!("{file} expired {} ago", days(-left)),
+        left if left < WARN_DAYS => format!("{file} expires in {}", days(left)),
         _ => return,
     };
     warnings.push(Diagnostic::warning("certificate-expires", message, at.span.clone()));
+}
+
+fn days(count: i64) -> String {
+    match count {
+        0 => "less than a day".into(),
+        1 => "1 day".into(),
+        _ => format!("{count} days"),
+    }
 }
 
 /// The names of hosts that mean this machine, whatever DNS says, and its own addresses.

@@ -111,7 +111,7 @@ fn a_plan_names_what_it_needs() {
     assert_eq!(plan.watched(), ["/nowhere/a", "/nowhere/b", "/nowhere/ca"].map(Path::new));
     let errors = plan.load(None, false, &mut Vec::new()).unwrap_err();
     let said: Vec<_> = errors.iter().map(|error| (error.name, error.span.is_empty())).collect();
-    assert_eq!(said, [("bad-certificate", false); 2], "all at once, each with its place");
+    assert_eq!(said, [("bad-certificate", false); 3], "all at once, each with its place");
     let unwatched = text.replace("local = true", "local = true\nwatch = false");
     assert!(Plan::of(&config(&unwatched)).unwrap().watched().is_empty());
     let only_local = "[server]\nlisten = 'https://*:2'\n[tls]\nlocal = true\n\

@@ -9,10 +9,11 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Somebody whose word counts.
 pub(crate) struct Authority {
@@ -43,10 +44,34 @@ impl Authority {
     }
 
     pub(crate) fn issue_until(&self, names: &[&str], common: &str, year: i32) -> Issued {
+        self.signed(names, common, |params| params.not_after = rcgen::date_time_ymd(year, 1, 1))
+    }
+
+    /// Valid between two Unix times.
+    pub(crate) fn issue_within(
+        &self,
+        names: &[&str],
+        common: &str,
+        from: u64,
+        until: u64,
+    ) -> Issued {
+        let at = |unix| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(unix);
+        self.signed(names, common, |params| {
+            (params.not_before, params.not_after) = (at(from), at(until));
+        })
+    }
+
+    fn signed(
+        &self,
+        names: &[&str],
+        common: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Issued {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common);
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         Issued { chain, key: key.serialize_pem() }
@@ -100,7 +125,11 @@ pub(crate) struct TlsWire {
 impl TlsWire {
     /// Connects, and asks for `name`. The handshake begins with the first byte that is sent.
     pub(crate) fn connect(server: &TestServer, config: &Arc<ClientConfig>, name: &str) -> Self {
-        let socket = TcpStream::connect(server.secure).unwrap();
+        Self::to(server.secure, config, name)
+    }
+
+    pub(crate) fn to(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Self {
+        let socket = TcpStream::connect(address).unwrap();
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -113,6 +142,14 @@ impl TlsWire {
     pub(crate) fn ask(&mut self, request: &str) -> io::Result<Response> {
         self.stream.write_all(request.as_bytes())?;
         self.response()
+    }
+
+    /// Asks, and reads all there is until the connection ends.
+    pub(crate) fn whole(&mut self, request: &str) -> io::Result<String> {
+        self.stream.write_all(request.as_bytes())?;
+        let mut all = Vec::new();
+        self.stream.read_to_end(&mut all)?;
+        Ok(String::from_utf8_lossy(&all).into_owned())
     }
 
     pub(crate) fn get(&mut self, host: &str, path: &str) -> io::Result<Response> {
