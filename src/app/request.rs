@@ -402,6 +402,12 @@ impl<'a> Request<'a> {
         self.raw.secure
     }
 
+    /// Whose certificate the client has shown, if `client_ca` asks for one: `CN=Ada, O=Example`, with
+    /// special characters escaped (RFC 4514 §2.4).
+    pub fn client_certificate(&self) -> Option<&'a str> {
+        self.raw.client.as_deref()
+    }
+
     /// The host and port it was sent to, as the client says.
     pub fn host(&self) -> &'a str {
         self.raw
