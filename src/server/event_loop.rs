@@ -12,7 +12,7 @@ use super::harvester::{Harvester, longest_idle};
 use super::load::{ConfigSource, Failure, Loaded, cannot_listen, cannot_listen_everywhere};
 use super::table::ConnTable;
 use super::watch::CertificateWatch;
-use crate::conf::Level;
+use crate::conf::{Diagnostic, Level};
 use crate::event::{Budget, ConnId, Cx, Door, Owner, PoolId, Sleeper, Stopper, Target};
 use crate::net::{Tls, Transport};
 use crate::serve::{Abort, Handler, Peer, Readiness, Scale};
@@ -549,20 +549,26 @@ impl EventLoop {
             return;
         }
         let mut found = Vec::new();
-        let (level, text) = match plan.load(Some(secured), true, &mut found) {
+        let renewed = plan.load(Some(secured), true, &mut found);
+        let with = |text: String, found: &[Diagnostic]| {
+            found.iter().fold(text, |text, one| text + "\n" + &one.message)
+        };
+        match renewed {
             Ok(renewed) => {
                 let text = format!("certificate files have changed: {renewed}");
                 *secured = Rc::new(renewed);
-                (Level::Info, text)
+                // Links may have been turned: the files may lie elsewhere now.
+                self.watch = watch(self.tls.as_ref(), &mut self.cx);
+                self.cx.report(Level::Info, with(text, &found));
             }
             Err(errors) => {
-                found = errors;
                 let text = "certificate files have changed and do not load; the old ones stay";
-                (Level::Error, text.to_owned())
+                let text = with(text.into(), &errors);
+                if self.watch.is_news(&text) {
+                    self.cx.report(Level::Error, text);
+                }
             }
-        };
-        let text = found.iter().fold(text, |text, one| text + "\n" + &one.message);
-        self.cx.report(level, text);
+        }
     }
 
     fn reopen(&mut self) {
@@ -704,7 +710,7 @@ fn enqueue(connection: &mut ClientConnection, cx: &mut Cx) {
 /// Watches the files of the certificates. Without it, HUP takes them up.
 fn watch(tls: Option<&(Plan, Rc<Secured>)>, cx: &mut Cx) -> CertificateWatch {
     let folders = tls.map(|(plan, _)| plan.watched()).unwrap_or_default();
-    CertificateWatch::new(&folders, cx.registry()).unwrap_or_else(|error| {
+    CertificateWatch::new(&folders, cx.registry(), cx.now()).unwrap_or_else(|error| {
         cx.report(Level::Warning, format!("certificates are not watched: {error}"));
         CertificateWatch::default()
     })
@@ -734,9 +740,11 @@ fn welcome(
         _ => false,
     };
     let plain = Transport::Plain(incoming.accepted.socket);
-    let (transport, due) = match tls.filter(|_| incoming.secure) {
-        None => (plain, head_due),
-        Some(config) => match Tls::new(plain, config.clone()) {
+    let (transport, due) = match (incoming.secure, tls) {
+        (false, _) => (plain, head_due),
+        // Never in the clear where TLS was promised.
+        (true, None) => return,
+        (true, Some(config)) => match Tls::new(plain, config.clone()) {
             Ok(tls) => (Transport::Tls(Box::new(tls)), handshake_due),
             Err(error) => {
                 cx.report(Level::Error, format!("TLS cannot be spoken: {error}"));

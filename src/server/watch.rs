@@ -20,14 +20,17 @@ pub struct CertificateWatch {
     watch: Option<FolderWatch>,
     /// When to look, and when the first of the changes was heard of.
     due: Option<(Instant, Instant)>,
+    /// What was last said of files that do not load.
+    complaint: String,
 }
 
 impl CertificateWatch {
-    /// Watches `folders`. Nothing is watched if there are none.
+    /// Watches `folders`. Nothing is watched if there are none. It is due once, for what may have
+    /// changed since the files were loaded.
     ///
     /// # Errors
     /// A folder cannot be watched.
-    pub fn new(folders: &[PathBuf], registry: &Registry) -> io::Result<Self> {
+    pub fn new(folders: &[PathBuf], registry: &Registry, now: Instant) -> io::Result<Self> {
         if folders.is_empty() {
             return Ok(Self::default());
         }
@@ -37,7 +40,7 @@ impl CertificateWatch {
         }
         let token = Target::Certificates.token();
         registry.register(&mut SourceFd(&watch.raw_fd()), token, Interest::READABLE)?;
-        Ok(Self { watch: Some(watch), due: None })
+        Ok(Self { watch: Some(watch), due: Some((now + QUIET, now)), complaint: String::new() })
     }
 
     /// Something has changed.
@@ -51,6 +54,13 @@ impl CertificateWatch {
     /// When there is something to do.
     pub fn wakes_at(&self) -> Option<Instant> {
         self.due.map(|(due, _)| due)
+    }
+
+    /// Whether this has not just been said: other files in the folders may change all the time.
+    pub fn is_news(&mut self, complaint: &str) -> bool {
+        let news = self.complaint != complaint;
+        self.complaint = complaint.to_owned();
+        news
     }
 
     /// Whether the files are to be looked at now. Asking forgets it.
