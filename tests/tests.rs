@@ -38,6 +38,7 @@ mod tls;
 mod tls_client;
 mod tls_checks;
 mod tls_hostile;
+mod tls_policy;
 mod tls_renewal;
 mod uploads;
 mod vhosts;

@@ -7,7 +7,7 @@
 use super::ANY_METHOD;
 use crate::conf;
 use crate::event::Cx;
-use crate::http::{HttpError, MethodSet, Status, escape};
+use crate::http::{HostName, HttpError, MethodSet, Status, escape};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 
 /// Sends every request to another place.
@@ -162,13 +162,11 @@ fn host(request: &Request) -> Result<&[u8], HttpError> {
             "a redirect to {host}, and no host has the name",
         )
     })?;
-    let end = match authority.first() {
-        Some(b'[') => memchr::memchr(b']', authority).map_or(authority.len(), |at| at + 1),
-        _ => memchr::memchr(b':', authority).unwrap_or(authority.len()),
-    };
-    let name = authority.get(..end).unwrap_or_default();
-    let clean = name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(b));
-    if clean { Ok(name) } else { Err(HttpError::bad_request("a strange name of a host")) }
+    let strange = || HttpError::bad_request("a strange name of a host");
+    let name = HostName::parse(authority).ok_or_else(strange)?.name;
+    // What goes into a header is looked at here, whoever has looked before.
+    let clean = name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~[]:".contains(b));
+    if clean { Ok(name) } else { Err(strange()) }
 }
 
 /// `//host` and `/\host` are other hosts to a browser: where a path begins, it begins with one

@@ -42,6 +42,14 @@ struct Listening {
     ready: bool,
 }
 
+impl Listening {
+    /// Whether it is what `wanted` asks for. A port may come to be spoken to in another way; where
+    /// it is any free one, there is no telling whether it is the same.
+    fn serves(&self, wanted: &Listen) -> bool {
+        self.asked == *wanted || self.asked.place == wanted.place && wanted.port() != 0
+    }
+}
+
 /// A client and where it came in.
 #[derive(Debug)]
 pub struct Incoming {
@@ -81,7 +89,7 @@ impl Acceptor {
     pub fn bind(&self, wanted: &[At<Listen>]) -> Result<Bound, (At<Listen>, io::Error)> {
         let mut bound = Bound::default();
         for listen in wanted {
-            if self.listeners.iter().any(|open| open.asked == listen.value) {
+            if self.listeners.iter().any(|open| open.serves(&listen.value)) {
                 continue;
             }
             let listener = match &listen.value.place {
@@ -112,7 +120,13 @@ impl Acceptor {
         bound: Bound,
         registry: &Registry,
     ) -> io::Result<()> {
-        self.listeners.retain(|open| wanted.iter().any(|listen| listen.value == open.asked));
+        self.listeners.retain_mut(|open| {
+            let kept = wanted.iter().find(|listen| open.serves(&listen.value));
+            if let Some(listen) = kept {
+                open.asked = listen.value.clone();
+            }
+            kept.is_some()
+        });
         for (asked, listener) in bound.listeners {
             let number = self.next_number;
             self.next_number = self.next_number.wrapping_add(1);

@@ -112,6 +112,8 @@ fn admit(
     }
     match (host.https, https_port) {
         (Https::Both, _) => Ok(None),
+        // About the server, not about a place that could be elsewhere (RFC 9112 §3.2.4).
+        (Https::Redirect, Some(_)) if request.head.raw_path() == b"*" => Ok(None),
         (Https::Redirect, Some(port)) => {
             request.settle_path()?;
             to_https(request, &host.name, port).map(Some)
