@@ -1,6 +1,6 @@
 //! The real binary, running.
 
-use super::{PATIENCE, Response, Wire, eventually, folder, get};
+use super::{PATIENCE, Response, Wire, eventually, folder, get, repository};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs::File;
@@ -46,6 +46,15 @@ impl Start {
     pub(crate) fn quick(folder: tempfile::TempDir, place: &Path, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().chain(&["-p", "0"]).map(OsString::from).collect();
         Self { folder, arguments, wrapper: None, place: place.to_owned() }
+    }
+
+    /// With the configuration that comes with the source, on free ports.
+    pub(crate) fn shipped() -> Self {
+        let folder = folder(&[]);
+        let arguments =
+            vec!["-c".into(), repository("conf/web.conf").into(), "-p".into(), "0".into()];
+        let place = folder.path().to_owned();
+        Self { folder, arguments, wrapper: None, place }
     }
 
     pub(crate) fn arguments(mut self, more: &[&str]) -> Self {
