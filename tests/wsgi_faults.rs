@@ -32,15 +32,15 @@ def take(n):
 def frame():
     return take(struct.unpack("<I", take(4))[0])
 def say(kind, flags, status, id, rest=b""):
-    sock.sendall(struct.pack("<IBBHI", 8 + len(rest), kind, flags, status, id) + rest)
+    sock.sendall(struct.pack("<IIBBH", 8 + len(rest), id, flags, kind, status) + rest)
 def answer(id, body, end=1):
     say(3, end, 200, id, struct.pack("<I", 0) + body)
 take(length)
 frame()
-say(1, 0, 1, 0, b"3.x")
+say(1, 0, 2, 0, b"3.x")
 def request():
     data = frame()
-    return struct.unpack_from("<I", data, 4)[0]
+    return struct.unpack_from("<I", data)[0]
 "#;
 
 #[test]

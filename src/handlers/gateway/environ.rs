@@ -6,6 +6,7 @@
 
 use crate::http::{HostName, Known, Version};
 use crate::serve::{Peer, Request};
+use std::io::Write;
 
 /// A request as a program sees it.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +29,11 @@ impl Environ<'_> {
     /// Shows each variable once, as name and value. Names are made of capital letters, digits and
     /// `_`, values have no NUL.
     pub fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        let mut scratch = Vec::with_capacity(64);
         self.each_of_request(visit);
-        self.each_of_server(visit);
-        self.each_of_client(visit);
-        self.each_field(visit);
+        self.each_of_server(&mut scratch, visit);
+        self.each_of_client(&mut scratch, visit);
+        self.each_field(scratch, visit);
     }
 
     fn each_of_request(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
@@ -65,11 +67,10 @@ impl Environ<'_> {
         }
     }
 
-    fn each_of_server(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    fn each_of_server(&self, name: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8])) {
         let request = self.request;
-        let mut name = Vec::new();
-        self.name_of_server(&mut name);
-        visit(b"SERVER_NAME", &name);
+        self.name_of_server(name);
+        visit(b"SERVER_NAME", name);
         let port = match (request.port, request.secure) {
             (0, true) => 443,
             (0, false) => 80,
@@ -95,6 +96,7 @@ impl Environ<'_> {
 
     /// The name asked for, where the host has it; what a stranger was called by is not repeated.
     fn name_of_server(&self, name: &mut Vec<u8>) {
+        name.clear();
         match self.server_name {
             Some(own) if !self.request.host_matched => {
                 name.extend_from_slice(own.trim_start_matches("*.").as_bytes());
@@ -106,11 +108,13 @@ impl Environ<'_> {
         }
     }
 
-    fn each_of_client(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        let peer = self.request.peer.to_string();
-        visit(b"REMOTE_ADDR", peer.as_bytes());
+    fn each_of_client(&self, peer: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        peer.clear();
+        // A vector takes all that is written to it.
+        let _ = write!(peer, "{}", self.request.peer);
+        visit(b"REMOTE_ADDR", peer);
         // Names of clients are not looked up: RFC 3875 §4.1.9 lets the address stand for it.
-        visit(b"REMOTE_HOST", peer.as_bytes());
+        visit(b"REMOTE_HOST", peer);
         if let Peer::Ip(_, port) = self.request.peer {
             visit(b"REMOTE_PORT", itoa::Buffer::new().format(port).as_bytes());
         }
@@ -122,9 +126,8 @@ impl Environ<'_> {
     }
 
     /// Header fields as `HTTP_*`; lines of the same name are one variable (RFC 3875 §4.1.18).
-    fn each_field(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    fn each_field(&self, mut variable: Vec<u8>, visit: &mut dyn FnMut(&[u8], &[u8])) {
         let head = &self.request.head;
-        let mut variable = Vec::with_capacity(64);
         let mut joined = Vec::new();
         for (at, (name, first)) in head.fields().enumerate() {
             let is_same = |(other, _): &(&[u8], &[u8])| other.eq_ignore_ascii_case(name);

@@ -1,13 +1,13 @@
 //! A request that an application answers: its body is gathered, the pool asked, the answer passed
 //! on as fast as the client takes it.
 
+use super::heads::{Judged, broken};
 use super::job::{Inbox, Job, Piece};
 use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
 use crate::event::Cx;
-use crate::handlers::gateway::fields::{Field, judge};
 use crate::handlers::gateway::{Environ, Spool, Spooled};
-use crate::http::{BodyLength, Headers, HttpError, Known, Method, Status};
+use crate::http::{BodyLength, HttpError, Known, Method, Status};
 use crate::net::FileSlice;
 use crate::serve::{Abort, Body, Exchange, ExchangeIo, Head, Request, Reroute, Response, Step};
 use std::ops::Range;
@@ -42,14 +42,6 @@ enum Stage {
     Over,
 }
 
-/// The head of an answer, judged.
-struct Judged {
-    headers: Headers,
-    length: Option<u64>,
-    /// Where the answer really is.
-    elsewhere: Option<Vec<u8>>,
-}
-
 impl AppExchange {
     pub(super) fn new(pool: Rc<Pool>, place: Place, spool_above: u64) -> Self {
         Self { pool, place, stage: Stage::Gathering(Spool::new(spool_above)) }
@@ -73,17 +65,15 @@ impl AppExchange {
             spooled => spooled,
         };
         self.pool.admit(cx.now())?;
-        let writer = self.describe(request, has_body.then_some(length));
-        let head_only = request.head.method() == Method::Head;
-        let (call, file) = match spooled {
-            Spooled::Memory(bytes) => {
-                let kind = if has_body { BodyKind::Inline } else { BodyKind::None };
-                (writer.finish(&bytes, kind, head_only), None)
-            }
-            Spooled::File { file, .. } => {
-                (writer.finish(b"", BodyKind::File, head_only), Some(Rc::new(file)))
-            }
+        let (bytes, kind, file) = match spooled {
+            Spooled::Memory(_) if !has_body => (Vec::new(), BodyKind::None, None),
+            Spooled::Memory(bytes) => (bytes, BodyKind::Inline, None),
+            Spooled::File { file, .. } => (Vec::new(), BodyKind::File, Some(Rc::new(file))),
         };
+        let writer = self.describe(request, (kind != BodyKind::None).then_some(length));
+        let head_only = request.head.method() == Method::Head;
+        let call = writer.finish(&bytes, kind, head_only);
+        let call = call.ok_or_else(|| HttpError::new(Status::BAD_REQUEST, "a NUL in a header"))?;
         let job = Rc::new(Job::new(io.id, call, file, cx.now()));
         self.pool.submit(job.clone(), cx);
         self.stage = Stage::Waiting(job);
@@ -105,7 +95,7 @@ impl AppExchange {
             content_length: length,
             authorization: true,
         };
-        let mut values = Vec::with_capacity(256);
+        let mut values = self.pool.memory();
         let mut own: [Range<usize>; OWN.len()] = Default::default();
         environ.each(&mut |name, value| {
             if let Some(place) = OWN.iter().position(|own| own.as_bytes() == name) {
@@ -124,7 +114,10 @@ impl AppExchange {
         if let Some(page) = &self.place.page {
             writer.pair(b"httpyserver.page", page);
         }
-        writer.own(&own.map(|range| values.get(range).unwrap_or_default()));
+        let own = own.map(|range| values.get(range).unwrap_or_default());
+        let count = if length.is_some() { OWN.len() } else { OWN.len() - 1 };
+        writer.own(own.get(..count).unwrap_or_default());
+        self.pool.give_memory(values);
         writer
     }
 
@@ -135,7 +128,7 @@ impl AppExchange {
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<Step, HttpError> {
-        let Some((status, fields)) = job.inbox(|inbox| inbox.head.take()) else {
+        let Some((status, judged)) = job.inbox(|inbox| inbox.head.take()) else {
             let ended = job.inbox(|inbox| inbox.end.take());
             return match ended {
                 Some(Err(error)) => Err(error),
@@ -146,13 +139,6 @@ impl AppExchange {
                     Ok(Step::Wait)
                 }
             };
-        };
-        let judged = match judge_all(&fields) {
-            Ok(judged) => judged,
-            Err(error) => {
-                self.pool.cancel(&job);
-                return Err(error);
-            }
         };
         if let Some(location) = &judged.elsewhere {
             self.pool.cancel(&job);
@@ -260,68 +246,10 @@ impl Exchange for AppExchange {
     }
 }
 
-/// The values that differ from request to request, in the order that `worker.py` knows.
-const OWN: [&str; 6] =
-    ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REMOTE_PORT", "CONTENT_LENGTH"];
-
-/// Header lines of one connection, which applications must not send (PEP 3333, RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 8] = [
-    "Connection",
-    "Keep-Alive",
-    "Proxy-Authenticate",
-    "Proxy-Authorization",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-];
-
-/// Looks at every header line of an answer.
-fn judge_all(fields: &[u8]) -> Result<Judged, HttpError> {
-    let mut judged = Judged { headers: Headers::new(), length: None, elsewhere: None };
-    for pair in wire::fields(fields) {
-        let (name, value) = pair.ok_or_else(|| broken("a header without a value"))?;
-        let value = value.trim_ascii();
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        let shown = || name.escape_ascii().to_string();
-        match judge(name, value) {
-            None => return Err(broken(&format!("the header {:?} cannot be sent", shown()))),
-            _ if HOP_BY_HOP.iter().any(|other| is(other)) => {
-                let why = format!("the hop-by-hop header {}, which PEP 3333 forbids", shown());
-                return Err(broken(&why));
-            }
-            Some(Field::ContentLength) => {
-                let length =
-                    digits(value).ok_or_else(|| broken("a Content-Length that is none"))?;
-                if judged.length.is_some_and(|other| other != length) {
-                    return Err(broken("two different Content-Lengths"));
-                }
-                judged.length = Some(length);
-            }
-            Some(Field::Keep) if is("X-Accel-Redirect") || is("X-Sendfile") => {
-                judged.elsewhere = Some(value.to_vec());
-            }
-            Some(Field::Keep) => {
-                if let Ok(name) = std::str::from_utf8(name) {
-                    judged.headers.push(name, value);
-                }
-            }
-            Some(Field::Drop | Field::TransferEncoding) => {}
-        }
-    }
-    Ok(judged)
-}
-
-/// A length: digits and nothing else.
-fn digits(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
-    }
-    value.iter().try_fold(0u64, |sum, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    })
-}
+/// The values that differ from request to request, in the order that `worker.py` knows; the last one
+/// only with a body.
+const OWN: [&str; 5] =
+    ["PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REMOTE_PORT", "CONTENT_LENGTH"];
 
 /// The answer, if all of it is there, in memory.
 fn whole(
@@ -339,7 +267,10 @@ fn whole(
     let Some(body) = inbox.body.take_all() else { return Ok(None) };
     Ok(Some(Response {
         status,
-        head: Head::Fields(judged.headers.clone()),
+        head: match &judged.prebuilt {
+            Some(lines) => Head::Prebuilt(lines.clone()),
+            None => Head::Fields(judged.headers.clone()),
+        },
         body: if body.is_empty() { Body::Empty } else { Body::Bytes(body.into()) },
     }))
 }
@@ -348,43 +279,4 @@ fn whole(
 fn length_now(inbox: &Inbox) -> Option<u64> {
     let file = inbox.file.as_ref().map_or(0, |slice: &FileSlice| slice.len);
     matches!(inbox.end, Some(Ok(()))).then(|| inbox.body.len() + file)
-}
-
-fn broken(how: &str) -> HttpError {
-    HttpError::new(Status::BAD_GATEWAY, format!("the application's answer is broken: {how}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn header_lines_are_judged() {
-        let judged = judge_all(
-            b"Content-Type\0text/x\0Set-Cookie\0a=1\0set-cookie\0b=2\0Date\0x\0\
-            Content-Length\x0012\0X-Latin\0caf\xe9",
-        )
-        .unwrap();
-        assert_eq!(
-            judged.headers.as_bytes(),
-            b"Content-Type: text/x\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-Latin: caf\xe9\r\n"
-        );
-        assert_eq!((judged.length, judged.elsewhere), (Some(12), None));
-        let judged = judge_all(b"x-accel-redirect\0/files/a").unwrap();
-        assert_eq!(judged.elsewhere.as_deref(), Some(&b"/files/a"[..]));
-        for bad in [
-            &b"Connection\0close"[..],
-            b"transfer-encoding\0chunked",
-            b"Upgrade\0h2c",
-            b"A",
-            b"A B\0c",
-            b"A\0b\r\nC: d",
-            b"Content-Length\0+1",
-            b"Content-Length\x001\0Content-Length\x002",
-            b"Content-Length\x0099999999999999999999",
-            b"Content-Length\0",
-        ] {
-            assert!(judge_all(bad).is_err(), "{}", bad.escape_ascii());
-        }
-    }
 }

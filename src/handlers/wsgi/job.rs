@@ -1,6 +1,7 @@
 //! One request on its way through the pool, and what has come of it: shared by the pool, which
 //! fills it, and the exchange of the request, which empties it.
 
+use super::heads::Judged;
 use super::wire::Call;
 use crate::event::ConnId;
 use crate::handlers::gateway::spool::temporary_file;
@@ -58,8 +59,8 @@ pub(super) enum Place {
 pub(super) struct Inbox {
     /// The head has come.
     pub(super) has_begun: bool,
-    /// Status and header fields, until they are taken.
-    pub(super) head: Option<(Status, Vec<u8>)>,
+    /// Status and header lines, until they are taken.
+    pub(super) head: Option<(Status, Rc<Judged>)>,
     /// The body.
     pub(super) body: Backlog,
     /// A file that is the rest of the body.

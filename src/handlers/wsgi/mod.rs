@@ -6,6 +6,7 @@
 //! | `worker.py`, `pages.py` | the Python side |
 //! | `launch` | which Python is started, and with what? |
 //! | `exchange` | what becomes of one request, seen from its client? |
+//! | `heads` | what may an application say in the head of an answer? |
 //! | `job` | what has come of it so far? |
 //! | `pool` | which worker gets it; who is started, replaced, ended? |
 //! | `worker` | what does one worker have, and how quick is it? |
@@ -15,6 +16,7 @@
 //! What comes back, `worker::receive` puts into the job's inbox, and the exchange is woken.
 
 mod exchange;
+mod heads;
 mod job;
 mod launch;
 mod pool;

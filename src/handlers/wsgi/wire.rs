@@ -1,8 +1,9 @@
 //! The frames between the server and a worker: pure functions of bytes, both directions.
 //!
-//! Every frame begins with its length (of what follows these four bytes), a kind, flags, a status
-//! and the id of the request it is about; numbers are little-endian. `worker.py` has the same
-//! layout a second time. The version is checked once, when a worker says that it is ready.
+//! Every frame begins with its length (of what follows these four bytes), the id of the request it
+//! is about, flags, a kind and a status; numbers are little-endian. What differs from request to
+//! request comes first, so that a worker can keep the rest of a head it sends often. `worker.py` has
+//! the same layout a second time. The version is checked once, when a worker says that it is ready.
 //!
 //! Not here: which frames are allowed when; that is `pool`'s to know. A frame that is longer than
 //! `FRAME_MAX`, of an unknown kind, or inconsistent in itself, is a fault of the worker, after
@@ -12,12 +13,12 @@ use crate::http::Status;
 use std::fmt;
 
 /// What both sides must agree on.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 /// The longest frame of a worker: a block of headers, and a piece of 64 KiB.
 pub(super) const FRAME_MAX: usize = 192 * 1024;
 
-/// Length, kind, flags, status and id.
+/// Length, id, flags, kind and status.
 const HEAD: usize = 12;
 
 /// What a worker says.
@@ -77,8 +78,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> 
         return Err(Fault::Length(length));
     }
     let Some(frame) = bytes.get(..whole) else { return Ok(None) };
-    let (Some([kind, flags]), Some(status), Some(id)) =
-        (array_at(frame, 4), array_at(frame, 6).map(u16::from_le_bytes), u32_at(frame, 8))
+    let (Some(id), Some([flags, kind]), Some(status)) =
+        (u32_at(frame, 4), array_at(frame, 8), array_at(frame, 10).map(u16::from_le_bytes))
     else {
         return Err(Fault::Length(length));
     };
@@ -91,8 +92,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> 
             let length = u32_at(rest, 0).ok_or(shape)? as usize;
             let rest = rest.get(4..).unwrap_or_default();
             let (fields, body) = rest.split_at_checked(length).ok_or(shape)?;
-            let status = Status::new(status).filter(|known| known.class() >= 2);
-            let status = status.ok_or(Fault::Status(u16_at(frame, 6)))?;
+            let known = Status::new(status).filter(|known| known.class() >= 2);
+            let status = known.ok_or(Fault::Status(status))?;
             Frame::Answer { id, status, fields, body, end }
         }
         4 => Frame::Data { id, body: rest, end },
@@ -126,7 +127,7 @@ pub(super) fn fields(block: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])
 pub(super) fn setup(words: &[&[u8]]) -> Vec<u8> {
     let text = words.join(&0);
     let mut frame = Vec::with_capacity(HEAD + text.len());
-    push_head(HEAD - 4 + text.len(), 1, 0, VERSION, 0, &mut frame);
+    frame.extend_from_slice(&frame_head(HEAD - 4 + text.len(), 1, 0, VERSION, 0));
     frame.extend_from_slice(&text);
     frame
 }
@@ -146,13 +147,14 @@ pub(super) enum BodyKind {
 ///
 /// Its environment has two blocks. `common` is names and values that a client's requests have in
 /// common; a worker remembers what it made of such a block, and seeing it again costs one look-up.
-/// `own` is the values that differ from request to request, in an order that both sides know.
+/// `own` is the values that differ from request to request, in an order that both sides know; with a
+/// body there is one more.
 #[derive(Debug, Default)]
 pub(super) struct Call {
     frame: Vec<u8>,
 }
 
-/// Length, kind, flags, status, id, and the lengths of the two blocks.
+/// Length, id, flags, kind, status, and the lengths of the two blocks.
 const CALL_HEAD: usize = 20;
 
 impl Call {
@@ -160,27 +162,28 @@ impl Call {
     pub(super) fn begin(mut memory: Vec<u8>) -> CallWriter {
         memory.clear();
         memory.resize(CALL_HEAD, 0);
-        CallWriter { frame: memory, common: None }
+        CallWriter { frame: memory, pairs: 0, common: None }
     }
 
     /// The frame, under this id.
     pub(super) fn under(&mut self, id: u32) -> &[u8] {
-        if let Some(place) = self.frame.get_mut(8..12) {
+        if let Some(place) = self.frame.get_mut(ID..ID + 4) {
             place.copy_from_slice(&id.to_le_bytes());
         }
         &self.frame
     }
 
-    /// The first and the fourth of the own values, for people: method and target.
+    /// The first of the common values and the third of the own ones, for people: method and target.
     pub(super) fn label(&self) -> String {
         let common = u32_at(&self.frame, 12).unwrap_or_default() as usize;
         let own = u32_at(&self.frame, 16).unwrap_or_default() as usize;
-        let start = CALL_HEAD + common;
-        let own = self.frame.get(start..start + own).unwrap_or_default();
-        let mut values = own.split(|b| *b == 0);
-        let method = values.next().unwrap_or_default();
-        let target = values.nth(2).unwrap_or_default();
-        format!("{} {}", method.escape_ascii(), target.escape_ascii())
+        let blocks = self.frame.get(CALL_HEAD..).unwrap_or_default();
+        let (common, rest) = blocks.split_at_checked(common).unwrap_or_default();
+        let nth = |block: &[u8], n| {
+            let word = block.split(|b| *b == 0).nth(n).unwrap_or_default();
+            word.escape_ascii().to_string()
+        };
+        format!("{} {}", nth(common, 1), nth(rest.get(..own).unwrap_or_default(), 2))
     }
 
     /// The memory, for another.
@@ -192,21 +195,21 @@ impl Call {
 /// A request that is being written.
 pub(super) struct CallWriter {
     frame: Vec<u8>,
+    /// Pairs in the common block.
+    pairs: usize,
     /// Where the common block ended.
     common: Option<usize>,
 }
 
 impl CallWriter {
-    /// Adds a pair to the common block. A NUL would shift all that follows; nothing that was
-    /// parsed has one, and what has one all the same is left out.
+    /// Adds a pair to the common block.
     pub(super) fn pair(&mut self, name: &[u8], value: &[u8]) {
         debug_assert!(self.common.is_none(), "the common block has ended");
-        if memchr::memchr(0, name).is_some() || memchr::memchr(0, value).is_some() {
-            return;
-        }
-        if self.frame.len() > CALL_HEAD {
+        self.frame.reserve(name.len() + value.len() + 2);
+        if self.pairs > 0 {
             self.frame.push(0);
         }
+        self.pairs += 1;
         self.frame.extend_from_slice(name);
         self.frame.push(0);
         self.frame.extend_from_slice(value);
@@ -224,32 +227,39 @@ impl CallWriter {
         }
     }
 
-    /// Adds the body, and completes the frame.
-    pub(super) fn finish(mut self, body: &[u8], kind: BodyKind, head_only: bool) -> Call {
+    /// Adds the body, and completes the frame. `None`: there is a NUL in a name or a value, which
+    /// would shift all that follows. Nothing that was parsed has one.
+    pub(super) fn finish(mut self, body: &[u8], kind: BodyKind, head_only: bool) -> Option<Call> {
         let common = self.common.unwrap_or(self.frame.len());
         let own = self.frame.len() - common;
+        let block = self.frame.get(CALL_HEAD..common)?;
+        if memchr::memchr_iter(0, block).count() != (2 * self.pairs).saturating_sub(1) {
+            return None;
+        }
         self.frame.extend_from_slice(body);
         let flags = match kind {
             BodyKind::None => 0,
             BodyKind::Inline => 1,
             BodyKind::File => 2,
         } | if head_only { 4 } else { 0 };
-        let mut head = Vec::with_capacity(CALL_HEAD);
-        push_head(self.frame.len() - 4, 2, flags, 0, 0, &mut head);
-        head.extend_from_slice(&((common - CALL_HEAD) as u32).to_le_bytes());
-        head.extend_from_slice(&(own as u32).to_le_bytes());
-        if let Some(place) = self.frame.get_mut(..CALL_HEAD) {
-            place.copy_from_slice(&head);
-        }
-        Call { frame: self.frame }
+        let length = self.frame.len() - 4;
+        let (head, rest) = self.frame.split_first_chunk_mut::<HEAD>()?;
+        *head = frame_head(length, 2, flags, 0, 0);
+        let lengths = rest.first_chunk_mut::<{ CALL_HEAD - HEAD }>()?;
+        let number = |n: usize| (n as u32).to_le_bytes();
+        let ([a, b, c, d], [e, f, g, h]) = (number(common - CALL_HEAD), number(own));
+        *lengths = [a, b, c, d, e, f, g, h];
+        Some(Call { frame: self.frame })
     }
 }
 
-fn push_head(length: usize, kind: u8, flags: u8, status: u16, id: u32, frame: &mut Vec<u8>) {
-    frame.extend_from_slice(&(length as u32).to_le_bytes());
-    frame.extend_from_slice(&[kind, flags]);
-    frame.extend_from_slice(&status.to_le_bytes());
-    frame.extend_from_slice(&id.to_le_bytes());
+/// Where the id is.
+const ID: usize = 4;
+
+fn frame_head(length: usize, kind: u8, flags: u8, status: u16, id: u32) -> [u8; HEAD] {
+    let ([a, b, c, d], [e, f, g, h]) = ((length as u32).to_le_bytes(), id.to_le_bytes());
+    let [low, high] = status.to_le_bytes();
+    [a, b, c, d, e, f, g, h, flags, kind, low, high]
 }
 
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -260,20 +270,14 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     array_at(bytes, at).map(u32::from_le_bytes)
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    array_at(bytes, at).map_or(0, u16::from_le_bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn frame(kind: u8, flags: u8, status: u16, id: u32, rest: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_head(HEAD - 4 + rest.len(), kind, flags, status, id, &mut bytes);
-        bytes.extend_from_slice(rest);
-        bytes
+        let head = frame_head(HEAD - 4 + rest.len(), kind, flags, status, id);
+        [&head, rest].concat()
     }
 
     #[test]
@@ -354,17 +358,30 @@ mod tests {
     #[test]
     fn a_call_has_its_blocks_in_order() {
         let mut writer = Call::begin(b"what was there".to_vec());
-        writer.pair(b"A", b"1");
-        writer.pair(b"B\0C", b"2");
+        writer.pair(b"A", b"PUT");
         writer.pair(b"B", b"");
-        writer.own(&[b"GET", b"/", b"x\0y"]);
-        let mut call = writer.finish(b"body", BodyKind::Inline, true);
+        writer.own(&[b"/", b"x\0y", b"/?x"]);
+        let mut call = writer.finish(b"body", BodyKind::Inline, true).unwrap();
         let bytes = call.under(0x0102_0304).to_vec();
         assert_eq!(u32_at(&bytes, 0), Some(bytes.len() as u32 - 4));
-        assert_eq!(bytes[4..12], [2, 1 | 4, 0, 0, 4, 3, 2, 1]);
-        assert_eq!((u32_at(&bytes, 12), u32_at(&bytes, 16)), (Some(6), Some(6)));
-        assert_eq!(&bytes[20..], b"A\x001\0B\0GET\0/\0body");
-        assert_eq!(call.under(9)[8..12], [9, 0, 0, 0]);
+        assert_eq!(bytes[4..12], [4, 3, 2, 1, 1 | 4, 2, 0, 0]);
+        assert_eq!((u32_at(&bytes, 12), u32_at(&bytes, 16)), (Some(8), Some(6)));
+        assert_eq!(&bytes[20..], b"A\0PUT\0B\0/\0\0/?xbody");
+        assert_eq!(call.under(9)[4..8], [9, 0, 0, 0]);
+        assert_eq!(call.label(), "PUT /?x");
+    }
+
+    #[test]
+    fn nothing_shifts_what_follows() {
+        for (name, value) in [("B\0C", "2"), ("B", "2\0D"), ("\0", "")] {
+            let mut writer = Call::begin(Vec::new());
+            writer.pair(b"A", b"1");
+            writer.pair(name.as_bytes(), value.as_bytes());
+            writer.own(&[b"/"]);
+            assert!(writer.finish(b"", BodyKind::None, false).is_none(), "{name:?} {value:?}");
+        }
+        let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false);
+        assert_eq!(call.map(|call| call.label()), Some(" ".to_owned()));
     }
 
     proptest! {
@@ -374,9 +391,9 @@ mod tests {
             mut bytes in proptest::collection::vec(any::<u8>(), 0..64),
             length in 0u32..80, kind in 0u8..10, honest in any::<bool>(),
         ) {
-            if honest && bytes.len() >= 8 {
+            if honest && bytes.len() >= 12 {
                 bytes[..4].copy_from_slice(&length.to_le_bytes());
-                bytes[4] = kind;
+                bytes[9] = kind;
             }
             if let Ok(Some((_, consumed))) = decode(&bytes) {
                 prop_assert!((HEAD..=bytes.len()).contains(&consumed));

@@ -9,6 +9,7 @@ The frames are described in wire.rs; what is said here twice is said there with 
 """
 
 import faulthandler
+import functools
 import gc
 import io
 import itertools
@@ -24,12 +25,13 @@ import traceback
 import _thread
 from collections import deque
 
-VERSION = 1
+VERSION = 2
 
-FRAME = struct.Struct("<IBBHI")       # length, kind, flags, status, id
-HEAD = struct.Struct("<IBBHII")       # the same, and the length of the header block
-REQUEST = struct.Struct("<IBBHIII")   # the same, and the lengths of the two environment blocks
-FILE = struct.Struct("<IBBHIQQ")      # the same, offset and length
+FRAME = struct.Struct("<IIBBH")       # length, id, flags, kind, status
+START = struct.Struct("<IIB")         # the first three, and
+HEAD = struct.Struct("<BHI")          # the rest, with the length of the header block
+REQUEST = struct.Struct("<IIBxxxII")  # a frame's head, and the lengths of the two environment blocks
+FILE = struct.Struct("<IIBBHQQ")      # a frame's head, offset and length
 
 # Kinds of frames to the server.
 READY, FAILED, ANSWER, DATA, SENDFILE, RETURNED, ERROR, CHANGED = range(1, 9)
@@ -46,7 +48,7 @@ GATHER = 128 * 1024       # bytes that are sent together
 GATHER_FOR = 0.0005       # seconds that a finished answer waits for company
 STUCK = 0.01              # seconds after which the second thread looks whether one call takes long
 CACHED_MAX = 4096         # environment blocks longer than this are not remembered
-CACHE_ENTRIES = 512
+CACHE_ENTRIES = 512       # of environment blocks, and of heads of answers
 
 # Words of the board. A slot of CANCELLED holds the id of a request whose client is gone.
 STARTED, CANCELLED, SLOTS = 0, 16, 64
@@ -92,6 +94,9 @@ class FileWrapper:
 PLAIN_FILES = (io.BufferedReader, io.BufferedRandom, io.FileIO)
 AROUND_FILES = (("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File"))
 
+# What differs from request to request.
+OWN = ("PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REMOTE_PORT")
+
 
 class Gone(BaseException):
     """The client of the request is gone: what else it yields is of no use."""
@@ -101,6 +106,10 @@ def base_of(block):
     """The part of an environment that requests have in common: pairs of names and values."""
     words = block.decode("latin-1").split("\0")
     base = dict(zip(words[::2], words[1::2]))
+    # Their places are taken already, so that filling in a copy never makes it grow.
+    for name in OWN:
+        base[name] = ""
+    base["wsgi.input"] = None
     base["wsgi.version"] = (1, 0)
     base["wsgi.errors"] = sys.stderr
     base["wsgi.multithread"] = False
@@ -129,19 +138,15 @@ def serve(sock, board, application, watch):
 
     # Of the request that is being answered:
     current = 0
-    head = None              # the header block, once start_response was called
-    status = 0
-    fields = 0
-    begun = False            # its head is among what is sent
+    head = None              # what follows the id in its first frame, once start_response was called
+    begun = False            # that frame is among what is sent
 
     clock = time.monotonic
-    join = "\0".join
-    chain = itertools.chain.from_iterable
     unpack = REQUEST.unpack_from
-    pack_head = HEAD.pack
+    pack_start = START.pack
     pack = FRAME.pack
     BytesIO = io.BytesIO
-    statuses = {}
+    heads = {}
 
     def flush():
         nonlocal gathered, flushed
@@ -173,7 +178,7 @@ def serve(sock, board, application, watch):
             data = rest + data
         at, end = 0, len(data)
         while end - at >= 20:
-            length, _, flags, _, number, common, own = unpack(data, at)
+            length, number, flags, common, own = unpack(data, at)
             after = at + 4 + length
             if after > end:
                 break
@@ -187,7 +192,7 @@ def serve(sock, board, application, watch):
         return True
 
     def start_response(line, headers, exc_info=None):
-        nonlocal head, status, fields
+        nonlocal head
         if exc_info is not None:
             try:
                 if begun:
@@ -196,15 +201,18 @@ def serve(sock, board, application, watch):
                 exc_info = None
         elif head is not None:
             raise AssertionError("start_response was called twice, without exc_info")
-        code = statuses.get(line)
-        if code is None:
-            code = statuses[line] = status_of(line)
-        fields = len(headers)
-        text = join(chain(headers))
-        if "\n" in text or "\r" in text or text.count("\0") != max(2 * fields - 1, 0):
-            check_headers(headers)
-        head = text.encode("latin-1")
-        status = code
+        # Applications say the same again and again.
+        try:
+            known = heads.get((line, tuple(headers)))
+        except TypeError:
+            known = head_of(line, headers)
+        if known is None:
+            known = head_of(line, headers)
+            if len(known) <= CACHED_MAX:
+                if len(heads) >= CACHE_ENTRIES:
+                    heads.clear()
+                heads[line, tuple(headers)] = known
+        head = known
         return write
 
     def write(data):
@@ -212,7 +220,7 @@ def serve(sock, board, application, watch):
         if not data and not begun and head is not None:
             # Somebody wants the head to be seen already.
             begun = True
-            out.append(pack_head(12 + len(head), ANSWER, 0, status, current, len(head)) + head)
+            out.append(pack_start(5 + len(head), current, 0) + head)
         emit(data)
         flush()
 
@@ -234,11 +242,10 @@ def serve(sock, board, application, watch):
                 emit(bytes(view[start:start + PIECE]))
             return
         if begun:
-            out.append(pack(8 + size, DATA, 0, 0, current) + data)
+            out.extend((pack(8 + size, current, 0, DATA, 0), data))
         else:
             begun = True
-            out.append(pack_head(12 + len(head) + size, ANSWER, 0, status, current, len(head))
-                       + head + data)
+            out.extend((pack_start(5 + len(head) + size, current, 0), head, data))
         gathered += size + 64
         if gathered > GATHER or clock() - flushed > GATHER_FOR:
             flush()
@@ -247,10 +254,10 @@ def serve(sock, board, application, watch):
         """Says that the answer is complete."""
         nonlocal begun, gathered
         if begun:
-            out.append(pack(8, DATA, END, 0, current))
+            out.append(pack(8, current, END, DATA, 0))
         else:
             begun = True
-            out.append(pack_head(12 + len(head), ANSWER, END, status, current, len(head)) + head)
+            out.append(pack_start(5 + len(head), current, END) + head)
         gathered += 64
 
     def send_file(wrapper):
@@ -262,8 +269,8 @@ def serve(sock, board, application, watch):
         number, offset, length = found
         if not begun:
             begun = True
-            out.append(pack_head(12 + len(head), ANSWER, 0, status, current, len(head)) + head)
-        frame = FILE.pack(24, SENDFILE, END, 0, current, offset, length)
+            out.append(pack_start(5 + len(head), current, 0) + head)
+        frame = FILE.pack(24, current, END, SENDFILE, 0, offset, length)
         with send_lock:
             pieces = out[:]
             del out[:len(pieces)]
@@ -315,7 +322,7 @@ def serve(sock, board, application, watch):
         """Tells the server that the application raised."""
         nonlocal gathered
         reason = type(error).__name__.encode("latin-1", "replace")
-        out.append(pack(8 + len(reason), ERROR, END, 0, current) + reason)
+        out.append(pack(8 + len(reason), current, END, ERROR, 0) + reason)
         gathered += 64
 
     def assist():
@@ -326,7 +333,7 @@ def serve(sock, board, application, watch):
             time.sleep(STUCK)
             if watch is not None and watch():
                 with send_lock:
-                    sock.sendall(pack(8, CHANGED, 0, 0, 0))
+                    sock.sendall(pack(8, 0, 0, CHANGED, 0))
             if not running:
                 idle += 1
                 if idle > 20 and watch is None:
@@ -358,7 +365,7 @@ def serve(sock, board, application, watch):
                     break
                 if flags & BODY_FILE:
                     os.close(body)
-                frames.append(pack(8, RETURNED, 0, 0, number))
+                frames.append(pack(8, number, 0, RETURNED, 0))
             if out or frames:
                 try:
                     with send_lock:
@@ -387,7 +394,7 @@ def serve(sock, board, application, watch):
             board[STARTED] = current = number
             if flags & BODY_FILE:
                 os.close(body)
-            out.append(pack(8, ERROR, END, 0, number))
+            out.append(pack(8, number, END, ERROR, 0))
             continue
         base = bases.get(block)
         if base is None:
@@ -397,19 +404,17 @@ def serve(sock, board, application, watch):
                     bases.clear()
                 bases[block] = base
         environ = base.copy()
-        words = own.decode("latin-1").split("\0")
-        environ["REQUEST_METHOD"] = words[0]
-        environ["PATH_INFO"] = words[1]
-        environ["QUERY_STRING"] = words[2]
-        environ["REQUEST_URI"] = words[3]
-        environ["REMOTE_PORT"] = words[4]
-        if flags & BODY_FILE:
-            environ["CONTENT_LENGTH"] = words[5]
-            source = os.fdopen(body, "rb")
+        if flags & (BODY | BODY_FILE):
+            own, _, environ["CONTENT_LENGTH"] = own.decode("latin-1").rpartition("\0")
+            path, query, uri, port = own.split("\0")
+            source = os.fdopen(body, "rb") if flags & BODY_FILE else BytesIO(body)
         else:
-            if flags & BODY:
-                environ["CONTENT_LENGTH"] = words[5]
-            source = BytesIO(body)
+            path, query, uri, port = own.decode("latin-1").split("\0")
+            source = BytesIO()
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        environ["REQUEST_URI"] = uri
+        environ["REMOTE_PORT"] = port
         environ["wsgi.input"] = source
         head, begun = None, False
         board[STARTED] = current = number
@@ -426,10 +431,9 @@ def serve(sock, board, application, watch):
                     and type(result[0]) is bytes and len(result[0]) <= PIECE):
                 data = result[0]
                 begun = True
-                size = len(data)
-                out += (pack_head(12 + len(head) + size, ANSWER, END, status, number,
-                                  len(head)), head, data)
-                gathered += size + 256
+                size = len(head) + len(data)
+                out += (pack_start(5 + size, number, END), head, data)
+                gathered += size
             else:
                 answer(result, flags & HEAD_ONLY)
         except BaseException as error:
@@ -458,6 +462,7 @@ def lost(sock):
         return True
 
 
+@functools.lru_cache(64)
 def status_of(line):
     """The number of a status line; raises what is wrong with it."""
     if not isinstance(line, str):
@@ -468,6 +473,16 @@ def status_of(line):
     if not 200 <= code <= 999:
         raise ValueError("the status %r is not that of a final answer" % line)
     return code
+
+
+def head_of(line, headers):
+    """The head of an answer as it is sent; raises what is wrong with it."""
+    code = status_of(line)
+    text = "\0".join(itertools.chain.from_iterable(headers))
+    if "\n" in text or "\r" in text or text.count("\0") != max(2 * len(headers) - 1, 0):
+        check_headers(headers)
+    fields = text.encode("latin-1")
+    return HEAD.pack(ANSWER, code, len(fields)) + fields
 
 
 def check_headers(headers):
@@ -617,7 +632,7 @@ def main():
             trace = trace.tb_next
         text = "".join(traceback.format_exception(type(error), error, trace))
         text = (text + hint(error, spec, folder)).encode("utf-8", "backslashreplace")[:60000]
-        sock.sendall(FRAME.pack(8 + len(text), FAILED, 0, VERSION, 0) + text)
+        sock.sendall(FRAME.pack(8 + len(text), 0, 0, FAILED, VERSION) + text)
         # Whoever reads our last words closes.
         sock.settimeout(5)
         try:
@@ -629,7 +644,7 @@ def main():
     gc.collect()
     gc.freeze()
     version = ("%d.%d.%d" % sys.version_info[:3]).encode()
-    sock.sendall(FRAME.pack(8 + len(version), READY, 0, VERSION, 0) + version)
+    sock.sendall(FRAME.pack(8 + len(version), 0, 0, READY, VERSION) + version)
     try:
         serve(sock, board, application, watch)
     except (EOFError, ConnectionError):

@@ -31,7 +31,7 @@ mod staff;
 
 use super::job::{Job, Place};
 use super::launch::Recipe;
-use super::worker::Stage;
+use super::worker::{Shared, Stage};
 use crate::conf::{App, Level, Workers};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Status};
@@ -76,7 +76,7 @@ struct Inner {
     /// When something is due, as far as the timers know.
     due: Option<Instant>,
     is_stopped: bool,
-    spare: Vec<Vec<u8>>,
+    shared: Shared,
     /// What happened since the last turn, for `USR2` and logs.
     grown: Option<Instant>,
 }
@@ -113,7 +113,12 @@ impl Pool {
 
     /// Memory for a request.
     pub(super) fn memory(&self) -> Vec<u8> {
-        self.inner.borrow_mut().spare.pop().unwrap_or_default()
+        self.inner.borrow_mut().shared.memory()
+    }
+
+    /// Memory that is no longer needed.
+    pub(super) fn give_memory(&self, memory: Vec<u8>) {
+        self.inner.borrow_mut().shared.give_memory(memory);
     }
 
     /// Whether another request may wait.

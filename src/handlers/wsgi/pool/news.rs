@@ -9,9 +9,9 @@ use crate::event::Cx;
 impl Pool {
     /// Receives from one worker and acts on what it says.
     pub(super) fn receive(&self, inner: &mut Inner, number: usize, cx: &mut Cx) {
-        let Inner { seats, spare, .. } = inner;
+        let Inner { seats, shared, .. } = inner;
         let Some(seat) = seats.get_mut(number).and_then(Option::as_mut) else { return };
-        let news = seat.worker.receive(cx, spare);
+        let news = seat.worker.receive(cx, shared);
         if seat.worker.has_more {
             call(inner.pool, cx);
         }

@@ -7,6 +7,7 @@ mod outgoing;
 mod pace;
 mod receive;
 
+use super::heads::Heads;
 use super::job::{Job, Place};
 use super::launch::{Child, Line};
 use outgoing::Outgoing;
@@ -80,6 +81,33 @@ pub(super) enum Stage {
 struct Flight {
     id: u32,
     job: Rc<Job>,
+}
+
+/// What the workers of a pool use together.
+#[derive(Default)]
+pub(super) struct Shared {
+    heads: Heads,
+    /// Memories of requests, for others.
+    spare: Vec<Vec<u8>>,
+}
+
+/// Memories that are kept, and the longest one.
+const SPARE_MAX: usize = 64;
+const SPARE_LEN: usize = 64 * 1024;
+
+impl Shared {
+    /// Empty memory, perhaps warm.
+    pub(super) fn memory(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Keeps memory for others, unless there is enough of it.
+    pub(super) fn give_memory(&mut self, mut memory: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX && memory.capacity() <= SPARE_LEN {
+            memory.clear();
+            self.spare.push(memory);
+        }
+    }
 }
 
 /// What the pool has to know.

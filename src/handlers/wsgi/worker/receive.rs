@@ -2,7 +2,7 @@
 
 use super::super::job::{Job, Place};
 use super::super::wire::{self, Frame};
-use super::{BUFFER, News, Worker};
+use super::{BUFFER, News, Shared, Worker};
 use crate::event::Cx;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
@@ -19,16 +19,9 @@ const TURN_MAX: usize = 1024 * 1024;
 /// Descriptors that wait for their frame. A worker sends one at a time.
 const FILES_MAX: usize = 4;
 
-/// Memories of requests kept for others.
-const SPARE_MAX: usize = 64;
-
 impl Worker {
     /// Receives, and gives to each job what is its own.
-    pub(in crate::handlers::wsgi) fn receive(
-        &mut self,
-        cx: &Cx,
-        spare: &mut Vec<Vec<u8>>,
-    ) -> Vec<News> {
+    pub(in crate::handlers::wsgi) fn receive(&mut self, cx: &Cx, shared: &mut Shared) -> Vec<News> {
         let mut news = Vec::new();
         let (mut moved, mut answered) = (0, 0);
         self.has_more = false;
@@ -57,7 +50,7 @@ impl Worker {
             }
             moved += received;
             let is_short = self.filled < BUFFER;
-            if let Err(fault) = self.take_frames(cx, spare, &mut news, &mut answered) {
+            if let Err(fault) = self.take_frames(cx, shared, &mut news, &mut answered) {
                 news.push(News::Broken(fault));
                 break;
             }
@@ -99,7 +92,7 @@ impl Worker {
     fn take_frames(
         &mut self,
         cx: &Cx,
-        spare: &mut Vec<Vec<u8>>,
+        shared: &mut Shared,
         news: &mut Vec<News>,
         answered: &mut u32,
     ) -> Result<(), String> {
@@ -109,12 +102,10 @@ impl Worker {
             match wire::decode(buffer.get(at..self.filled).unwrap_or_default()) {
                 Ok(Some((frame, consumed))) => {
                     at += consumed;
-                    match self.deliver(frame, cx, news) {
+                    match self.deliver(frame, cx, shared, news) {
                         Ok(Some(job)) => {
                             *answered += 1;
-                            if spare.len() < SPARE_MAX {
-                                spare.push(job.take_memory());
-                            }
+                            shared.give_memory(job.take_memory());
                         }
                         Ok(None) => {}
                         Err(fault) => break Err(fault),
@@ -138,6 +129,7 @@ impl Worker {
         &mut self,
         frame: Frame<'_>,
         cx: &Cx,
+        shared: &mut Shared,
         news: &mut Vec<News>,
     ) -> Result<Option<Rc<Job>>, String> {
         let (id, ends) = match frame {
@@ -167,7 +159,7 @@ impl Worker {
             Some(flight) if flight.id == id => flight.job.clone(),
             _ => return Err("an answer that nobody has asked for".to_owned()),
         };
-        let fate = if job.is_over() { Ok(()) } else { self.put(&job, frame) };
+        let fate = if job.is_over() { Ok(()) } else { self.put(&job, frame, shared) };
         if matches!(frame, Frame::File { .. }) && job.is_over() {
             self.files.pop_front();
         }
@@ -190,7 +182,7 @@ impl Worker {
     }
 
     /// Puts part of an answer into the inbox of its job.
-    fn put(&mut self, job: &Job, frame: Frame<'_>) -> Result<(), HttpError> {
+    fn put(&mut self, job: &Job, frame: Frame<'_>, shared: &mut Shared) -> Result<(), HttpError> {
         let kept = |error: io::Error| {
             HttpError::fatal(
                 Status::INSUFFICIENT_STORAGE,
@@ -204,7 +196,7 @@ impl Worker {
                     return Err(broken());
                 }
                 inbox.has_begun = true;
-                inbox.head = Some((status, fields.to_vec()));
+                inbox.head = Some((status, shared.heads.judge(status, fields)?));
                 inbox.body.push(body).map_err(kept)?;
                 inbox.end = end.then_some(Ok(()));
                 Ok(())

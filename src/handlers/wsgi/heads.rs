@@ -1,0 +1,218 @@
+//! The heads of answers: what may an application say, and what becomes of it?
+//!
+//! Applications say the same again and again. What was made of a head is kept, so that seeing it
+//! once more costs one look-up and a comparison.
+
+use super::wire;
+use crate::handlers::gateway::fields::{Field, judge};
+use crate::http::{Headers, HttpError, Status};
+use crate::serve::write_status_line;
+use std::hash::Hasher;
+use std::rc::Rc;
+
+/// The head of an answer, judged.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// Its lines, without those that are ours to say.
+    pub(super) headers: Headers,
+    /// The length it promises.
+    pub(super) length: Option<u64>,
+    /// Where the answer really is.
+    pub(super) elsewhere: Option<Vec<u8>>,
+    /// The head as it is sent, if the length is known: `serve::Head::Prebuilt`.
+    pub(super) prebuilt: Option<Rc<[u8]>>,
+}
+
+/// Heads that were judged, by where their bytes lead.
+pub(super) struct Heads {
+    kept: Vec<Option<Kept>>,
+}
+
+struct Kept {
+    status: Status,
+    fields: Vec<u8>,
+    judged: Rc<Judged>,
+}
+
+/// Heads that are kept; a power of two.
+const KEPT: usize = 64;
+
+/// The longest head that is kept.
+const KEPT_LEN: usize = 1024;
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self { kept: (0..KEPT).map(|_| None).collect() }
+    }
+}
+
+impl Heads {
+    /// Looks at every header line of an answer: names and values as in [`wire::fields`].
+    ///
+    /// # Errors
+    /// 502: one of them cannot be passed on.
+    pub(super) fn judge(&mut self, status: Status, fields: &[u8]) -> Result<Rc<Judged>, HttpError> {
+        let Some(place) = self.kept.get_mut(place_of(fields)) else {
+            return judge_all(status, fields).map(Rc::new);
+        };
+        if let Some(kept) = place.as_ref().filter(|k| k.status == status && k.fields == fields) {
+            return Ok(kept.judged.clone());
+        }
+        let judged = Rc::new(judge_all(status, fields)?);
+        if fields.len() <= KEPT_LEN {
+            let fields = fields.to_vec();
+            *place = Some(Kept { status, fields, judged: judged.clone() });
+        }
+        Ok(judged)
+    }
+}
+
+/// Where a head would be. It takes the place of the one that is there, so that a bad sequence of
+/// heads costs no more than judging them.
+fn place_of(fields: &[u8]) -> usize {
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(fields);
+    hasher.finish() as usize % KEPT
+}
+
+/// Header lines of one connection, which applications must not send (PEP 3333, RFC 9110 §7.6.1).
+const HOP_BY_HOP: [&str; 8] = [
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+];
+
+fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
+    let mut judged = Judged::default();
+    for pair in wire::fields(fields) {
+        let (name, value) = pair.ok_or_else(|| broken("a header without a value"))?;
+        let value = value.trim_ascii();
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        let shown = || name.escape_ascii().to_string();
+        match judge(name, value) {
+            None => return Err(broken(&format!("the header {:?} cannot be sent", shown()))),
+            _ if HOP_BY_HOP.iter().any(|other| is(other)) => {
+                let why = format!("the hop-by-hop header {}, which PEP 3333 forbids", shown());
+                return Err(broken(&why));
+            }
+            Some(Field::ContentLength) => {
+                let length =
+                    digits(value).ok_or_else(|| broken("a Content-Length that is none"))?;
+                if judged.length.is_some_and(|other| other != length) {
+                    return Err(broken("two different Content-Lengths"));
+                }
+                judged.length = Some(length);
+            }
+            Some(Field::Keep) if is("X-Accel-Redirect") || is("X-Sendfile") => {
+                judged.elsewhere = Some(value.to_vec());
+            }
+            Some(Field::Keep) => {
+                if let Ok(name) = std::str::from_utf8(name) {
+                    judged.headers.push(name, value);
+                }
+            }
+            Some(Field::Drop | Field::TransferEncoding) => {}
+        }
+    }
+    if let Some(length) = judged.length.filter(|_| status.may_have_body()) {
+        let mut head = Vec::with_capacity(128);
+        write_status_line(status, &mut head);
+        head.extend_from_slice(judged.headers.as_bytes());
+        head.extend_from_slice(b"Content-Length: ");
+        head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+        head.extend_from_slice(b"\r\n");
+        judged.prebuilt = Some(head.into());
+    }
+    Ok(judged)
+}
+
+/// A length: digits and nothing else.
+fn digits(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// 502: what an application has said is no answer.
+pub(super) fn broken(how: &str) -> HttpError {
+    HttpError::new(Status::BAD_GATEWAY, format!("the application's answer is broken: {how}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_lines_are_judged() {
+        let judged = judge_all(
+            Status::OK,
+            b"Content-Type\0text/x\0Set-Cookie\0a=1\0set-cookie\0b=2\0Date\0x\0\
+            Content-Length\x0012\0X-Latin\0caf\xe9",
+        )
+        .unwrap();
+        let lines =
+            &b"Content-Type: text/x\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-Latin: caf\xe9\r\n"
+                [..];
+        assert_eq!(judged.headers.as_bytes(), lines);
+        assert_eq!((judged.length, judged.elsewhere), (Some(12), None));
+        let whole = [b"HTTP/1.1 200 OK\r\n", lines, b"Content-Length: 12\r\n"].concat();
+        assert_eq!(judged.prebuilt.as_deref(), Some(&*whole));
+        let judged = judge_all(Status::OK, b"x-accel-redirect\0/files/a").unwrap();
+        assert_eq!(judged.elsewhere.as_deref(), Some(&b"/files/a"[..]));
+        for bad in [
+            &b"Connection\0close"[..],
+            b"transfer-encoding\0chunked",
+            b"Upgrade\0h2c",
+            b"A",
+            b"A B\0c",
+            b"A\0b\r\nC: d",
+            b"Content-Length\0+1",
+            b"Content-Length\x001\0Content-Length\x002",
+            b"Content-Length\x0099999999999999999999",
+            b"Content-Length\0",
+        ] {
+            assert!(judge_all(Status::OK, bad).is_err(), "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_head_without_length_or_body_is_not_prebuilt() {
+        for (status, fields) in [
+            (Status::OK, &b"Content-Type\0text/x"[..]),
+            (Status::NO_CONTENT, b"Content-Length\x000"),
+            (Status::NOT_MODIFIED, b"Content-Length\x0012"),
+        ] {
+            assert!(judge_all(status, fields).unwrap().prebuilt.is_none(), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_what_would_be_judged() {
+        let mut heads = Heads::default();
+        // Many more than there are places, twice, with one that is in between again and again.
+        for n in (0..4 * KEPT).chain(0..4 * KEPT) {
+            let fields = format!("X-N\0{n}\0Content-Length\0{n}").into_bytes();
+            for status in [Status::OK, Status::NOT_FOUND] {
+                let judged = heads.judge(status, &fields).unwrap();
+                let want = judge_all(status, &fields).unwrap();
+                assert_eq!(judged.headers, want.headers);
+                assert_eq!((judged.length, &judged.prebuilt), (Some(n as u64), &want.prebuilt));
+            }
+            let same = heads.judge(Status::OK, b"A\x001").unwrap();
+            assert_eq!(same.headers.as_bytes(), b"A: 1\r\n");
+            assert!(heads.judge(Status::OK, b"Connection\0close").is_err());
+        }
+        let long = [b"X\0".to_vec(), vec![b'x'; 2 * KEPT_LEN]].concat();
+        assert!(heads.judge(Status::OK, &long).is_ok());
+        assert!(heads.kept.iter().flatten().all(|kept| kept.fields.len() <= KEPT_LEN));
+    }
+}
