@@ -154,11 +154,10 @@ impl Classic<'_> {
             https: Https::Both,
             hsts: None,
             errors: Vec::new(),
-            routes: vec![Route {
-                path: At::new("/".to_owned(), root.span.clone()),
-                methods: None,
-                action: Action::Files(Files::of(root)),
-            }],
+            routes: vec![Route::new(
+                At::new("/".to_owned(), root.span.clone()),
+                Action::Files(Files::of(root)),
+            )],
             span: name.span.clone(),
         };
         let same = |old: &&mut Host| old.names.iter().any(|name| name.value == host);

@@ -75,8 +75,7 @@ pub fn sniff(text: &str) -> Result<Format, Diagnostic> {
 pub fn quick(root: PathBuf) -> Config {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     let files = Files { listing: true, ..Files::of(At::implied(root)) };
-    let route =
-        Route { path: At::implied("/".to_owned()), methods: None, action: Action::Files(files) };
+    let route = Route::new(At::implied("/".to_owned()), Action::Files(files));
     Config {
         format: Format::Quick,
         server: Server {
@@ -131,7 +130,7 @@ impl Config {
         self.apps = vec![App { reload, ..app }];
         for host in &mut self.hosts {
             let path = At::implied("/".to_owned());
-            host.routes = vec![Route { path, methods: None, action: action.clone() }];
+            host.routes = vec![Route::new(path, action.clone())];
         }
     }
 }

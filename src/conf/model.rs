@@ -3,6 +3,7 @@
 //!
 //! Not here: whether a folder exists, which address a name has. `site::build` asks that.
 
+use super::Network;
 use crate::http::limits::HeadLimits;
 use crate::http::{Method, MethodSet, Status};
 use std::net::SocketAddr;
@@ -420,8 +421,36 @@ pub struct Route {
     pub path: At<String>,
     /// The methods it is for; `None`: all.
     pub methods: Option<MethodSet>,
+    /// Who may have what it answers.
+    pub access: Access,
     /// What it does.
     pub action: Action,
+}
+
+/// Who may have what a route answers: what the route says, else what its host says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Access {
+    /// The clients that may; `None`: all.
+    pub allow: Option<At<Vec<Client>>>,
+}
+
+/// Clients that are let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// Those of a Unix socket, which have no address.
+    Unix,
+    /// Those of a network; of a single address, too.
+    Network(Network),
+}
+
+/// As it is written in a configuration.
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix => f.write_str("unix"),
+            Self::Network(network) => network.fmt(f),
+        }
+    }
 }
 
 /// `[cgi]`: what all scripts have in common.
@@ -697,6 +726,20 @@ impl Cgi {
     /// A folder of scripts, with the defaults.
     pub fn of(root: At<PathBuf>) -> Self {
         Self { root, limits: CgiLimits::default(), authorization: false }
+    }
+}
+
+impl Access {
+    /// Where it is written.
+    pub fn span(&self) -> Option<&Range<usize>> {
+        self.allow.as_ref().map(|at| &at.span)
+    }
+}
+
+impl Route {
+    /// For all methods and for everybody.
+    pub fn new(path: At<String>, action: Action) -> Self {
+        Self { path, methods: None, access: Access::default(), action }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Pure functions of the text; both formats use them.
 
-use super::model::{Listen, Place};
+use super::Network;
+use super::model::{Client, Listen, Place};
+use super::network::NotNetwork;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -136,6 +138,30 @@ fn authority(text: &str, default_port: u16) -> Option<Place> {
         _ => IpAddr::V4(host.parse().ok()?),
     };
     Some(Place::Addr(SocketAddr::new(ip, port)))
+}
+
+/// Clients of an access list.
+pub(super) fn client(text: &str) -> Result<Client, Fault> {
+    if text == "unix" {
+        return Ok(Client::Unix);
+    }
+    let fault = |why: &str| Fault::new("bad-network", why);
+    Network::parse(text).map(Client::Network).map_err(|error| match error {
+        NotNetwork::Beyond(network) => {
+            fault("has bits set behind those that count").instead(network.to_string())
+        }
+        NotNetwork::Bits => fault("has no number of bits behind the `/`, such as \"10.0.0.0/8\""),
+        NotNetwork::Address => {
+            let fault =
+                fault("is no address and no network, such as \"192.168.0.0/16\" or \"::1\"");
+            let bare = text.trim_matches(['[', ']']);
+            match bare.parse::<SocketAddr>().map(|at| at.ip()).or_else(|_| bare.parse()) {
+                Ok(ip) => fault.instead(ip.to_string()),
+                Err(_) if text == "localhost" => fault.instead("127.0.0.1"),
+                Err(_) => fault,
+            }
+        }
+    })
 }
 
 /// Whether two listeners cannot both be opened.

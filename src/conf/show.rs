@@ -4,9 +4,9 @@
 //! they do not depend on a folder any more unless that one was relative itself.
 
 use super::model::{
-    Action, App, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level, LogFormat,
-    LogTarget, Overwrite, Program, Python, Redirect, Respond, Route, Tls, TlsVersion, Upload,
-    Workers,
+    Access, Action, App, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level,
+    LogFormat, LogTarget, Overwrite, Program, Python, Redirect, Respond, Route, Tls, TlsVersion,
+    Upload, Workers,
 };
 use super::units::{show_duration, show_size};
 use crate::http::{Method, MethodSet};
@@ -245,6 +245,7 @@ fn route(out: &mut Out, route: &Route) {
     if let Some(set) = route.methods {
         out.line("methods", methods(set));
     }
+    access(out, &route.access);
     match &route.action {
         Action::Files(files) => self::files(out, files),
         Action::Cgi(cgi) => scripts(out, cgi),
@@ -275,6 +276,12 @@ fn route(out: &mut Out, route: &Route) {
                 out.line("options", options.to_string());
             }
         }
+    }
+}
+
+fn access(out: &mut Out, access: &Access) {
+    if let Some(allow) = &access.allow {
+        out.line("allow", list(allow.value.iter().map(ToString::to_string)));
     }
 }
 

@@ -77,6 +77,10 @@ pub(super) fn choose_route<'s>(
     let route = host.choose_route(method, request.path(), trace)?;
     routed.route = Some(route);
     request.mount = route.mount(request.path());
+    // Before anything else is said: who is refused does not even learn what the route takes.
+    if let Some(guard) = &route.guard {
+        guard.admit(request)?;
+    }
     if !route.handler.methods().contains(method) {
         if method == Method::Options {
             return Ok(Chosen::Response(options(route.allowed())));

@@ -121,7 +121,7 @@ impl ConfigSource {
                     let cgi = conf::Cgi::of(At::implied(folder.join(path.trim_matches('/'))));
                     let path = At::implied(path.clone());
                     let action = conf::Action::Cgi(cgi);
-                    host.routes.push(conf::Route { path, methods: None, action });
+                    host.routes.push(conf::Route::new(path, action));
                 }
                 if let Some(wsgi) = &self.overrides.wsgi {
                     config.serve_app(folder, wsgi, self.overrides.reload);

@@ -1,7 +1,7 @@
 //! From what the configuration says to what requests are answered from: folders opened, pages
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
-use super::{Registry, Route, Site, VirtualHost, lookup, scripts};
+use super::{Guard, Registry, Route, Site, VirtualHost, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
@@ -106,14 +106,16 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn host(&mut self, host: &conf::Host) -> VirtualHost {
-        let mut routes: Vec<_> = host.routes.iter().map(|route| self.route(host, route)).collect();
+        let hsts = self.hsts(host);
+        let mut routes: Vec<_> =
+            host.routes.iter().map(|route| self.route(host, route, hsts.as_ref())).collect();
         lookup::sort(&mut routes);
         let name = host.names.first().map_or("*", |name| &name.value);
         VirtualHost {
             name: name.into(),
             pages: Rc::new(self.pages(host)),
             https: host.https,
-            hsts: self.hsts(host),
+            hsts,
             routes,
         }
     }
@@ -126,7 +128,7 @@ impl Builder<'_> {
         (host.https != Https::Both).then(|| line.into_bytes().into())
     }
 
-    fn route(&mut self, host: &conf::Host, route: &conf::Route) -> Route {
+    fn route(&mut self, host: &conf::Host, route: &conf::Route, hsts: Option<&Rc<[u8]>>) -> Route {
         let (kind, handler): (_, Rc<dyn Handler>) = match &route.action {
             Action::Files(files) => ("files", self.files(host, files)),
             Action::Cgi(cgi) => ("cgi", self.scripts(host, cgi)),
@@ -146,6 +148,7 @@ impl Builder<'_> {
             methods: route.methods,
             kind,
             body_limit: handler.body_limit().unwrap_or(self.config.limits.body),
+            guard: Guard::of(&route.access, hsts).map(Rc::new),
             handler,
         }
     }

@@ -4,11 +4,13 @@
 //! flight finish on the one they began with.
 
 mod build;
+mod guard;
 mod lookup;
 mod registry;
 mod scripts;
 
 pub use build::build;
+pub use guard::Guard;
 pub use lookup::{Decision, PassedOver, Trace, Untraced};
 pub use registry::Registry;
 
@@ -64,6 +66,8 @@ pub struct Route {
     pub kind: &'static str,
     /// Bytes of a request body.
     pub body_limit: u64,
+    /// Who may have what it answers; `None`: everybody.
+    pub guard: Option<Rc<Guard>>,
     /// Who answers.
     pub handler: Rc<dyn Handler>,
 }
@@ -77,6 +81,7 @@ impl Site {
             methods: None,
             kind: "test",
             body_limit: handler.body_limit().unwrap_or(u64::MAX),
+            guard: None,
             handler,
         };
         let routes = routes.into_iter().map(route).collect();

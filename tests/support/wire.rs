@@ -38,6 +38,19 @@ impl Wire {
         Self { stream, buffer: Vec::new() }
     }
 
+    /// From an address of this machine, such as 127.0.0.2.
+    pub(crate) fn from(source: &str, address: SocketAddr) -> Self {
+        let source = SocketAddr::new(source.parse().unwrap(), 0);
+        let domain = socket2::Domain::for_address(source);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&source.into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
     /// Sends. A server that has closed meanwhile is no error here: what it said will be read.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.stream.write_all(bytes.as_ref());

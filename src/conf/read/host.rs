@@ -1,12 +1,13 @@
 //! `[[host]]`, and what holds between hosts.
 
+use super::access;
 use super::cgi;
 use super::route;
 use super::schema;
 use super::table::{Item, Reader, Table, tables};
 use super::tls;
 use crate::conf::diagnostic::Diagnostic;
-use crate::conf::model::{At, ErrorKey, Host, Https, Route};
+use crate::conf::model::{Access, At, ErrorKey, Host, Https, Route};
 use crate::conf::rules;
 use crate::http::{Method, MethodSet, Status};
 use std::collections::HashMap;
@@ -70,15 +71,17 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
         routes: Vec::new(),
         span: span.clone(),
     };
+    let access = access::access(reader, &mut table).within(&Access::default());
     let routes = table.take("route");
     let own = route::action(reader, &mut table, "root");
     let given = own.is_some();
     if let Some((Some(action), span)) = own {
-        host.routes.push(Route { path: At::new("/".to_owned(), span), methods: None, action });
+        let path = At::new("/".to_owned(), span);
+        host.routes.push(Route { path, methods: None, access: access.clone(), action });
     }
     let has_routes = routes.is_some();
     if let Some(item) = routes {
-        host.routes.extend(route::routes(reader, &item));
+        host.routes.extend(route::routes(reader, &item, &access));
     }
     if !given && !has_routes && !table.has_rest() {
         let message = "this host has nothing to answer with";

@@ -4,6 +4,7 @@
 //! default put in its place, so that the rest is read too; a configuration with errors is thrown
 //! away by `load`.
 
+mod access;
 mod app;
 mod cgi;
 mod global;

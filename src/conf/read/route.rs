@@ -1,11 +1,12 @@
 //! `[[host.route]]`: a path, and the one thing it does.
 
+use super::access;
 use super::cgi;
 use super::schema::{self, BESIDE_CGI, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{
-    Action, AppRoute, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
+    Access, Action, AppRoute, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
 };
 use crate::conf::rules::{self, Fault};
 use crate::http::{Method, MethodSet, Status};
@@ -28,16 +29,17 @@ const METHODS: [Method; 7] = [
 
 const UPLOAD_METHODS: [Method; 3] = [Method::Put, Method::Post, Method::Delete];
 
-/// The routes of a host.
-pub(super) fn routes(reader: &mut Reader<'_>, item: &Item<'_>) -> Vec<Route> {
+/// The routes of a host, which says `access` for those that do not say their own.
+pub(super) fn routes(reader: &mut Reader<'_>, item: &Item<'_>, access: &Access) -> Vec<Route> {
     let tables = tables(reader, item, &schema::ROUTE, "[[host.route]]");
-    tables.into_iter().filter_map(|table| route(reader, table)).collect()
+    tables.into_iter().filter_map(|table| route(reader, table, access)).collect()
 }
 
-fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
+fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Option<Route> {
     let span = table.span.clone();
     let path = table.take("path");
     let methods = table.take("methods").and_then(|item| reader.methods(&item, &METHODS));
+    let access = access::access(reader, &mut table).within(access);
     let action = action(reader, &mut table, "files");
     // A misspelt key is probably the missing one: one message for one mistake.
     let complete = !table.has_rest();
@@ -66,7 +68,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Route> {
         let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
     }
-    Some(Route { path, methods: methods.map(with_head), action })
+    Some(Route { path, methods: methods.map(with_head), access, action })
 }
 
 /// GET without HEAD is no HTTP (RFC 9110 §9.1): whoever allows the one allows the other.

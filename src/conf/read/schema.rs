@@ -114,6 +114,7 @@ pub(crate) static HOST: Schema = Schema {
         "upload",
         "cgi_limits",
         "cgi_authorization",
+        "allow",
         "route",
     ],
 };
@@ -139,6 +140,7 @@ pub(crate) static ROUTE: Schema = Schema {
         "upload",
         "cgi_limits",
         "cgi_authorization",
+        "allow",
     ],
 };
 
@@ -198,7 +200,6 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[[host]]", "cors", "CORS"),
     ("[[host]]", "rate", "rate limits"),
     ("[[host]]", "auth", "authentication"),
-    ("[[host]]", "allow", "access lists"),
     ("[[host]]", "header", "header rules"),
     ("[[host]]", "limits", "limits of one host"),
     ("[[host]]", "timeouts", "time-outs of one host"),
@@ -206,7 +207,6 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[[host]]", "status", "the status page"),
     ("[[host]]", "proxy", "the reverse proxy"),
     ("[[host.route]]", "auth", "authentication"),
-    ("[[host.route]]", "allow", "access lists"),
     ("[[host.route]]", "cors", "CORS"),
     ("[[host.route]]", "rate", "rate limits"),
     ("[[host.route]]", "status", "the status page"),

@@ -9,7 +9,8 @@ const CONFIG: &str = include_str!("../../../docs/config.md");
 const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// The sources that make diagnostics.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
+    include_str!("../read/access.rs"),
     include_str!("../read/app.rs"),
     include_str!("../classic.rs"),
     include_str!("../load.rs"),

@@ -24,13 +24,30 @@ fn what_is_shown_is_read_back() {
         respond = \"\\\"quoted\\\" \\\\ \\u0001 \\t\\r\\n ä\"\n\
         [[host.route]]\npath = \"/\\\"/\"\nfiles = \"C\"\nupload = true\n\
         [[host.route]]\npath = \"/c/\"\ncgi = \"D\"\ncgi_limits = { memory = \"16MiB\" }\n\
-        [[host.route]]\npath = \"/r\"\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n";
+        [[host.route]]\npath = \"/r\"\nallow = [\"::ffff:10.0.0.0/104\", \"unix\"]\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n";
     let parameters = format!("{CLASSIC}\nparameter timeout 0.5\n");
     for config in [good(FULL), good(small), good(odd), good(&parameters), quick("/srv".into())] {
         let shown = effective(&config);
         let again = good(&shown);
         assert_eq!(without_places(again), without_places(config), "{shown}");
     }
+}
+
+#[test]
+fn routes_have_the_access_of_their_host_unless_they_say_their_own() {
+    let config = good(
+        "[[host]]\nroot = \"r\"\nallow = \"10.0.0.0/8\"\n\
+         [[host.route]]\npath = \"/a\"\nrespond = \"\"\n\
+         [[host.route]]\npath = \"/b\"\nrespond = \"\"\nallow = [\"::1\", \"unix\"]\n\
+         [[host.route]]\npath = \"/c\"\nrespond = \"\"\nallow = false\n",
+    );
+    let allowed = |route: &crate::conf::Route| {
+        let allow = route.access.allow.as_ref()?;
+        Some(allow.value.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    let all: Vec<_> = config.hosts[0].routes.iter().map(allowed).collect();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(all, [text("10.0.0.0/8"), text("10.0.0.0/8"), text("::1 unix"), None]);
 }
 
 #[test]

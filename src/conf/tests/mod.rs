@@ -69,6 +69,7 @@ fn without_places(mut config: Config) -> Config {
         host.errors.iter_mut().for_each(|(_, at)| at.span = 0..0);
         for route in &mut host.routes {
             route.path.span = 0..0;
+            route.access.allow.iter_mut().for_each(|at| at.span = 0..0);
             match &mut route.action {
                 Action::Files(files) => {
                     files.root.span = 0..0;

@@ -217,6 +217,11 @@ impl Explainer<'_> {
         let why = if chosen.path.ends_with('/') { "longest path" } else { "exactly this path" };
         let span = written(chosen).map(|own| &own.path.span);
         self.tell(Note::new("route", what, why), span);
+        if let Some(guard) = &chosen.guard {
+            let what = guard.to_string();
+            let span = written(chosen).and_then(|own| own.access.span());
+            self.tell(Note::new("access", what, format!("asked from {}", request.peer)), span);
+        }
         let others = host.routes.iter().skip_while(|route| !std::ptr::eq(*route, chosen)).skip(1);
         for other in others.filter(|other| other.covers(request.path())).take(SHOWN) {
             let span = written(other).map(|own| &own.path.span);

@@ -1,0 +1,157 @@
+//! Who may have what a route answers. Asked when the route is chosen, before anything else is said
+//! of it; after an internal redirect too, by the guard of the place that it leads to.
+
+use crate::conf::{Access, Client};
+use crate::http::{HttpError, Status};
+use crate::serve::{Peer, Request};
+use std::fmt;
+use std::rc::Rc;
+
+/// The guard of a route.
+#[derive(Debug)]
+pub struct Guard {
+    /// The clients that are let in; `None`: all.
+    allow: Option<Vec<Client>>,
+    /// What its answers carry.
+    lines: Lines,
+}
+
+/// A cache that several people share must not hand on what was meant for those who were let in.
+/// Requests with credentials are treated so anyway (RFC 9111 §3.5), unless the answer says `public`
+/// or `s-maxage`; an address is nothing that a cache looks at. `private` beside either of them is
+/// the stricter, which counts (§4.2.1).
+const PRIVATE: &[u8] = b"Cache-Control: private\r\n";
+
+/// Header lines of admitted answers.
+#[derive(Debug)]
+struct Lines {
+    alone: Rc<[u8]>,
+    with_policy: Option<WithPolicy>,
+}
+
+/// Behind those that the host has for encrypted requests.
+#[derive(Debug)]
+struct WithPolicy {
+    policy: Rc<[u8]>,
+    both: Rc<[u8]>,
+}
+
+impl Guard {
+    /// The guard of a route with this access, where it needs one. `policy`: the header lines of its
+    /// host, for encrypted requests.
+    pub fn of(access: &Access, policy: Option<&Rc<[u8]>>) -> Option<Self> {
+        let allow = access.allow.as_ref()?;
+        Some(Self { allow: Some(allow.value.clone()), lines: Lines::new(policy) })
+    }
+
+    /// Lets a request in, or refuses it.
+    ///
+    /// # Errors
+    /// 403: its client is none of those that may.
+    pub fn admit(&self, request: &mut Request) -> Result<(), HttpError> {
+        let is_allowed = |allow: &Vec<Client>| allow.iter().any(|one| covers(*one, request.peer));
+        if !self.allow.as_ref().is_none_or(is_allowed) {
+            let reason = format!("{} is not among the clients that may", request.peer);
+            return Err(HttpError::new(Status::FORBIDDEN, reason));
+        }
+        self.lines.put(request);
+        Ok(())
+    }
+}
+
+/// Whether a client of an access list is this one.
+fn covers(client: Client, peer: Peer) -> bool {
+    match (client, peer) {
+        (Client::Unix, Peer::Local) => true,
+        (Client::Network(network), Peer::Ip(ip, _)) => network.contains(ip),
+        _ => false,
+    }
+}
+
+impl Lines {
+    fn new(policy: Option<&Rc<[u8]>>) -> Self {
+        let both = |policy: &Rc<[u8]>| [&**policy, PRIVATE].concat().into();
+        let with = |policy: &Rc<[u8]>| WithPolicy { policy: policy.clone(), both: both(policy) };
+        Self { alone: PRIVATE.into(), with_policy: policy.map(with) }
+    }
+
+    /// Adds them to those that answers to the request carry, once.
+    fn put(&self, request: &mut Request) {
+        let lines = match (&request.policy_lines, &self.with_policy) {
+            (None, _) => &self.alone,
+            (Some(lines), Some(with)) if *lines == with.policy => &with.both,
+            // They are there already: an internal redirect came from another guard.
+            _ => return,
+        };
+        request.policy_lines = Some(lines.clone());
+    }
+}
+
+/// What it asks for, in words.
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(allow) = &self.allow else { return f.write_str("everybody") };
+        f.write_str("only ")?;
+        for (n, client) in allow.iter().enumerate() {
+            write!(f, "{}{client}", if n == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{At, Network};
+
+    fn client(text: &str) -> Client {
+        let config = format!("[[host]]\nrespond = ''\nallow = '{text}'\n");
+        let source = crate::conf::Source { name: String::new(), text: config };
+        let (config, found) = crate::conf::load(source, std::path::Path::new("."), None);
+        let config = config.unwrap_or_else(|| panic!("{}", found.render(false)));
+        config.hosts[0].routes[0].access.allow.as_ref().unwrap().value[0]
+    }
+
+    #[test]
+    fn addresses_are_let_in_or_not() {
+        let allow = ["192.168.0.0/16", "127.0.0.1", "::1"].map(client).to_vec();
+        let access = Access { allow: Some(At::implied(allow)) };
+        let guard = Guard::of(&access, None).unwrap();
+        for (peer, want) in [
+            ("192.168.3.4", true),
+            ("::ffff:192.168.3.4", true),
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("127.0.0.2", false),
+            ("::2", false),
+            ("10.0.0.1", false),
+        ] {
+            let mut request = Request::default();
+            request.peer = Peer::Ip(peer.parse().unwrap(), 9);
+            assert_eq!(guard.admit(&mut request).is_ok(), want, "{peer}");
+        }
+        assert!(guard.admit(&mut Request::default()).is_err());
+        assert!(covers(client("unix"), Peer::Local));
+        assert!(
+            matches!(client("::/0"), Client::Network(network) if !Network::contains(network, "1.2.3.4".parse().unwrap()))
+        );
+        assert_eq!(guard.to_string(), "only 192.168.0.0/16, 127.0.0.1, ::1");
+    }
+
+    #[test]
+    fn answers_say_once_that_they_are_private() {
+        let access = Access { allow: Some(At::implied(vec![Client::Unix])) };
+        let policy: Rc<[u8]> = Rc::from(*b"Strict-Transport-Security: max-age=1\r\n");
+        let guard = Guard::of(&access, Some(&policy)).unwrap();
+        for (before, want) in
+            [(None, PRIVATE.to_vec()), (Some(policy.clone()), [&*policy, PRIVATE].concat())]
+        {
+            let mut request = Request::default();
+            request.policy_lines = before;
+            for _ in 0..2 {
+                guard.admit(&mut request).unwrap();
+                assert_eq!(request.policy_lines.as_deref(), Some(&*want));
+            }
+        }
+    }
+}
