@@ -66,6 +66,12 @@ struct Args {
     #[arg(long, value_name = "WHEN", default_value = "auto", env = "HTTPYSERVER_COLOR")]
     color: Color,
 
+    /// With DIR: ask everybody for this name and password. Others on this machine may see
+    /// the command line; --tls-self keeps them from being read on the way
+    #[arg(long, value_name = "USER:PASS", conflicts_with = "config")]
+    #[arg(value_parser = crate::hash_password::in_memory)]
+    auth: Option<(String, String)>,
+
     /// With DIR: start the programs of its folder of that path
     #[arg(long, value_name = "/PATH", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "/cgi-bin", value_parser = script_path)]
@@ -126,6 +132,13 @@ enum Command {
         json: bool,
     },
 
+    /// Ask for a password and print `NAME:HASH`, for the users of an `auth`
+    HashPassword {
+        /// Whose it is; a line of a pipe is read where standard input is no terminal
+        #[arg(default_value = "user")]
+        name: String,
+    },
+
     /// Run the application of the stepwise HTTP server challenge
     Challenge {
         /// Where /files/{name} reads and writes
@@ -145,8 +158,10 @@ const EXAMPLES: &str = "Examples:
   httpyserver -c web.conf -t      look for mistakes in it
   httpyserver --tls-self ~/site   the same at https://127.0.0.1:8443/
   httpyserver -p 0 .              take any free port and print it
+  httpyserver --auth me:x ~/site  ask for a password
   httpyserver --cgi .             and start the programs in ./cgi-bin
   httpyserver --wsgi app:app      run a Python application of this folder
+  httpyserver hash-password ann   make a line of a list of users
   httpyserver explain URL         say what a request would be answered, and why
 
 Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
@@ -183,6 +198,8 @@ pub(crate) enum Task {
     Show(ConfigSource),
     /// Explain an answer, as JSON or not.
     Explain(ConfigSource, Question, bool),
+    /// Make a line of a list of users for this name.
+    HashPassword(String),
     /// Serve the challenge's files from this folder, on this port.
     Challenge(PathBuf, u16),
     /// Serve.
@@ -204,6 +221,7 @@ pub(crate) fn parse() -> Result<Task, Failure> {
     }
     match args.command {
         None => {}
+        Some(Command::HashPassword { name }) => return Ok(Task::HashPassword(name)),
         Some(Command::Challenge { directory, port }) => {
             return match directory.is_dir() {
                 true => Ok(Task::Challenge(directory, port)),
@@ -260,7 +278,7 @@ fn origin(args: &Args) -> Result<(Origin, String), Failure> {
             Ok((Origin::Text(text), String::new()))
         }
         Some(path) => Ok((Origin::File(path.into()), String::new())),
-        None if args.cgi.is_some() || args.wsgi.is_some() => {
+        None if args.cgi.is_some() || args.wsgi.is_some() || args.auth.is_some() => {
             Ok((Origin::Folder(".".into()), String::new()))
         }
         None if Path::new("web.conf").is_file() && quick_tls(args).is_none() => Ok((
@@ -310,6 +328,7 @@ fn overrides(args: &Args) -> Overrides {
         cgi: args.cgi.clone(),
         wsgi: args.wsgi.clone(),
         reload: args.reload,
+        auth: args.auth.as_ref().map(|(name, hash)| conf::Auth::of_one(name, hash)),
     }
 }
 

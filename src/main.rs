@@ -1,6 +1,7 @@
 //! Command line to exit code; everything else is in the library.
 
 mod cli;
+mod hash_password;
 
 use cli::Task;
 use httpyserver::server::{Ended, Failure, Running, Server};
@@ -50,6 +51,7 @@ fn run() -> Result<u8, Failure> {
             let explanation = source.explain(&question)?;
             print(&if json { explanation.to_json() } else { explanation.to_string() })
         }
+        Task::HashPassword(name) => print(&hash_password::line(&name)?),
         Task::Challenge(directory, port) => {
             let address = format!("127.0.0.1:{port}");
             Server::bind(address).app(httpyserver::challenge::app(directory)).run()?;

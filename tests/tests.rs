@@ -9,6 +9,7 @@ mod support;
 
 mod access;
 mod access_log;
+mod auth;
 mod cgi;
 mod cgi_faults;
 mod challenge;

@@ -408,6 +408,21 @@ impl<'a> Request<'a> {
         self.raw.client.as_deref()
     }
 
+    /// Who has proved by a password to be who, where the route of `web.conf` that leads to the
+    /// application has `auth`.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request};
+    ///
+    /// fn hello(request: &mut Request<'_>) -> String {
+    ///     format!("hello, {}", request.user().unwrap_or("stranger"))
+    /// }
+    /// assert_eq!(App::new().get("/", hello).test().get("/").send().text(), "hello, stranger");
+    /// ```
+    pub fn user(&self) -> Option<&'a str> {
+        self.raw.user.as_deref()
+    }
+
     /// The host and port it was sent to, as the client says.
     pub fn host(&self) -> &'a str {
         self.raw

@@ -355,7 +355,7 @@ impl Turn<'_> {
                     }
                 }
                 // No application does.
-                Ok(Step::Reroute(_)) => return (sent, false),
+                Ok(Step::Reroute(_) | Step::Admitted(_)) => return (sent, false),
                 Ok(Step::Done) => return (sent, true),
                 Ok(Step::Respond(response)) => {
                     sent.extend(whole(response, self.request));

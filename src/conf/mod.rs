@@ -12,6 +12,7 @@ mod read;
 mod rules;
 mod show;
 mod units;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use network::Network;
 pub use read::schema::closest;
 pub use show::effective;
 pub(crate) use units::{show_duration, show_size};
+pub use users::{User, check_hash, check_name, read_users};

@@ -3,7 +3,7 @@
 //!
 //! Not here: whether a folder exists, which address a name has. `site::build` asks that.
 
-use super::Network;
+use super::{Network, User};
 use crate::http::limits::HeadLimits;
 use crate::http::{Method, MethodSet, Status};
 use std::net::SocketAddr;
@@ -432,6 +432,30 @@ pub struct Route {
 pub struct Access {
     /// The clients that may; `None`: all.
     pub allow: Option<At<Vec<Client>>>,
+    /// Who has to say who it is; `None`: nobody.
+    pub auth: Option<Auth>,
+}
+
+/// `auth = { users, realm, for }`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auth {
+    /// Who is let in.
+    pub users: Users,
+    /// What browsers show when they ask for the password.
+    pub realm: String,
+    /// The methods it is asked for with; `None`: all.
+    pub methods: Option<MethodSet>,
+    /// Where it is written.
+    pub span: Range<usize>,
+}
+
+/// Where the users of an `auth` are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Users {
+    /// In a file of `name:hash` lines.
+    File(At<PathBuf>),
+    /// Here.
+    Inline(Vec<At<User>>),
 }
 
 /// Clients that are let in.
@@ -729,10 +753,20 @@ impl Cgi {
     }
 }
 
+impl Auth {
+    /// One user, for all methods.
+    pub fn of_one(name: &str, hash: &str) -> Self {
+        let user = User { name: name.to_owned(), hash: hash.to_owned() };
+        let users = Users::Inline(vec![At::implied(user)]);
+        Self { users, realm: "restricted".to_owned(), methods: None, span: 0..0 }
+    }
+}
+
 impl Access {
     /// Where it is written.
     pub fn span(&self) -> Option<&Range<usize>> {
-        self.allow.as_ref().map(|at| &at.span)
+        let allow = self.allow.as_ref().map(|at| &at.span);
+        allow.or_else(|| self.auth.as_ref().map(|auth| &auth.span))
     }
 }
 

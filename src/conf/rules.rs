@@ -164,6 +164,16 @@ pub(super) fn client(text: &str) -> Result<Client, Fault> {
     })
 }
 
+/// What a browser shows beside the fields for name and password; it is sent between quotes.
+pub(super) fn realm(text: &str) -> Result<(), Fault> {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(plain) {
+        let why = "is not 1 to 100 characters of ASCII without quotes and backslashes";
+        return Err(Fault::new("bad-value", why));
+    }
+    Ok(())
+}
+
 /// Whether two listeners cannot both be opened.
 pub(super) fn collide(a: &Listen, b: &Listen) -> bool {
     match (&a.place, &b.place) {

@@ -3,10 +3,11 @@
 //! Reading the result gives the same configuration: paths are written as they were resolved, so
 //! they do not depend on a folder any more unless that one was relative itself.
 
+use super::User;
 use super::model::{
     Access, Action, App, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level,
     LogFormat, LogTarget, Overwrite, Program, Python, Redirect, Respond, Route, Tls, TlsVersion,
-    Upload, Workers,
+    Upload, Users, Workers,
 };
 use super::units::{show_duration, show_size};
 use crate::http::{Method, MethodSet};
@@ -282,6 +283,19 @@ fn route(out: &mut Out, route: &Route) {
 fn access(out: &mut Out, access: &Access) {
     if let Some(allow) = &access.allow {
         out.line("allow", list(allow.value.iter().map(ToString::to_string)));
+    }
+    if let Some(auth) = &access.auth {
+        let users = match &auth.users {
+            Users::File(file) => path(&file.value),
+            // Whoever has a hash can try passwords at home.
+            Users::Inline(users) => {
+                let hidden = |user: &At<User>| (quote(&user.value.name), quote("(not shown)"));
+                table(users.iter().map(hidden))
+            }
+        };
+        let mut entries = vec![("users", users), ("realm", quote(&auth.realm))];
+        entries.extend(auth.methods.map(|set| ("for", methods(set))));
+        out.line("auth", table(entries));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Base64 for URLs and cookies, without padding (RFC 4648 §5).
+//! Base64 for URLs and cookies, without padding (RFC 4648 §5), and that of header fields, with it (§4).
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -47,6 +47,31 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The bytes of a text in the alphabet with `+` and `/`, and all its padding.
+pub fn decode_padded(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(4) || text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
+        return None;
+    }
+    let bare = text.strip_suffix(b"=").unwrap_or(text);
+    let bare = if bare.len() < text.len() { bare.strip_suffix(b"=").unwrap_or(bare) } else { bare };
+    let plain = |byte: &u8| match byte {
+        b'+' => '-',
+        b'/' => '_',
+        byte => char::from(*byte),
+    };
+    decode(&bare.iter().map(plain).collect::<String>())
+}
+
+/// As `decode_padded` reads it.
+#[cfg(test)]
+pub(crate) fn encode_padded(bytes: &[u8]) -> String {
+    let mut text = encode(bytes).replace('-', "+").replace('_', "/");
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +95,14 @@ mod tests {
         #[test]
         fn goes_round(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             prop_assert_eq!(decode(&encode(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn with_padding_too(text in "[A-Za-z0-9+/=]{0,20}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            if let Some(bytes) = decode_padded(text.as_bytes()) {
+                prop_assert_eq!(encode_padded(&bytes), text);
+            }
+            prop_assert_eq!(decode_padded(encode_padded(&bytes).as_bytes()), Some(bytes));
         }
 
         #[test]

@@ -16,6 +16,7 @@ pub mod multipart;
 pub mod range;
 pub mod target;
 
+mod credentials;
 mod error;
 mod head;
 mod header;
@@ -28,6 +29,7 @@ mod negotiate;
 mod parse;
 mod status;
 
+pub use credentials::Credentials;
 pub use error::HttpError;
 pub use framing::{BodyLength, Framing};
 pub use head::{RequestHead, Span, Version};

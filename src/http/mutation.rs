@@ -120,6 +120,20 @@ fn ranges() {
 }
 
 #[test]
+fn credentials() {
+    use super::Credentials;
+    damaged("credentials", |input, _| {
+        let Some(read) = Credentials::basic(input) else { return };
+        assert!(!read.user().contains(':'));
+        assert_eq!(format!("{}:{}", read.user(), read.password()).as_bytes(), read.as_bytes());
+        assert!(!read.as_bytes().iter().any(u8::is_ascii_control));
+        // No other text in Base64 is the same.
+        let again = super::base64::encode_padded(read.as_bytes());
+        assert!(input.ends_with(again.as_bytes()));
+    });
+}
+
+#[test]
 fn forms() {
     damaged("multipart", |input, random| {
         let whole = scan(input, input.len());

@@ -3,6 +3,7 @@
 use super::{Answer, BodyIn, Request, Reroute, Response};
 use crate::event::{ConnId, Cx, Ready};
 use crate::http::HttpError;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// An answer in progress: an upload, a script, a stream. Owns its descriptors; they are registered
@@ -36,6 +37,10 @@ pub enum Step {
     /// It has written nothing; another path of the same host has the answer. Together with those
     /// of handlers at most five a request.
     Reroute(Reroute),
+    /// It has written nothing and read nothing: the guard of the route has let the request in as
+    /// that of this user, and the handler of the route is to be asked now. Method, path and body are
+    /// as they were.
+    Admitted(Rc<str>),
 }
 
 /// Why an exchange ends early.

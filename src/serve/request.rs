@@ -63,6 +63,8 @@ pub struct Request {
     pub secure: bool,
     /// Whose certificate the client has shown: `CN=Ada, O=Example`.
     pub client: Option<Rc<str>>,
+    /// Who has proved with a password to be who, to the guard of the route.
+    pub user: Option<Rc<str>>,
     /// What was agreed on for the encryption: `TLSv1.3`.
     pub tls_version: Option<&'static str>,
     /// Header lines that every answer of its host carries.
@@ -156,6 +158,7 @@ impl Request {
         self.rerouted = 0;
         self.framing = Framing::default();
         self.policy_lines = None;
+        self.user = None;
         self.host_matched = false;
         self.mount = 0;
         (self.secure, self.tls_version, self.client) = (false, None, None);

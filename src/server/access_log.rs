@@ -95,9 +95,12 @@ impl AccessLog {
     }
 }
 
-/// Whose certificate the client has shown, as one word: a blank inside would shift the fields.
+/// Who was let in by a password, else whose certificate the client has shown, as one word: a blank
+/// inside would shift the fields.
 fn user(request: &Request, out: &mut Vec<u8>) {
-    let Some(client) = &request.client else { return out.push(b'-') };
+    let Some(client) = request.user.as_ref().or(request.client.as_ref()) else {
+        return out.push(b'-');
+    };
     let start = out.len();
     escape::log(client.as_bytes(), out);
     if memchr::memchr(b' ', out.get(start..).unwrap_or_default()).is_some() {
@@ -205,6 +208,7 @@ fn json(entry: &Entry<'_>, clock: &Clock, out: &mut Vec<u8>) -> io::Result<()> {
     text_field("kind", Some(entry.kind.as_bytes()), out);
     text_field("tls", entry.request.tls_version.map(str::as_bytes), out);
     text_field("tls_client", entry.request.client.as_deref().map(str::as_bytes), out);
+    text_field("user", entry.request.user.as_deref().map(str::as_bytes), out);
     text_field("referer", head.get(Known::Referer), out);
     text_field("agent", head.get(Known::UserAgent), out);
     text_field("err", entry.error.map(str::as_bytes), out);

@@ -5,8 +5,9 @@ use crate::conf::Https;
 use crate::handlers::to_https;
 use crate::http::{HostName, HttpError, Method, MethodSet, Status, framing};
 use crate::serve::{Request, Response};
-use crate::site::{Route, Site, Trace, VirtualHost};
+use crate::site::{Admission, Check, Route, Site, Trace, VirtualHost};
 use crate::tls::Secured;
+use std::time::Instant;
 
 /// Who a request was given to: what logs and error pages need to know of it.
 #[derive(Clone, Copy, Default)]
@@ -29,12 +30,16 @@ pub(super) struct Entrance<'a> {
     pub(super) certificates: Option<&'a Secured>,
     /// Where clients are sent that should come back encrypted.
     pub(super) https_port: Option<u16>,
+    /// When.
+    pub(super) now: Instant,
 }
 
 /// Who answers.
 pub(super) enum Chosen<'s> {
     /// Nobody: this is the answer.
     Response(Response),
+    /// Whoever this lets in.
+    Check(Check),
     /// The handler of this route.
     Route(&'s VirtualHost, &'s Route),
 }
@@ -62,7 +67,7 @@ pub(super) fn choose<'s>(
         return Ok(Chosen::Response(options(allowed)));
     }
     request.settle_path()?;
-    choose_route(request, host, routed, trace)
+    choose_route(request, host, routed, entrance.now, trace)
 }
 
 /// As `choose`, where the host is known and the path is settled.
@@ -70,17 +75,29 @@ pub(super) fn choose_route<'s>(
     request: &mut Request,
     host: &'s VirtualHost,
     routed: &mut Routed<'s>,
+    now: Instant,
     trace: &mut impl Trace,
 ) -> Result<Chosen<'s>, HttpError> {
     routed.host = Some(host);
-    let method = request.head.method();
-    let route = host.choose_route(method, request.path(), trace)?;
+    let route = host.choose_route(request.head.method(), request.path(), trace)?;
     routed.route = Some(route);
     request.mount = route.mount(request.path());
     // Before anything else is said: who is refused does not even learn what the route takes.
-    if let Some(guard) = &route.guard {
-        guard.admit(request)?;
+    if let Some(guard) = &route.guard
+        && let Admission::Check(check) = guard.admit(request, now)?
+    {
+        return Ok(Chosen::Check(check));
     }
+    admitted(request, host, route)
+}
+
+/// As `choose_route`, where the guard of the route has let the request in.
+pub(super) fn admitted<'s>(
+    request: &Request,
+    host: &'s VirtualHost,
+    route: &'s Route,
+) -> Result<Chosen<'s>, HttpError> {
+    let method = request.head.method();
     if !route.handler.methods().contains(method) {
         if method == Method::Options {
             return Ok(Chosen::Response(options(route.allowed())));
@@ -102,7 +119,7 @@ fn admit(
     host: &VirtualHost,
     entrance: &Entrance<'_>,
 ) -> Result<Option<Response>, HttpError> {
-    let Entrance { shown, certificates, https_port } = *entrance;
+    let Entrance { shown, certificates, https_port, .. } = *entrance;
     if request.secure {
         request.policy_lines.clone_from(&host.hsts);
         let asked = request.head.authority().and_then(HostName::parse).map(|host| host.name);

@@ -66,6 +66,8 @@ pub struct Overrides {
     pub wsgi: Option<String>,
     /// Whether its sources are watched.
     pub reload: bool,
+    /// Without a configuration: who is let in.
+    pub auth: Option<conf::Auth>,
 }
 
 /// What a folder is served with, instead of plain HTTP.
@@ -125,6 +127,9 @@ impl ConfigSource {
                 }
                 if let Some(wsgi) = &self.overrides.wsgi {
                     config.serve_app(folder, wsgi, self.overrides.reload);
+                }
+                for route in config.hosts.iter_mut().flat_map(|host| &mut host.routes) {
+                    route.access.auth.clone_from(&self.overrides.auth);
                 }
                 (Some(config), Diagnostics::new(source))
             }

@@ -1,6 +1,7 @@
 //! From what the configuration says to what requests are answered from: folders opened, pages
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
+use super::guard::Locks;
 use super::{Guard, Registry, Route, Site, VirtualHost, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
@@ -41,6 +42,7 @@ pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics
         told: Vec::new(),
         closed,
         run_by,
+        locks: Locks::default(),
     };
     config.apps.iter().for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
@@ -99,6 +101,7 @@ struct Builder<'a> {
     closed: Rc<[PathBuf]>,
     /// Who runs scripts.
     run_by: Vec<RunBy>,
+    locks: Locks,
     apps: HashMap<String, Rc<AppHandler>>,
     /// See `Site::apps`.
     told: Vec<String>,
@@ -143,12 +146,14 @@ impl Builder<'_> {
             }
         };
         self.handlers.push(handler.clone());
+        let auth = route.access.auth.as_ref();
+        let lock = auth.map(|auth| self.locks.of(auth, host, self.config, self.diagnostics));
         Route {
             path: route.path.value.as_str().into(),
             methods: route.methods,
             kind,
             body_limit: handler.body_limit().unwrap_or(self.config.limits.body),
-            guard: Guard::of(&route.access, hsts).map(Rc::new),
+            guard: Guard::of(&route.access, lock, hsts).map(Rc::new),
             handler,
         }
     }
@@ -428,7 +433,12 @@ mod tests {
         let (_, warnings) = site(text, folder.path());
         assert_eq!(warnings, ["missing-root", "missing-page"]);
         let documented = include_str!("../../docs/errors.md");
-        for name in warnings.iter().chain(&["unreadable", "not-utf8", "missing-interpreter"]) {
+        for name in warnings.iter().chain(&[
+            "unreadable",
+            "not-utf8",
+            "missing-interpreter",
+            "plain-passwords",
+        ]) {
             assert!(documented.contains(&format!("\n## {name}\n")), "{name}");
         }
     }

@@ -10,7 +10,7 @@ mod registry;
 mod scripts;
 
 pub use build::build;
-pub use guard::Guard;
+pub use guard::{Admission, Check, Guard};
 pub use lookup::{Decision, PassedOver, Trace, Untraced};
 pub use registry::Registry;
 

@@ -17,7 +17,7 @@ use toml::de::DeValue;
 const RESPOND_TYPE: &str = "text/plain; charset=utf-8";
 
 /// Methods a route can be for. TRACE and CONNECT are refused before routing.
-const METHODS: [Method; 7] = [
+pub(super) const METHODS: [Method; 7] = [
     Method::Get,
     Method::Head,
     Method::Post,
@@ -72,7 +72,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Opti
 }
 
 /// GET without HEAD is no HTTP (RFC 9110 §9.1): whoever allows the one allows the other.
-fn with_head(methods: MethodSet) -> MethodSet {
+pub(super) fn with_head(methods: MethodSet) -> MethodSet {
     if methods.contains(Method::Get) { methods.with(Method::Head) } else { methods }
 }
 

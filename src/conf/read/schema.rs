@@ -115,6 +115,7 @@ pub(crate) static HOST: Schema = Schema {
         "cgi_limits",
         "cgi_authorization",
         "allow",
+        "auth",
         "route",
     ],
 };
@@ -141,6 +142,7 @@ pub(crate) static ROUTE: Schema = Schema {
         "cgi_limits",
         "cgi_authorization",
         "allow",
+        "auth",
     ],
 };
 
@@ -150,12 +152,15 @@ pub(crate) static CGI_LIMITS: Schema =
 pub(crate) static UPLOAD: Schema =
     Schema { title: "upload", keys: &["methods", "max", "overwrite", "mkdir"] };
 
+pub(crate) static AUTH: Schema = Schema { title: "auth", keys: &["users", "realm", "for"] };
+
 pub(crate) static REDIRECT: Schema = Schema { title: "redirect", keys: &["to", "status"] };
 
 pub(crate) static RESPOND: Schema = Schema { title: "respond", keys: &["status", "body", "type"] };
 
 /// Every table with fixed keys.
-pub(crate) static ALL: [&Schema; 21] = [
+pub(crate) static ALL: [&Schema; 22] = [
+    &AUTH,
     &TLS,
     &CERT,
     &CLIENT_CA,
@@ -199,14 +204,12 @@ static LATER: &[(&str, &str, &str)] = &[
     ("[log]", "utc", "local time in logs"),
     ("[[host]]", "cors", "CORS"),
     ("[[host]]", "rate", "rate limits"),
-    ("[[host]]", "auth", "authentication"),
     ("[[host]]", "header", "header rules"),
     ("[[host]]", "limits", "limits of one host"),
     ("[[host]]", "timeouts", "time-outs of one host"),
     ("[[host]]", "compress", "compression of one host"),
     ("[[host]]", "status", "the status page"),
     ("[[host]]", "proxy", "the reverse proxy"),
-    ("[[host.route]]", "auth", "authentication"),
     ("[[host.route]]", "cors", "CORS"),
     ("[[host.route]]", "rate", "rate limits"),
     ("[[host.route]]", "status", "the status page"),

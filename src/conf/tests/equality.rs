@@ -24,7 +24,8 @@ fn what_is_shown_is_read_back() {
         respond = \"\\\"quoted\\\" \\\\ \\u0001 \\t\\r\\n ä\"\n\
         [[host.route]]\npath = \"/\\\"/\"\nfiles = \"C\"\nupload = true\n\
         [[host.route]]\npath = \"/c/\"\ncgi = \"D\"\ncgi_limits = { memory = \"16MiB\" }\n\
-        [[host.route]]\npath = \"/r\"\nallow = [\"::ffff:10.0.0.0/104\", \"unix\"]\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n";
+        [[host.route]]\npath = \"/r\"\nallow = [\"::ffff:10.0.0.0/104\", \"unix\"]\n\
+        auth = { users = \"u/p\", realm = \"a b\", for = [\"GET\", \"PUT\"] }\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n";
     let parameters = format!("{CLASSIC}\nparameter timeout 0.5\n");
     for config in [good(FULL), good(small), good(odd), good(&parameters), quick("/srv".into())] {
         let shown = effective(&config);
@@ -48,6 +49,16 @@ fn routes_have_the_access_of_their_host_unless_they_say_their_own() {
     let all: Vec<_> = config.hosts[0].routes.iter().map(allowed).collect();
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(all, [text("10.0.0.0/8"), text("10.0.0.0/8"), text("::1 unix"), None]);
+}
+
+#[test]
+fn hashes_are_not_shown() {
+    let hash = "$2b$04$abcdefghijklmnopqrstuuAi4Gkk2fEWxT6ujx8Q3c4rUhPM1UoQq";
+    let config =
+        good(&format!("[[host]]\nroot = 'r'\nauth = {{ users = {{ ann = '{hash}' }} }}\n"));
+    let shown = effective(&config);
+    assert!(shown.contains("\"ann\"") && !shown.contains("$2b$"), "{shown}");
+    assert!(shown.contains("realm = \"restricted\""), "{shown}");
 }
 
 #[test]

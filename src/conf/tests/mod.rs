@@ -70,6 +70,13 @@ fn without_places(mut config: Config) -> Config {
         for route in &mut host.routes {
             route.path.span = 0..0;
             route.access.allow.iter_mut().for_each(|at| at.span = 0..0);
+            if let Some(auth) = &mut route.access.auth {
+                auth.span = 0..0;
+                match &mut auth.users {
+                    super::Users::File(file) => file.span = 0..0,
+                    super::Users::Inline(users) => users.iter_mut().for_each(|at| at.span = 0..0),
+                }
+            }
             match &mut route.action {
                 Action::Files(files) => {
                     files.root.span = 0..0;

@@ -118,8 +118,10 @@ impl Environ<'_> {
         if let Peer::Ip(_, port) = self.request.peer {
             visit(b"REMOTE_PORT", itoa::Buffer::new().format(port).as_bytes());
         }
-        // A certificate is all a client can prove itself with.
-        if let Some(client) = &self.request.client {
+        if let Some(user) = &self.request.user {
+            visit(b"AUTH_TYPE", b"Basic");
+            visit(b"REMOTE_USER", user.as_bytes());
+        } else if let Some(client) = &self.request.client {
             visit(b"AUTH_TYPE", b"CLIENT_CERT");
             visit(b"REMOTE_USER", client.as_bytes());
         }
@@ -250,6 +252,14 @@ mod tests {
             ("SSL_PROTOCOL", "TLSv1.3"),
         ];
         assert_eq!(all, want.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    }
+
+    #[test]
+    fn a_password_says_more_than_a_certificate() {
+        let mut request = request("GET", "/", &[]);
+        (request.client, request.user) = (Some("CN=Ann".into()), Some("ann".into()));
+        let all = shown(environ(&request));
+        assert_eq!((&*all["AUTH_TYPE"], &*all["REMOTE_USER"]), ("Basic", "ann"));
     }
 
     #[test]

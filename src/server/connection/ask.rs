@@ -3,8 +3,9 @@
 use super::Turn;
 use crate::http::HttpError;
 use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
-use crate::server::choose::{Chosen, Entrance, Routed, choose, choose_route};
+use crate::server::choose::{Chosen, Entrance, Routed, admitted, choose, choose_route};
 use crate::site::{Route, Site, Untraced, VirtualHost};
+use std::rc::Rc;
 
 /// What came of a request at once.
 pub(super) enum Served {
@@ -20,11 +21,10 @@ pub(super) fn serve<'s>(
     shown: Option<&str>,
     turn: &mut Turn<'_>,
 ) -> Result<Served, HttpError> {
-    let entrance = Entrance { shown, certificates: turn.tls, https_port: turn.https_port };
-    match choose(request, site, routed, &entrance, &mut Untraced)? {
-        Chosen::Response(response) => Ok(Served::Response(response)),
-        Chosen::Route(host, route) => ask(request, host, route, routed, turn),
-    }
+    let now = turn.cx.now();
+    let entrance = Entrance { shown, certificates: turn.tls, https_port: turn.https_port, now };
+    let chosen = choose(request, site, routed, &entrance, &mut Untraced)?;
+    follow(chosen, request, routed, turn)
 }
 
 /// As `serve`, for a request that an exchange of the same host sends elsewhere.
@@ -37,8 +37,37 @@ pub(super) fn serve_again<'s>(
 ) -> Result<Served, HttpError> {
     let (host, _) = site.choose_host(request.head.authority(), &mut Untraced)?;
     request.reroute(to)?;
-    match choose_route(request, host, routed, &mut Untraced)? {
+    let chosen = choose_route(request, host, routed, turn.cx.now(), &mut Untraced)?;
+    follow(chosen, request, routed, turn)
+}
+
+/// As `serve`, for a request that the guard of its route has let in as that of `user`.
+pub(super) fn serve_admitted<'s>(
+    request: &mut Request,
+    site: &'s Site,
+    routed: &mut Routed<'s>,
+    user: Rc<str>,
+    turn: &mut Turn<'_>,
+) -> Result<Served, HttpError> {
+    let (host, _) = site.choose_host(request.head.authority(), &mut Untraced)?;
+    routed.host = Some(host);
+    let route = host.choose_route(request.head.method(), request.path(), &mut Untraced)?;
+    routed.route = Some(route);
+    if let Some(guard) = &route.guard {
+        guard.welcome(request, Some(user));
+    }
+    follow(admitted(request, host, route)?, request, routed, turn)
+}
+
+fn follow<'s>(
+    chosen: Chosen<'s>,
+    request: &mut Request,
+    routed: &mut Routed<'s>,
+    turn: &mut Turn<'_>,
+) -> Result<Served, HttpError> {
+    match chosen {
         Chosen::Response(response) => Ok(Served::Response(response)),
+        Chosen::Check(check) => Ok(Served::Exchange(Box::new(check))),
         Chosen::Route(host, route) => ask(request, host, route, routed, turn),
     }
 }
@@ -56,8 +85,9 @@ fn ask<'s>(
             Outcome::Start(exchange) => return Ok(Served::Exchange(exchange)),
             Outcome::Reroute(to) => request.reroute(to)?,
         }
-        match choose_route(request, host, routed, &mut Untraced)? {
+        match choose_route(request, host, routed, turn.cx.now(), &mut Untraced)? {
             Chosen::Response(response) => return Ok(Served::Response(response)),
+            Chosen::Check(check) => return Ok(Served::Exchange(Box::new(check))),
             Chosen::Route(_, next) => route = next,
         }
     }

@@ -1,6 +1,6 @@
 //! An exchange at work: what it is lent each time, and what its steps mean for the connection.
 
-use super::ask::{Served, serve_again};
+use super::ask::{Served, serve_admitted, serve_again};
 use super::closed::Closed;
 use super::sending::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
@@ -18,6 +18,14 @@ use crate::site::Site;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
+
+/// Who goes on with a request.
+enum Onward {
+    /// Another path.
+    Elsewhere(Reroute),
+    /// The handler of its route: this user may ask it.
+    Admitted(Rc<str>),
+}
 
 /// A request with its exchange. All that must die with the request lives here.
 pub(super) struct Serving {
@@ -167,21 +175,30 @@ impl ClientConnection {
                 Ok(Progress::Moved)
             }
             Ok(Step::Reroute(to)) if !serving.answer.is_started() => {
-                self.reroute_exchange(*serving, to, turn);
+                self.pass_on(*serving, Onward::Elsewhere(to), turn);
                 Ok(Progress::Moved)
             }
-            Ok(Step::Respond(_) | Step::Reroute(_)) => {
+            Ok(Step::Admitted(user)) if !serving.answer.is_started() => {
+                self.pass_on(*serving, Onward::Admitted(user), turn);
+                Ok(Progress::Moved)
+            }
+            Ok(Step::Respond(_) | Step::Reroute(_) | Step::Admitted(_)) => {
                 self.fail_exchange(serving, broken("a second answer was given"), turn)
             }
             Err(error) => self.fail_exchange(serving, error, turn),
         }
     }
 
-    /// Another path has the answer. What is left of the body was not meant for that one.
-    fn reroute_exchange(&mut self, serving: Serving, to: Reroute, turn: &mut Turn<'_>) {
+    /// Somebody else has the answer, and what is left of the body: another path, which it was not
+    /// meant for, or the handler behind the guard, which it was.
+    fn pass_on(&mut self, serving: Serving, onward: Onward, turn: &mut Turn<'_>) {
         let Serving { mut origin, body, site, .. } = serving;
         let mut routed = Routed::default();
-        let served = serve_again(&mut origin.request, &site, &mut routed, to, turn);
+        let request = &mut origin.request;
+        let served = match onward {
+            Onward::Elsewhere(to) => serve_again(request, &site, &mut routed, to, turn),
+            Onward::Admitted(user) => serve_admitted(request, &site, &mut routed, user, turn),
+        };
         let (request, began) = (origin.request, origin.began);
         match served {
             Ok(Served::Exchange(exchange)) => {

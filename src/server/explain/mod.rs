@@ -5,13 +5,13 @@
 mod show;
 mod url;
 
-use super::choose::{Chosen, Entrance, Routed, choose};
+use super::choose::{Chosen, Entrance, Routed, admitted, choose};
 use super::load::{ConfigSource, Failure};
 use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
 use crate::http::{HostName, HttpError, Parsed, Status, parse};
 use crate::serve::{Foretold, Note, Peer, Request, Response};
-use crate::site::{Decision, PassedOver, Route, Site, Trace, VirtualHost};
+use crate::site::{Check, Decision, PassedOver, Route, Site, Trace, VirtualHost};
 use crate::tls::Secured;
 use mio::Poll;
 use std::net::IpAddr;
@@ -115,13 +115,19 @@ impl Explainer<'_> {
             shown: shown.as_deref().filter(|_| url.secure),
             certificates: self.certificates,
             https_port: https_port.map(|at| at.value.port()),
+            now: self.cx.now(),
         };
         let (site, mut routed) = (self.site, Routed::default());
         let mut heard = Heard::default();
         let chosen = choose(&mut request, site, &mut routed, &entrance, &mut heard);
         self.tell_choice(&heard, &routed, &request);
+        let chosen = match chosen {
+            Ok(Chosen::Check(check)) => let_in(&check, &mut request, &routed),
+            other => other,
+        };
         let foretold = match chosen {
             Ok(Chosen::Response(response)) => Ok(Foretold::Response(response)),
+            Ok(Chosen::Check(_)) => Ok(Foretold::UpTo("whether the password is right".into())),
             Ok(Chosen::Route(_, route)) => {
                 let mut notes = Vec::new();
                 let foretold = route.handler.explain(&request, &mut self.cx, &mut notes);
@@ -236,6 +242,22 @@ impl Explainer<'_> {
         let why = format!("idle {}, write {}", shown(timeouts.idle), shown(timeouts.write));
         self.tell(Note::new("limits", what, why), None);
     }
+}
+
+/// As a server goes on, if the password is right.
+fn let_in<'s>(
+    check: &Check,
+    request: &mut Request,
+    routed: &Routed<'s>,
+) -> Result<Chosen<'s>, HttpError> {
+    let user = check.make(request)?;
+    let (Some(host), Some(route)) = (routed.host, routed.route) else {
+        return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, "a guard without a route"));
+    };
+    if let Some(guard) = &route.guard {
+        guard.welcome(request, Some(user));
+    }
+    admitted(request, host, route)
 }
 
 /// Routes that were left, of those that would be shown.

@@ -1,17 +1,29 @@
 //! Who may have what a route answers. Asked when the route is chosen, before anything else is said
 //! of it; after an internal redirect too, by the guard of the place that it leads to.
 
+mod check;
+mod line;
+mod lock;
+mod locks;
+
+pub use check::Check;
+pub(super) use locks::Locks;
+
 use crate::conf::{Access, Client};
 use crate::http::{HttpError, Status};
 use crate::serve::{Peer, Request};
+use lock::{Lock, Opened};
 use std::fmt;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// The guard of a route.
 #[derive(Debug)]
 pub struct Guard {
     /// The clients that are let in; `None`: all.
     allow: Option<Vec<Client>>,
+    /// What asks for a password.
+    lock: Option<Rc<Lock>>,
     /// What its answers carry.
     lines: Lines,
 }
@@ -36,26 +48,59 @@ struct WithPolicy {
     both: Rc<[u8]>,
 }
 
+/// What a guard makes of a request.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may go on.
+    Open,
+    /// It may go on once this exchange says so.
+    Check(Check),
+}
+
 impl Guard {
     /// The guard of a route with this access, where it needs one. `policy`: the header lines of its
     /// host, for encrypted requests.
-    pub fn of(access: &Access, policy: Option<&Rc<[u8]>>) -> Option<Self> {
-        let allow = access.allow.as_ref()?;
-        Some(Self { allow: Some(allow.value.clone()), lines: Lines::new(policy) })
+    pub(super) fn of(
+        access: &Access,
+        lock: Option<Rc<Lock>>,
+        policy: Option<&Rc<[u8]>>,
+    ) -> Option<Self> {
+        let allow = access.allow.as_ref().map(|at| at.value.clone());
+        let is_needed = allow.is_some() || lock.is_some();
+        is_needed.then(|| Self { allow, lock, lines: Lines::new(policy) })
     }
 
-    /// Lets a request in, or refuses it.
+    /// Lets a request in, or refuses it. Where both are asked for, address and password both have
+    /// to be right.
     ///
     /// # Errors
-    /// 403: its client is none of those that may.
-    pub fn admit(&self, request: &mut Request) -> Result<(), HttpError> {
+    /// 403: its client is none of those that may. 401: it has to say who it is.
+    pub fn admit(&self, request: &mut Request, now: Instant) -> Result<Admission, HttpError> {
         let is_allowed = |allow: &Vec<Client>| allow.iter().any(|one| covers(*one, request.peer));
         if !self.allow.as_ref().is_none_or(is_allowed) {
             let reason = format!("{} is not among the clients that may", request.peer);
             return Err(HttpError::new(Status::FORBIDDEN, reason));
         }
+        let opened = self.lock.as_ref().map(|lock| lock.open(request, now)).transpose()?;
+        let user = match opened {
+            None => None,
+            Some(Opened::Unasked) if self.allow.is_none() => {
+                request.user = None;
+                return Ok(Admission::Open);
+            }
+            Some(Opened::Unasked) => None,
+            Some(Opened::For(user)) => Some(user),
+            Some(Opened::Unknown(check)) => return Ok(Admission::Check(check)),
+        };
+        self.welcome(request, user);
+        Ok(Admission::Open)
+    }
+
+    /// Notes on a request that it was let in, and as whose. Whom another guard has let in, before an
+    /// internal redirect, is nobody here.
+    pub fn welcome(&self, request: &mut Request, user: Option<Rc<str>>) {
+        request.user = user;
         self.lines.put(request);
-        Ok(())
     }
 }
 
@@ -90,12 +135,11 @@ impl Lines {
 /// What it asks for, in words.
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(allow) = &self.allow else { return f.write_str("everybody") };
-        f.write_str("only ")?;
-        for (n, client) in allow.iter().enumerate() {
-            write!(f, "{}{client}", if n == 0 { "" } else { ", " })?;
+        for (n, client) in self.allow.iter().flatten().enumerate() {
+            write!(f, "{}{client}", if n == 0 { "only " } else { ", " })?;
         }
-        Ok(())
+        let between = if self.allow.is_some() { "; " } else { "" };
+        self.lock.as_ref().map_or(Ok(()), |lock| write!(f, "{between}{lock}"))
     }
 }
 
@@ -115,8 +159,8 @@ mod tests {
     #[test]
     fn addresses_are_let_in_or_not() {
         let allow = ["192.168.0.0/16", "127.0.0.1", "::1"].map(client).to_vec();
-        let access = Access { allow: Some(At::implied(allow)) };
-        let guard = Guard::of(&access, None).unwrap();
+        let access = Access { allow: Some(At::implied(allow)), auth: None };
+        let guard = Guard::of(&access, None, None).unwrap();
         for (peer, want) in [
             ("192.168.3.4", true),
             ("::ffff:192.168.3.4", true),
@@ -128,9 +172,9 @@ mod tests {
         ] {
             let mut request = Request::default();
             request.peer = Peer::Ip(peer.parse().unwrap(), 9);
-            assert_eq!(guard.admit(&mut request).is_ok(), want, "{peer}");
+            assert_eq!(guard.admit(&mut request, Instant::now()).is_ok(), want, "{peer}");
         }
-        assert!(guard.admit(&mut Request::default()).is_err());
+        assert!(guard.admit(&mut Request::default(), Instant::now()).is_err());
         assert!(covers(client("unix"), Peer::Local));
         assert!(
             matches!(client("::/0"), Client::Network(network) if !Network::contains(network, "1.2.3.4".parse().unwrap()))
@@ -140,16 +184,16 @@ mod tests {
 
     #[test]
     fn answers_say_once_that_they_are_private() {
-        let access = Access { allow: Some(At::implied(vec![Client::Unix])) };
+        let access = Access { allow: Some(At::implied(vec![Client::Unix])), auth: None };
         let policy: Rc<[u8]> = Rc::from(*b"Strict-Transport-Security: max-age=1\r\n");
-        let guard = Guard::of(&access, Some(&policy)).unwrap();
+        let guard = Guard::of(&access, None, Some(&policy)).unwrap();
         for (before, want) in
             [(None, PRIVATE.to_vec()), (Some(policy.clone()), [&*policy, PRIVATE].concat())]
         {
             let mut request = Request::default();
             request.policy_lines = before;
             for _ in 0..2 {
-                guard.admit(&mut request).unwrap();
+                guard.admit(&mut request, Instant::now()).unwrap();
                 assert_eq!(request.policy_lines.as_deref(), Some(&*want));
             }
         }

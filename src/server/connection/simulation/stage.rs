@@ -249,7 +249,7 @@ impl Exchange for Actor {
         self.life = match &step {
             Err(_) => Life::Failed,
             Ok(Step::Done) if self.act == Act::LieDone => Life::Failed,
-            Ok(Step::Done | Step::Respond(_) | Step::Reroute(_)) => {
+            Ok(Step::Done | Step::Respond(_) | Step::Reroute(_) | Step::Admitted(_)) => {
                 self.stage.over.set(self.stage.over.get() + 1);
                 Life::Over
             }

@@ -1,0 +1,184 @@
+//! A password that nobody has checked yet. bcrypt is slow on purpose, so a helper does it; the
+//! request goes on when the password was right.
+
+use super::line::{Full, Line, source};
+use super::lock::Lock;
+use crate::conf::Level;
+use crate::event::{ConnId, Cx, Wakes};
+use crate::http::{Credentials, HttpError, Status};
+use crate::serve::{Exchange, ExchangeIo, Request, Step};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// When a request that waits looks again, should nobody have woken it: the helper that it waits for
+/// may be at work for somebody who has left.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Credentials on their way.
+pub struct Check {
+    lock: Rc<Lock>,
+    credentials: Credentials,
+    state: State,
+}
+
+enum State {
+    New,
+    Waiting(Place),
+    Started {
+        /// Held while it counts.
+        place: Place,
+        right: Receiver<bool>,
+        /// Dropped when nobody wants to know any more.
+        _wanted: Arc<()>,
+    },
+}
+
+impl Check {
+    pub(super) fn new(lock: Rc<Lock>, credentials: Credentials) -> Self {
+        Self { lock, credentials, state: State::New }
+    }
+
+    /// Checks it here and now, which takes a while: for explanations. Returns the user.
+    ///
+    /// # Errors
+    /// 401: it is wrong.
+    pub fn make(&self, request: &Request) -> Result<Rc<str>, HttpError> {
+        let (hash, is_user) = self.lock.hash(self.credentials.user());
+        let right = bcrypt::verify(self.credentials.password(), &hash).unwrap_or(false);
+        match right && is_user {
+            true => Ok(self.credentials.user().into()),
+            false => Err(self.wrong(request)),
+        }
+    }
+
+    fn wrong(&self, request: &Request) -> HttpError {
+        let (user, peer) = (self.credentials.user(), request.peer);
+        self.lock.refuse(format!("wrong user name or password for {user:?} from {peer}"))
+    }
+
+    /// Has a helper compare the password.
+    fn start(&self, place: Place, cx: &mut Cx) -> Result<State, HttpError> {
+        let (hash, is_user) = self.lock.hash(self.credentials.user());
+        let password = self.credentials.password().to_owned();
+        let (sender, right) = sync_channel(1);
+        let (wanted, work) = (Arc::new(()), Arc::new(()));
+        place.line.borrow_mut().started(place.ticket, Arc::downgrade(&work));
+        let still_wanted: Weak<()> = Arc::downgrade(&wanted);
+        let task = move || {
+            if still_wanted.strong_count() > 0 {
+                let is_right = bcrypt::verify(&password, &hash).unwrap_or(false) && is_user;
+                // The place is free before anybody can know.
+                drop(work);
+                let _ = sender.try_send(is_right);
+            }
+        };
+        cx.help(place.id, Box::new(task)).map_err(|_| busy(Full::OfAll))?;
+        Ok(State::Started { place, right, _wanted: wanted })
+    }
+
+    fn step(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Option<Step>, HttpError> {
+        match std::mem::replace(&mut self.state, State::New) {
+            State::New => {
+                let place = Place::enter(&self.lock, io, cx)?;
+                self.state = State::Waiting(place);
+            }
+            State::Waiting(place) => {
+                // Somebody else's check may have been for the same.
+                if let Some(user) = self.lock.recall(&self.credentials, cx.now()) {
+                    return Ok(Some(Step::Admitted(user)));
+                }
+                if !place.is_called() {
+                    *io.timer = Some(cx.now() + LOOK_AGAIN);
+                    *io.wake_expected = true;
+                    self.state = State::Waiting(place);
+                    return Ok(Some(Step::Wait));
+                }
+                *io.timer = None;
+                self.state = self.start(place, cx)?;
+            }
+            State::Started { place, right, _wanted } => match right.try_recv() {
+                Ok(true) => {
+                    self.lock.remember(&self.credentials, cx.now());
+                    return Ok(Some(Step::Admitted(self.credentials.user().into())));
+                }
+                Ok(false) => {
+                    let error = self.wrong(io.request);
+                    cx.report(Level::Warning, error.reason.to_string());
+                    return Err(error);
+                }
+                Err(TryRecvError::Empty) => {
+                    *io.wake_expected = true;
+                    self.state = State::Started { place, right, _wanted };
+                    return Ok(Some(Step::Wait));
+                }
+                Err(TryRecvError::Disconnected) => {
+                    let why = "a password could not be checked";
+                    return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, why));
+                }
+            },
+        }
+        Ok(None)
+    }
+}
+
+/// Its body is neither read nor asked for: whoever is let in will do that.
+impl Exchange for Check {
+    fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
+        loop {
+            if let Some(step) = self.step(io, cx)? {
+                return Ok(step);
+            }
+        }
+    }
+}
+
+/// A place in the line, given up when it is dropped: then the next is called.
+struct Place {
+    line: Rc<RefCell<Line>>,
+    ticket: u64,
+    id: ConnId,
+    wakes: Rc<Wakes>,
+}
+
+impl Place {
+    fn enter(lock: &Lock, io: &ExchangeIo<'_>, cx: &Cx) -> Result<Self, HttpError> {
+        let line = Rc::clone(lock.line());
+        let ticket = line.borrow_mut().enter(source(io.request.peer), io.id).map_err(busy)?;
+        Ok(Self { line, ticket, id: io.id, wakes: Rc::clone(cx.wakes()) })
+    }
+
+    /// Whether it is its turn. Calls whoever can be called.
+    fn is_called(&self) -> bool {
+        self.call();
+        self.line.borrow().is_called(self.ticket)
+    }
+
+    fn call(&self) {
+        let called = self.line.borrow_mut().call();
+        called.into_iter().filter(|id| *id != self.id).for_each(|id| self.wakes.wake(id));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.line.borrow_mut().leave(self.ticket);
+        self.call();
+    }
+}
+
+fn busy(full: Full) -> HttpError {
+    let (status, reason) = match full {
+        Full::OfClient => (Status::TOO_MANY_REQUESTS, "too many passwords of this client wait"),
+        Full::OfAll => (Status::SERVICE_UNAVAILABLE, "too many passwords wait to be checked"),
+    };
+    HttpError::new(status, reason).with_header("Retry-After", "2")
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Check").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! From `auth` of a configuration to locks: users read, and what makes a password worth nothing told.
+
+use super::line::Line;
+use super::lock::Lock;
+use crate::conf::{self, Action, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A list of users is read into memory.
+const USERS_MAX: u64 = 4 * 1024 * 1024;
+
+/// The locks of a site: routes that have the same `auth` share one, and all share the line of those
+/// that wait.
+#[derive(Default)]
+pub(in crate::site) struct Locks {
+    made: Vec<(Auth, Rc<Lock>)>,
+    line: Rc<RefCell<Line>>,
+}
+
+impl Locks {
+    /// The lock for an `auth` of a route of `host`.
+    pub(in crate::site) fn of(
+        &mut self,
+        auth: &Auth,
+        host: &conf::Host,
+        config: &Config,
+        diagnostics: &mut Diagnostics,
+    ) -> Rc<Lock> {
+        if let Some((_, lock)) = self.made.iter().find(|(made, _)| made == auth) {
+            return Rc::clone(lock);
+        }
+        let users = match &auth.users {
+            Users::Inline(users) => users.iter().map(|at| at.value.clone()).collect(),
+            Users::File(file) => {
+                let (users, mistakes) = read(&file.value);
+                for mistake in mistakes {
+                    let diagnostic = Diagnostic::error("bad-users", mistake, file.span.clone());
+                    diagnostics.push(diagnostic.help(
+                        "make one with `httpyserver hash-password NAME` or `htpasswd -B`; \
+                         nothing is served openly that should be protected",
+                    ));
+                }
+                served(config, file, diagnostics);
+                users
+            }
+        };
+        in_plain_text(config, host, auth, diagnostics);
+        let lock = Rc::new(Lock::new(auth, &users, Rc::clone(&self.line)));
+        self.made.push((auth.clone(), Rc::clone(&lock)));
+        lock
+    }
+}
+
+/// The users of a file, and what is wrong with it.
+fn read(path: &Path) -> (Vec<User>, Vec<String>) {
+    let shown = path.display();
+    let text = std::fs::metadata(path).and_then(|about| match about.len() {
+        0..=USERS_MAX => std::fs::read_to_string(path),
+        _ => Err(std::io::Error::other("it is larger than 4 MiB")),
+    });
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => return (Vec::new(), vec![format!("{shown} cannot be read: {error}")]),
+    };
+    let (users, mistakes) = conf::read_users(&text);
+    let mistakes = mistakes.into_iter().map(|(line, why)| format!("{shown}:{line} {why}"));
+    let mut mistakes: Vec<_> = mistakes.collect();
+    if users.is_empty() && mistakes.is_empty() {
+        mistakes.push(format!("{shown} names nobody"));
+    }
+    (users, mistakes)
+}
+
+/// A list of users that is among the files of a route is given to whoever asks for it.
+fn served(config: &Config, file: &conf::At<std::path::PathBuf>, diagnostics: &mut Diagnostics) {
+    let routes = config.hosts.iter().flat_map(|host| &host.routes);
+    let folders = routes.filter_map(|route| match &route.action {
+        Action::Files(files) => Some(files),
+        Action::App(app) => app.files.as_ref(),
+        _ => None,
+    });
+    let shows = |files: &&conf::Files| {
+        let beneath = file.value.strip_prefix(&files.root.value);
+        let is_hidden =
+            |path: &Path| path.iter().any(|segment| segment.as_encoded_bytes().starts_with(b"."));
+        beneath.is_ok_and(|beneath| files.hidden || !is_hidden(beneath))
+    };
+    if let Some(files) = folders.into_iter().find(shows) {
+        diagnostics.push(
+            Diagnostic::error(
+                "served-data",
+                "the list of users would be served",
+                file.span.clone(),
+            )
+            .also(files.root.span.clone(), "by the files of this route")
+            .help("choose a place that lies outside of it"),
+        );
+    }
+}
+
+/// Basic sends the password itself.
+fn in_plain_text(config: &Config, host: &conf::Host, auth: &Auth, diagnostics: &mut Diagnostics) {
+    let is_open = |listen: &&conf::At<conf::Listen>| {
+        !listen.value.secure
+            && match &listen.value.place {
+                Place::Any { .. } => true,
+                Place::Addr(address) => !address.ip().to_canonical().is_loopback(),
+                Place::Unix(_) => false,
+            }
+    };
+    let Some(listen) = config.server.listen.iter().find(is_open) else { return };
+    if host.https != Https::Both {
+        return;
+    }
+    let message =
+        format!("passwords would come in readable for everybody on the way: {}", listen.value);
+    let diagnostic = Diagnostic::warning("plain-passwords", message, auth.span.clone());
+    diagnostics.push(diagnostic.help(
+        "give the host `https = \"redirect\"`, or listen on loopback addresses only, \
+         behind a proxy that ends TLS",
+    ));
+}
