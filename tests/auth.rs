@@ -1,13 +1,12 @@
 //! `auth`: names and passwords.
 
-use crate::support::{Response, Start, TestServer, Wire, folder, get};
+use crate::support::{Response, Start, TestServer, Wire, eventually, folder, get};
 use httpyserver::server::{ConfigSource, Origin, Overrides, Question};
 use httpyserver::site::Registry;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 const CONFIG: &str = r#"
 [[host]]
@@ -261,17 +260,13 @@ fn who_leaves_during_a_check_leaves_nothing_behind() {
             wire.finish();
         }
     }
-    let mut wire = Wire::connect(&server);
-    for _ in 0..50 {
-        let answer = wire.send(get_as("/", "ann", "sesame")).response();
-        if answer.status == 200 {
-            return;
-        }
-        // Those that have left may still be at the front.
-        assert_eq!(answer.status, 429, "{}", answer.head);
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    panic!("nobody is let in any more");
+    // Those that have left may still be at the front.
+    let let_in = eventually(|| {
+        let status = server.ask(get_as("/", "ann", "sesame")).status;
+        assert!(status == 200 || status == 429, "{status}");
+        (status == 200).then_some(())
+    });
+    assert!(let_in.is_some(), "nobody is let in any more");
 }
 
 #[test]
@@ -292,7 +287,7 @@ fn changed_users_count_at_once() {
         }
         let before = server.read("stderr.txt").matches("not reloaded").count();
         server.signal(Signal::HUP);
-        let said = crate::support::eventually(|| {
+        let said = eventually(|| {
             Some(server.read("stderr.txt"))
                 .filter(|said| said.matches("not reloaded").count() > before)
         });

@@ -53,8 +53,9 @@ pub(super) fn serve_admitted<'s>(
     routed.host = Some(host);
     let route = host.choose_route(request.head.method(), request.path(), &mut Untraced)?;
     routed.route = Some(route);
-    if let Some(guard) = &route.guard {
-        guard.welcome(request, Some(user));
+    match &route.guard {
+        Some(guard) => guard.welcome(request, Some(user)),
+        None => request.user = Some(user),
     }
     follow(admitted(request, host, route)?, request, routed, turn)
 }

@@ -302,7 +302,7 @@ impl Asked {
             Act::Fixed | Act::Reroute | Act::RerouteLate | Act::RerouteTwice => stage::FIXED.into(),
             Act::Shared => stage.shared.to_vec(),
             Act::File | Act::MidwayFile => stage::pattern(stage::FILE_LEN),
-            Act::Echo | Act::EchoSmall | Act::EchoStream => body.to_vec(),
+            Act::Admit | Act::Echo | Act::EchoSmall | Act::EchoStream => body.to_vec(),
             Act::Ticks => stage::TICK.repeat(self.count),
             Act::Wake => stage::AWAKE.into(),
             Act::Slow | Act::Flood => stage::pattern(self.count),
@@ -316,7 +316,7 @@ impl Asked {
 
     fn closes(&self, body: &[u8], too_long: bool) -> Closes {
         let without_length = matches!(self.act, Act::EchoStream | Act::Ticks | Act::Slow);
-        let reads = matches!(self.act, Act::Echo | Act::EchoSmall | Act::EchoStream);
+        let reads = matches!(self.act, Act::Admit | Act::Echo | Act::EchoSmall | Act::EchoStream);
         if !self.persistent || self.is_http10 && without_length || too_long {
             Closes::Must
         } else if self.is_head && matches!(self.act, Act::DieLate | Act::LieDone | Act::LieLong) {

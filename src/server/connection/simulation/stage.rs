@@ -31,6 +31,8 @@ pub(super) enum Act {
     RerouteLate,
     /// By way of another exchange.
     RerouteTwice,
+    /// Waits a while, as for a password to be checked, and then is asked again; as `Echo`.
+    Admit,
     /// The request body, with its length.
     Echo,
     /// As `Echo`, of at most [`SMALL_LIMIT`] bytes.
@@ -64,7 +66,7 @@ pub(super) enum Act {
 }
 
 impl Act {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Fixed,
         Self::Shared,
         Self::File,
@@ -72,6 +74,7 @@ impl Act {
         Self::Reroute,
         Self::RerouteLate,
         Self::RerouteTwice,
+        Self::Admit,
         Self::Echo,
         Self::EchoSmall,
         Self::EchoStream,
@@ -183,7 +186,8 @@ impl Handler for Player {
 
     fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
         let number = |name| argument(request.head.query().unwrap_or_default(), name);
-        if !matches!(self.act, Act::Reroute | Act::RerouteLate | Act::RerouteTwice) {
+        let is_again = request.user.is_some();
+        if !is_again && !matches!(self.act, Act::Reroute | Act::RerouteLate | Act::RerouteTwice) {
             self.stage.handled.borrow_mut().push(number("n"));
         }
         let response = Response::new(Status::OK);
@@ -199,7 +203,7 @@ impl Handler for Player {
             act => {
                 self.stage.begun.set(self.stage.begun.get() + 1);
                 Outcome::Start(Box::new(Actor {
-                    act,
+                    act: if is_again { Act::Echo } else { act },
                     count: number("count"),
                     pause: Duration::from_millis(number("ms") as u64),
                     due: None,
@@ -279,6 +283,7 @@ impl Drop for Actor {
 impl Actor {
     fn play(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
         match self.act {
+            Act::Admit => Ok(self.admit(io, cx)),
             Act::Echo | Act::EchoSmall => self.echo(io),
             Act::EchoStream => Self::echo_stream(io),
             Act::Ticks => self.ticks(io, cx),
@@ -387,6 +392,15 @@ impl Actor {
         let due = cx.now() + self.pause;
         (self.due, *io.timer) = (Some(due), Some(due));
         Ok(Step::Wait)
+    }
+
+    fn admit(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Step {
+        let due = *self.due.get_or_insert(cx.now() + self.pause);
+        if cx.now() < due {
+            *io.timer = Some(due);
+            return Step::Wait;
+        }
+        Step::Admitted("whoever".into())
     }
 
     /// Looks at the clock and never at the timer's bit.
