@@ -299,6 +299,36 @@ fn changed_users_count_at_once() {
     assert!(said.contains("hash-password"), "{said}");
 }
 
+/// What began before a reload is judged by what was before it, and what comes after by what is.
+#[test]
+fn a_reload_during_a_check_changes_no_answer() {
+    let server = start(CONFIG);
+    let list = |password: &str| format!("ann:{}\n", bcrypt::hash(password, 11).unwrap());
+    server.write("users", list("old"));
+    server.signal(Signal::HUP);
+    server.read_until("stderr.txt", "reloaded");
+    let mut wires: Vec<_> = ["old", "new", "old", "new"]
+        .map(|password| {
+            let mut wire = Wire::connect(&server);
+            wire.send(get_as("/", "ann", password) + &get_as("/", "ann", "new"));
+            wire
+        })
+        .into();
+    // It answers this after those have come in, and reads the order after it has answered.
+    assert_eq!(server.get("/open/a.txt").status, 200);
+    server.write("users", list("new"));
+    server.signal(Signal::HUP);
+    for (wire, want) in wires.iter_mut().zip([200, 401, 200, 401]) {
+        assert_eq!(wire.response().status, want);
+    }
+    eventually(|| {
+        let said = server.read("stderr.txt").matches("reloaded").count();
+        (said == 2).then_some(())
+    });
+    assert_eq!(server.ask(get_as("/", "ann", "new")).status, 200);
+    assert_eq!(server.ask(get_as("/", "ann", "old")).status, 401);
+}
+
 /// A flood of wrong passwords: who asks for something else does not wait for it, and somebody with
 /// the right one gets in meanwhile.
 #[test]

@@ -167,6 +167,10 @@ fn the_shipped_files_are_good() {
     authority.issue(&["example.org", "www.example.org"], "a").write(folder.path(), "example.org");
     authority.issue(&["old.example.org"], "b").write(folder.path(), "old");
     std::fs::write(folder.path().join("clients.pem"), &authority.pem).unwrap();
+    let users = format!("ann:{}\n", bcrypt::hash("sesame", 4).unwrap());
+    for file in ["htpasswd", "uploaders"] {
+        std::fs::write(folder.path().join(file), &users).unwrap();
+    }
     let (code, _, err) = run(folder.path(), &["-c", "full.conf", "-t"], "");
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("closed.example.org") && !err.contains("`old.example.org`"), "{err}");

@@ -166,3 +166,66 @@ impl fmt::Debug for Lock {
         f.debug_struct("Lock").field("told", &self.told).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::base64::encode_padded;
+
+    fn lock(users: &[(&str, u32)]) -> Rc<Lock> {
+        let user = |(name, cost): &(&str, u32)| conf::User {
+            name: (*name).to_owned(),
+            hash: bcrypt::hash("sesame", *cost).unwrap(),
+        };
+        let users: Vec<_> = users.iter().map(user).collect();
+        let auth = conf::Auth::of_one("ann", "");
+        Rc::new(Lock::new(&auth, &users, Rc::default()))
+    }
+
+    fn credentials(user: &str, password: &str) -> Credentials {
+        let value = format!("Basic {}", encode_padded(format!("{user}:{password}").as_bytes()));
+        Credentials::basic(value.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_right_password_is_remembered_for_a_while() {
+        let (lock, now) = (lock(&[("ann", 4)]), Instant::now());
+        let right = credentials("ann", "sesame");
+        assert!(lock.recall(&right, now).is_none());
+        lock.remember(&right, now);
+        assert_eq!(lock.recall(&right, now + REMEMBERED / 2).as_deref(), Some("ann"));
+        assert!(lock.recall(&right, now + REMEMBERED).is_none());
+        for (user, password) in
+            [("ann", "sesam"), ("an", "nsesame"), ("ann", ""), ("", "ann:sesame")]
+        {
+            assert!(lock.recall(&credentials(user, password), now).is_none(), "{user} {password}");
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (lock, now) = (lock(&[]), Instant::now());
+        let nth = |n: usize| credentials("ann", &n.to_string());
+        for n in 0..REMEMBERED_MAX + 10 {
+            lock.remember(&nth(n), now + Duration::from_millis(n as u64));
+        }
+        assert_eq!(lock.known.borrow().len(), REMEMBERED_MAX);
+        let later = now + Duration::from_secs(2);
+        assert!(lock.recall(&nth(9), later).is_none());
+        assert!(lock.recall(&nth(10), later).is_some());
+        lock.remember(&nth(0), now + REMEMBERED * 2);
+        assert_eq!(lock.known.borrow().len(), 1, "what is over makes room first");
+    }
+
+    #[test]
+    fn nobody_costs_as_much_as_the_dearest() {
+        let lock = lock(&[("ann", 4), ("bob", 5)]);
+        assert!(lock.hash("bob").1);
+        let (hash, is_user) = lock.hash("eve");
+        assert!(!is_user);
+        assert_eq!(hash.parse::<bcrypt::HashParts>().unwrap().get_cost(), 5);
+        for password in ["", "sesame", "eve"] {
+            assert!(!bcrypt::verify(password, &hash).unwrap(), "{password}");
+        }
+    }
+}
