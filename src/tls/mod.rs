@@ -6,11 +6,16 @@
 mod certificate;
 mod choice;
 mod local;
+mod pair;
 mod plan;
+mod secured;
+mod setup;
 mod subject;
+mod time;
 
 pub use local::state_folder;
-pub use plan::{Plan, Secured};
+pub use plan::Plan;
+pub use secured::Secured;
 pub use subject::subject_of;
 
 /// Who does the arithmetic, for `-V`.

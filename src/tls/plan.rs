@@ -1,28 +1,18 @@
 //! What the configuration asks for, and what comes of it: everything a TLS listener needs.
 
-use super::certificate::{Certificate, Fault, certificates, read};
+use super::certificate::{Certificate, certificates, read};
 use super::choice::{Choice, bare};
-use super::local;
+use super::secured::Secured;
+use super::setup::{Rules, provider};
+use super::time::now;
+use super::{local, pair};
 use crate::conf::{At, CertFiles, ClientCa, Config, Diagnostic, TlsVersion};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{
-    NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, StoresServerSessions,
-    WebPkiClientVerifier,
-};
-use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
 use std::collections::hash_map::DefaultHasher;
-use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Certificates with fewer days left are warned of: the renewal should have happened.
-const WARN_DAYS: i64 = 14;
-
-/// Sessions of TLS 1.2 clients that know no tickets.
-const SESSIONS: usize = 1024;
 
 /// What a configuration says of TLS, to be loaded now and again whenever files change.
 #[derive(Clone, Debug)]
@@ -37,24 +27,6 @@ pub struct Plan {
     watch: bool,
     /// The names that clients will ask for.
     wanted: Vec<At<String>>,
-}
-
-/// Certificates, and the configuration of rustls made of them.
-pub struct Secured {
-    /// For new connections.
-    pub config: Arc<ServerConfig>,
-    choice: Arc<Choice>,
-    resumption: Resumption,
-    fingerprint: u64,
-}
-
-/// What makes resumption work beyond a reload.
-#[derive(Clone)]
-struct Resumption {
-    tickets: Option<Arc<dyn ProducesTickets>>,
-    sessions: Arc<dyn StoresServerSessions>,
-    /// Sessions remember who the client is: they are worth nothing under other rules.
-    rules: u64,
 }
 
 impl Plan {
@@ -111,57 +83,42 @@ impl Plan {
         keep: bool,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<Secured, Vec<Diagnostic>> {
-        let provider = Arc::new(provider());
-        let now = now();
+        let (provider, now) = (Arc::new(provider()), now());
         let (mut list, mut errors, mut hasher) = (Vec::new(), Vec::new(), DefaultHasher::new());
         for (files, of_host) in &self.files {
-            match load(files, &provider, &mut hasher, warnings) {
-                Ok(certificate) => {
-                    warn_of_certificate(&certificate, now, &files.chain, warnings);
-                    list.push((certificate, of_host.clone()));
-                }
+            match pair::load(files, &provider, now, &mut hasher, warnings) {
+                Ok(certificate) => list.push((certificate, of_host.clone())),
                 Err(mut found) => errors.append(&mut found),
             }
         }
         if let Some((names, at)) = &self.local {
-            let folder = local::state_folder().map(|folder| folder.join(local::FOLDER));
-            match local::certificate(names, folder.as_deref(), keep, now, &provider) {
-                Ok(local) => {
-                    if let Some(why) = local.unkept {
-                        let message = format!("the local certificate is not kept: {why}");
-                        let help = "set STATE_DIRECTORY to a folder that may be written";
-                        let warning =
-                            Diagnostic::warning("unkept-certificate", message, at.span.clone());
-                        warnings.push(warning.help(help));
-                    }
-                    list.push((local.certificate, Vec::new()));
-                }
-                Err(why) => {
-                    let message = format!("no local certificate could be made: {why}");
-                    errors.push(Diagnostic::error("bad-certificate", message, at.span.clone()));
-                }
+            match make_local(names, at, keep, now, &provider, warnings) {
+                Ok(certificate) => list.push((certificate, Vec::new())),
+                Err(error) => errors.push(error),
             }
         }
-        let authorities = match self.authorities(&mut hasher) {
-            Ok(authorities) => authorities,
-            Err(error) => {
-                errors.push(error);
-                None
-            }
-        };
+        let authorities = self.authorities(&mut hasher).unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        });
         if !errors.is_empty() {
             return Err(errors);
         }
-        let rules = self.rules(authorities.as_ref());
         let choice = Arc::new(Choice::new(list));
         self.warn_of_names(&choice, warnings);
-        let resumption = match former.map(|former| &former.resumption) {
-            Some(former) if former.rules == rules => former.clone(),
-            _ => self.resumption(rules).map_err(|error| vec![unusable(&error)])?,
+        let rules = Rules {
+            authorities,
+            required: self.client_ca.as_ref().is_some_and(|ca| ca.required),
+            min_version: self.min_version,
+            tickets: self.tickets,
         };
-        let config = self
-            .configure(provider, authorities, choice.clone(), &resumption)
-            .map_err(|error| vec![unusable(&error)])?;
+        let unusable = |error: rustls::Error| {
+            let message = format!("TLS cannot be set up: {error}");
+            vec![Diagnostic::error("bad-certificate", message, 0..0)]
+        };
+        let former = former.map(|former| &former.resumption);
+        let resumption = rules.resumption(former).map_err(unusable)?;
+        let config = rules.configure(provider, choice.clone(), &resumption).map_err(unusable)?;
         Ok(Secured { config: Arc::new(config), choice, resumption, fingerprint: hasher.finish() })
     }
 
@@ -170,11 +127,9 @@ impl Plan {
     pub fn has_changed(&self, secured: &Secured) -> bool {
         let mut hasher = DefaultHasher::new();
         for (files, _) in &self.files {
-            let (Ok((chain, _)), Ok((key, _))) = (read(&files.chain.value), read(&files.key.value))
-            else {
+            if pair::hash(files, &mut hasher).is_err() {
                 return true;
-            };
-            (chain, key).hash(&mut hasher);
+            }
         }
         if let Some(ca) = &self.client_ca {
             let Ok((pem, _)) = read(&ca.file.value) else { return true };
@@ -201,67 +156,6 @@ impl Plan {
         Ok(Some(roots))
     }
 
-    fn rules(&self, authorities: Option<&RootCertStore>) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        let required = self.client_ca.as_ref().map(|ca| ca.required);
-        (self.tickets, self.min_version == TlsVersion::V13, required).hash(&mut hasher);
-        for root in authorities.iter().flat_map(|roots| &roots.roots) {
-            (&*root.subject, &*root.subject_public_key_info).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
-
-    fn resumption(&self, rules: u64) -> Result<Resumption, rustls::Error> {
-        if !self.tickets {
-            let sessions = Arc::new(NoServerSessionStorage {});
-            return Ok(Resumption { tickets: None, sessions, rules });
-        }
-        // It changes its keys every six hours. A ticket is good only for the name that its session
-        // was begun with: rustls compares it.
-        let tickets = Some(aws_lc_rs::Ticketer::new()?);
-        let sessions = ServerSessionMemoryCache::new(SESSIONS);
-        Ok(Resumption { tickets, sessions, rules })
-    }
-
-    fn configure(
-        &self,
-        provider: Arc<CryptoProvider>,
-        authorities: Option<RootCertStore>,
-        choice: Arc<Choice>,
-        resumption: &Resumption,
-    ) -> Result<ServerConfig, rustls::Error> {
-        let versions: &[_] = match self.min_version {
-            TlsVersion::V12 => &[&TLS13, &TLS12],
-            TlsVersion::V13 => &[&TLS13],
-        };
-        let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(versions)?;
-        let builder = match authorities {
-            None => builder.with_no_client_auth(),
-            Some(roots) => {
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                let optional = self.client_ca.as_ref().is_some_and(|ca| !ca.required);
-                let verifier = if optional { verifier.allow_unauthenticated() } else { verifier };
-                let verifier =
-                    verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let mut config = builder.with_cert_resolver(choice);
-        config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
-        // Early data could be sent again by anybody; zero is the default, and here for all to see.
-        config.max_early_data_size = 0;
-        config.session_storage = resumption.sessions.clone();
-        // One is enough: every connection brings its own, and each costs as much as a small answer.
-        config.send_tls13_tickets = usize::from(self.tickets);
-        if let Some(tickets) = &resumption.tickets {
-            config.ticketer = tickets.clone();
-        }
-        Ok(config)
-    }
-
     /// Names of hosts whose clients are shown a certificate without the name.
     fn warn_of_names(&self, choice: &Choice, warnings: &mut Vec<Diagnostic>) {
         for name in &self.wanted {
@@ -284,157 +178,29 @@ impl Plan {
     }
 }
 
-impl Secured {
-    /// The certificate that is shown for a name, for people.
-    pub fn describe(&self, name: Option<&str>) -> String {
-        let Some(shown) = self.choice.certificates.get(self.choice.choose(name)) else {
-            return "no certificate".to_owned();
-        };
-        let doubt = match name {
-            Some(name) if !shown.covers(bare(name)) => ", which does not have the name",
-            _ => "",
-        };
-        let names = shown.names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(" ");
-        let more = match shown.names.len().saturating_sub(3) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!("certificate for {names}{more}{doubt}; {} days left", shown.days_left(now()))
-    }
-
-    /// Whether a client that asked for `shown` when it connected may now ask for `host`: the names
-    /// belong to the same certificate. Both without port; `host` in any case.
-    pub fn belongs(&self, shown: Option<&str>, host: Option<&[u8]>) -> bool {
-        if self.choice.certificates.len() == 1 {
-            return true;
-        }
-        let host = host.map(|host| String::from_utf8_lossy(host).to_ascii_lowercase());
-        self.choice.belongs(shown, host.as_deref())
-    }
-}
-
-/// For the banner: how many there are, and which ends first.
-impl fmt::Display for Secured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = &self.choice.certificates;
-        let word = if all.len() == 1 { "certificate" } else { "certificates" };
-        write!(f, "{} {word}", all.len())?;
-        if let Some(first) = all.iter().min_by_key(|certificate| certificate.not_after) {
-            let name = first.names.first().map_or("no name", String::as_str);
-            match first.days_left(now()) {
-                left @ 0.. => write!(f, ", next expiry in {} ({name})", days(left)),
-                left => write!(f, ", one expired {} ago ({name})", days(-left)),
-            }?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Secured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secured").field("choice", &self.choice).finish_non_exhaustive()
-    }
-}
-
-/// aws-lc-rs, with suites in the order of browsers: AES with 128 bits is enough for anybody, and
-/// costs the least on both sides. Ours is the order that counts.
-fn provider() -> CryptoProvider {
-    use aws_lc_rs::cipher_suite::{
-        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-        TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-        TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
-    };
-    CryptoProvider {
-        cipher_suites: vec![
-            TLS13_AES_128_GCM_SHA256,
-            TLS13_AES_256_GCM_SHA384,
-            TLS13_CHACHA20_POLY1305_SHA256,
-            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-            TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-            TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-            TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-        ],
-        ..aws_lc_rs::default_provider()
-    }
-}
-
-fn load(
-    files: &CertFiles,
-    provider: &CryptoProvider,
-    hasher: &mut DefaultHasher,
-    warnings: &mut Vec<Diagnostic>,
-) -> Result<Certificate, Vec<Diagnostic>> {
-    let bad =
-        |at: &At<PathBuf>, why: String| Diagnostic::error("bad-certificate", why, at.span.clone());
-    let ((chain, _), (key, mode)) = match (read(&files.chain.value), read(&files.key.value)) {
-        (Ok(chain), Ok(key)) => (chain, key),
-        (chain, key) => {
-            let chain = chain.err().map(|why| bad(&files.chain, why));
-            return Err(chain
-                .into_iter()
-                .chain(key.err().map(|why| bad(&files.key, why)))
-                .collect());
-        }
-    };
-    let named = |at: &At<PathBuf>, why: &str| bad(at, format!("{}: {why}", at.value.display()));
-    let certificate = Certificate::from_pem(&chain, &key, provider).map_err(|fault| {
-        vec![match fault {
-            Fault::Chain(why) => named(&files.chain, &why),
-            Fault::Key(why) => named(&files.key, &why),
-            Fault::Mismatch => {
-                let both =
-                    format!("{} with {}", files.chain.value.display(), files.key.value.display());
-                bad(&files.key, format!("{both}: the key is not that of the certificate"))
-                    .also(files.chain.span.clone(), "the certificate")
-            }
-        }]
-    })?;
-    (&chain, &key).hash(hasher);
-    if mode & 0o004 != 0 {
-        let message = format!("everybody may read the key {}", files.key.value.display());
-        let help = "chmod 600 keeps it to its owner";
-        let warning = Diagnostic::warning("open-key", message, files.key.span.clone());
-        warnings.push(warning.help(help));
-    }
-    Ok(certificate)
-}
-
-fn unusable(error: &rustls::Error) -> Diagnostic {
-    Diagnostic::error("bad-certificate", format!("TLS cannot be set up: {error}"), 0..0)
-}
-
-/// What clients will not like about a certificate, now or soon.
-fn warn_of_certificate(
-    certificate: &Certificate,
+/// The certificate of our own making, kept in the state folder.
+#[allow(clippy::result_large_err)] // as above
+fn make_local(
+    names: &[String],
+    at: &At<()>,
+    keep: bool,
     now: i64,
-    at: &At<PathBuf>,
+    provider: &CryptoProvider,
     warnings: &mut Vec<Diagnostic>,
-) {
-    let file = at.value.display();
-    if certificate.is_of_old {
-        let message = format!("{file} has its names in a place where clients do not look for them");
-        let help = "have one issued with alternative names (subjectAltName)";
-        let warning = Diagnostic::warning("name-without-certificate", message, at.span.clone());
+) -> Result<Certificate, Diagnostic> {
+    let folder = local::state_folder().map(|folder| folder.join(local::FOLDER));
+    let local = local::certificate(names, folder.as_deref(), keep, now, provider);
+    let local = local.map_err(|why| {
+        let message = format!("no local certificate could be made: {why}");
+        Diagnostic::error("bad-certificate", message, at.span.clone())
+    })?;
+    if let Some(why) = local.unkept {
+        let message = format!("the local certificate is not kept: {why}");
+        let help = "set STATE_DIRECTORY to a folder that may be written";
+        let warning = Diagnostic::warning("unkept-certificate", message, at.span.clone());
         warnings.push(warning.help(help));
     }
-    let message = match certificate.days_left(now) {
-        _ if certificate.not_before > now => format!("{file} is not valid yet"),
-        left if left < 0 => format!("{file} expired {} ago", days(-left)),
-        left if left < WARN_DAYS => format!("{file} expires in {}", days(left)),
-        _ => return,
-    };
-    warnings.push(Diagnostic::warning("certificate-expires", message, at.span.clone()));
-}
-
-fn days(count: i64) -> String {
-    match count {
-        0 => "less than a day".into(),
-        1 => "1 day".into(),
-        _ => format!("{count} days"),
-    }
+    Ok(local.certificate)
 }
 
 /// The names of hosts that mean this machine, whatever DNS says, and its own addresses.
@@ -447,9 +213,4 @@ fn local_names(wanted: &[At<String>]) -> Vec<String> {
         }
     }
     names
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -129,7 +129,7 @@ fn a_plan_names_what_it_needs() {
 #[test]
 fn messages_are_documented() {
     let documented = include_str!("../../docs/errors.md");
-    let source = include_str!("plan.rs");
+    let source = concat!(include_str!("plan.rs"), include_str!("pair.rs"));
     let mut seen = 0;
     for after in source.split("Diagnostic::").skip(1) {
         let Some((_, after)) = after.split_once('"') else { continue };
