@@ -22,6 +22,8 @@ pub struct LogSink {
     file: Option<File>,
     /// A pipe or a terminal: it may stand still, and is then not written to.
     may_block: bool,
+    /// Somebody watches. Asked for after each turn with lines, so the kernel is asked once.
+    is_terminal: bool,
     gathered: Vec<u8>,
     dropped: u64,
 }
@@ -33,7 +35,9 @@ impl LogSink {
     /// The file cannot be opened for appending.
     pub fn open(target: LogTarget) -> io::Result<Self> {
         let (file, may_block) = open(&target)?;
-        Ok(Self { target, file: Some(file), may_block, gathered: Vec::new(), dropped: 0 })
+        let is_terminal = file.is_terminal();
+        let (file, gathered) = (Some(file), Vec::new());
+        Ok(Self { target, file, may_block, is_terminal, gathered, dropped: 0 })
     }
 
     /// Opens the file of that name again: it was moved away. Lines gathered before go to the old.
@@ -43,6 +47,7 @@ impl LogSink {
     pub fn reopen(&mut self) -> io::Result<()> {
         self.flush();
         let (file, may_block) = open(&self.target)?;
+        self.is_terminal = file.is_terminal();
         (self.file, self.may_block) = (Some(file), may_block);
         Ok(())
     }
@@ -70,7 +75,7 @@ impl LogSink {
 
     /// Whether somebody watches.
     pub fn is_terminal(&self) -> bool {
-        self.file.as_ref().is_some_and(File::is_terminal)
+        self.is_terminal
     }
 
     /// Lines lost because nothing could be written for long.
