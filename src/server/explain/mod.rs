@@ -110,11 +110,12 @@ impl Explainer<'_> {
             }
             Parsed::Refused(error) => return self.refused(&error, &request, None),
         }
-        let https_port = self.config.server.listen.iter().find(|at| at.value.secure);
+        let secure = self.config.server.listen.iter().filter(|at| at.value.secure);
+        let https_port = secure.map(|at| at.value.port()).min_by_key(|port| *port != 443);
         let entrance = Entrance {
             shown: shown.as_deref().filter(|_| url.secure),
             certificates: self.certificates,
-            https_port: https_port.map(|at| at.value.port()),
+            https_port,
             now: self.cx.now(),
         };
         let (site, mut routed) = (self.site, Routed::default());
