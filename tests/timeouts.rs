@@ -2,6 +2,7 @@
 
 use crate::support::{TestServer, Wire, get};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// The time-out `name` is short, the others are long.
@@ -105,6 +106,9 @@ fn a_reader_that_never_reads() {
     let ended =
         crate::support::eventually(|| (server.descriptors() <= descriptors + 1).then_some(()));
     assert!(ended.is_some(), "its socket is kept");
+    // Nor does the kernel keep what was on its way: it is told to forget the client.
+    let end = wire.rest();
+    assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "not reset");
     // The file may be kept open for the next one who asks.
     assert_eq!(server.get("/a.txt").text(), "hello");
 }

@@ -70,6 +70,10 @@ impl ClientConnection {
         } else if self.is_idle() && self.transport.say_goodbye() {
             let _ = self.transport.flush();
         }
+        if self.owes() {
+            // What the kernel holds for a client that does not take it would stay there for minutes.
+            self.transport.reset_on_close();
+        }
         self.abandon(why, Some(reason), turn);
     }
 
