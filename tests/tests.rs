@@ -28,6 +28,7 @@ mod keepalive;
 mod layers;
 mod limits;
 mod pages;
+mod pause;
 mod peers;
 mod pipelining;
 mod ranges;

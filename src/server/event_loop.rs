@@ -36,6 +36,12 @@ const EVENTS: usize = 1024;
 /// Timers obeyed in one turn, so that armed instants in the past cannot starve sockets.
 const TIMERS_PER_TURN: usize = 1024;
 
+/// A turn that begins so much later than it should: the process did not run meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often events are fetched after a pause: for sixteen thousand connections.
+const CATCH_UP_MAX: usize = 16;
+
 /// How long a line of the access log may wait.
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
@@ -166,6 +172,7 @@ impl EventLoop {
         let mut turn = Vec::with_capacity(EVENTS);
         loop {
             let wait = self.wait();
+            let since = self.cx.now();
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
@@ -174,6 +181,9 @@ impl EventLoop {
             let mut ordered = false;
             for event in &events {
                 ordered |= self.mark(event);
+            }
+            if wait.is_some_and(|wait| self.cx.now() > since + wait + PAUSE) {
+                ordered |= self.catch_up(&mut events)?;
             }
             self.see_to_children();
             self.expire_timers();
@@ -208,6 +218,26 @@ impl EventLoop {
                 return Ok(Ended::AppFailed(what));
             }
         }
+    }
+
+    /// After a pause of the whole process (it was stopped, or had no processor), the events at hand
+    /// are older than the clock. What has come since is marked as well, before anybody's time is
+    /// judged: data that lies in a pipe is no silence. Returns as [`mark`](Self::mark) does.
+    fn catch_up(&mut self, events: &mut Events) -> io::Result<bool> {
+        let mut ordered = false;
+        for _ in 0..CATCH_UP_MAX {
+            match self.poll.poll(events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            for event in &*events {
+                ordered |= self.mark(event);
+            }
+            if events.iter().count() < EVENTS {
+                break;
+            }
+        }
+        Ok(ordered)
     }
 
     /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
