@@ -34,8 +34,8 @@ pub fn path(path: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Adds text as it may stand between quotes in a log line. Bytes that could end the line or the
-/// quotes, or steer a terminal, become `\xHH`: controls (C0, DEL, C1), quote, backslash, and
-/// whatever is not UTF-8.
+/// quotes, or steer a terminal, become `\xHH`: controls (C0, DEL, C1), those that turn the direction
+/// of text or break lines, quote, backslash, and whatever is not UTF-8.
 pub fn log(text: &[u8], out: &mut Vec<u8>) {
     if text.iter().fold(true, |clean, byte| clean & is_clean_ascii(*byte)) {
         out.extend_from_slice(text);
@@ -45,7 +45,7 @@ pub fn log(text: &[u8], out: &mut Vec<u8>) {
         for c in chunk.valid().chars() {
             let mut bytes = [0; 4];
             let bytes = c.encode_utf8(&mut bytes).as_bytes();
-            if c.is_control() || matches!(c, '"' | '\\') {
+            if steers(c) || matches!(c, '"' | '\\') {
                 bytes.iter().for_each(|byte| push_hex(*byte, out));
             } else {
                 out.extend_from_slice(bytes);
@@ -53,6 +53,14 @@ pub fn log(text: &[u8], out: &mut Vec<u8>) {
         }
         chunk.invalid().iter().for_each(|byte| push_hex(*byte, out));
     }
+}
+
+/// Whether a terminal or an editor obeys a character instead of showing it: controls, line and
+/// paragraph separators, and the marks that turn the direction of what stands around them, so that
+/// a line reads as something that it is not.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn html_entity(byte: u8) -> Option<&'static str> {
@@ -139,6 +147,7 @@ mod tests {
             (b"\r\n\x1b[31m\x7f\0", r"\x0d\x0a\x1b[31m\x7f\x00"),
             ("\u{e4}\u{1f600}".as_bytes(), "\u{e4}\u{1f600}"),
             ("a\u{9b}b".as_bytes(), r"a\xc2\x9bb"),
+            ("a\u{202e}b\u{2028}".as_bytes(), r"a\xe2\x80\xaeb\xe2\x80\xa8"),
             (b"\xff\xe2\x82x", r"\xff\xe2\x82x"),
         ] {
             let mut out = b">".to_vec();
@@ -153,7 +162,7 @@ mod tests {
             let mut out = Vec::new();
             log(&text, &mut out);
             let line = String::from_utf8(out).unwrap();
-            prop_assert!(!line.contains(|c: char| c.is_control() || c == '"'));
+            prop_assert!(!line.contains(|c: char| steers(c) || c == '"'));
 
             let mut out = Vec::new();
             path(&text, &mut out);

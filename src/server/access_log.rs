@@ -195,6 +195,9 @@ fn json(entry: &Entry<'_>, clock: &Clock, out: &mut Vec<u8>) -> io::Result<()> {
         Version::Http11 => "HTTP/1.1",
     };
     text_field("proto", Some(proto.as_bytes()), out);
+    // What was refused before it was understood has none of the above.
+    let refused = head.method_text().is_empty().then(|| head.request_line());
+    text_field("refused", refused, out);
     write!(
         out,
         ",\"status\":{},\"bytes_in\":{},\"bytes_out\":{},\"dur_us\":{}",
@@ -227,7 +230,7 @@ fn text_field(name: &str, value: Option<&[u8]>, out: &mut Vec<u8>) {
         match character {
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
-            c if c < ' ' || ('\u{7f}'..='\u{9f}').contains(&c) => {
+            c if escape::steers(c) => {
                 let _ = write!(out, "\\u{:04x}", c as u32);
             }
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
