@@ -141,7 +141,7 @@ impl AppExchange {
             };
         };
         if let Some(location) = &judged.elsewhere {
-            self.pool.cancel(&job);
+            self.pool.cancel(&job, cx);
             let elsewhere = Reroute::to(location);
             return elsewhere.map(Step::Reroute).ok_or_else(|| {
                 broken("X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /")
@@ -158,7 +158,7 @@ impl AppExchange {
         io.answer.head(status, &judged.headers, length);
         if omits {
             // What it goes on to say, nobody wants.
-            self.pool.cancel(&job);
+            self.pool.cancel(&job, cx);
             io.answer.finish()?;
             return Ok(Step::Done);
         }
@@ -237,11 +237,11 @@ impl Exchange for AppExchange {
         }
     }
 
-    fn abort(&mut self, _: Abort, _: &mut Cx) {
+    fn abort(&mut self, _: Abort, cx: &mut Cx) {
         if let Stage::Waiting(job) | Stage::Streaming(job) =
             std::mem::replace(&mut self.stage, Stage::Over)
         {
-            self.pool.cancel(&job);
+            self.pool.cancel(&job, cx);
         }
     }
 }

@@ -118,6 +118,20 @@ impl Job {
         look(&mut self.state.borrow_mut().inbox)
     }
 
+    /// Whether its worker has to wait until more of the answer was taken. Where nobody takes it,
+    /// there is nothing to wait for.
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.state.borrow();
+        state.place != Place::Over && state.inbox.body.is_full()
+    }
+
+    /// Nobody waits for it any more, nor for what has come of it.
+    pub(super) fn give_up(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.place = Place::Over;
+        state.inbox = Inbox::default();
+    }
+
     /// Ends it with an error.
     pub(super) fn fail(&self, error: HttpError) {
         let state = &mut *self.state.borrow_mut();
@@ -215,8 +229,23 @@ pub(super) enum Piece<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::BodyKind;
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_worker_does_not_wait_for_a_client_that_has_left() {
+        let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false).unwrap();
+        let job = Job::new(ConnId { index: 0, generation: 0 }, call, None, Instant::now());
+        assert!(!job.is_full());
+        let piece = [b'x'; MEMORY_MAX];
+        (0..=SPOOL_MAX / piece.len() as u64)
+            .for_each(|_| job.inbox(|inbox| inbox.body.push(&piece)).unwrap());
+        assert!(job.is_full());
+        job.give_up();
+        assert!(!job.is_full() && job.is_over());
+        assert_eq!(job.inbox(|inbox| inbox.body.len()), 0, "its file is gone");
+    }
 
     #[test]
     fn a_backlog_never_occupies_more_than_it_may() {

@@ -150,7 +150,7 @@ impl Pool {
     }
 
     /// Nobody waits for a job any more.
-    pub(super) fn cancel(&self, job: &Rc<Job>) {
+    pub(super) fn cancel(&self, job: &Rc<Job>, cx: &mut Cx) {
         let inner = &mut *self.inner.borrow_mut();
         match job.place() {
             Place::Queued(_) => inner.queue.remove(job),
@@ -162,7 +162,9 @@ impl Pool {
             }
             Place::Over => {}
         }
-        job.set_place(Place::Over);
+        job.give_up();
+        // Its worker may have waited for what the client would take.
+        call(inner.pool, cx);
     }
 
     /// A job whose worker had to wait can take more.

@@ -30,7 +30,7 @@ impl Worker {
             self.pace.since = cx.now();
         }
         loop {
-            if self.front().is_some_and(|job| job.inbox(|inbox| inbox.body.is_full())) {
+            if self.front().is_some_and(|job| job.is_full()) {
                 self.is_paused = true;
                 break;
             }
