@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// Serve files, uploads, redirects and fixed answers for several virtual hosts.
+/// A web server for several sites: files and uploads, scripts, applications in Python and Rust.
 #[derive(Debug, Parser)]
 #[command(name = "httpyserver", version, disable_version_flag = true)]
 #[command(after_help = EXAMPLES, max_term_width = 80, args_conflicts_with_subcommands = true)]
@@ -388,9 +388,11 @@ fn wants_colour(color: Color) -> bool {
 }
 
 fn version() -> String {
+    let demo = if cfg!(feature = "demo") { ", the demo site" } else { "" };
     format!(
         "httpyserver {}\nplatform: {} {}\n\
-         features: virtual hosts, files, uploads, redirects, gzip, TLS, CGI, WSGI\ntls: {}\n",
+         features: virtual hosts, files, uploads, redirects, gzip, TLS, CGI, WSGI, applications in Rust{demo}\n\
+         tls: {}\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,

@@ -1,7 +1,10 @@
 //! The command line, and what it says about a configuration.
 
 use crate::support::{Authority, Start, TestServer, folder, repository};
+use rustix::process::Signal;
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -162,6 +165,8 @@ fn the_shipped_files_are_good() {
         }
     }
     assert_eq!(taken, 1);
+    // Every machine has this user.
+    let without = without.replace("\"www-data\"", "\"root\"");
     std::fs::write(folder.path().join("full.conf"), without).unwrap();
     let authority = Authority::new();
     authority.issue(&["example.org", "www.example.org"], "a").write(folder.path(), "example.org");
@@ -174,6 +179,36 @@ fn the_shipped_files_are_good() {
     let (code, _, err) = run(folder.path(), &["-c", "full.conf", "-t"], "");
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("closed.example.org") && !err.contains("`old.example.org`"), "{err}");
+}
+
+#[test]
+fn a_user_that_nobody_has_is_found_before_the_start() {
+    let text = "[server]\nuser = \"no-such-user\"\n[[host]]\nroot = \"docs\"\n";
+    let folder = folder(&[("web.conf", text), ("docs/a", "")]);
+    for arguments in [&["-c", "web.conf", "-t"][..], &["-c", "web.conf"]] {
+        let (code, _, err) = run(folder.path(), arguments, "");
+        assert_eq!(code, Some(3), "{err}");
+        assert!(err.contains("error[missing-user]") && err.contains("web.conf:2:8"), "{err}");
+    }
+}
+
+#[test]
+fn logs_can_be_opened_again_after_root_was_given_up() {
+    let text = "[server]\nlisten = \"http://127.0.0.1:0\"\nuser = \"nobody\"\n[log]\n\
+                access = \"access.log\"\nerror = \"error.log\"\n[[host]]\nroot = \"root\"\n";
+    let start = Start::new(text, &[("root/a", "a")]);
+    if !rustix::process::geteuid().is_root() {
+        // Then it cannot become anybody, and says so instead of going on as it is.
+        let (code, _, err) = run(start.path(), &["-c", "web.conf"], "");
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("cannot become the user"), "{err}");
+        return;
+    }
+    std::fs::set_permissions(start.path(), Permissions::from_mode(0o755)).unwrap();
+    let server = start.run();
+    server.signal(Signal::HUP);
+    server.read_until("error.log", "reloaded");
+    assert!(!server.read("error.log").contains("cannot"), "{}", server.read("error.log"));
 }
 
 #[test]
@@ -207,7 +242,7 @@ fn certificates_are_checked_before_the_start() {
         assert_eq!(got, Some(code), "{chain} {key}: {err}");
         assert!(err.contains(says), "{chain} {key}: {err}");
     }
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let open = PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(folder.path().join("a.key"), open).unwrap();
     assert!(check("a.pem", "a.key").1.contains("warning[open-key]"));
     // To check is to leave everything as it is.

@@ -81,6 +81,13 @@ impl AccessLog {
         }
     }
 
+    /// Gives its file to an account, if it was made just now.
+    pub fn give_to(&self, account: (u32, u32)) {
+        if let Some(sink) = &self.sink {
+            sink.give_to(account);
+        }
+    }
+
     /// Opens its file again.
     ///
     /// # Errors

@@ -47,6 +47,11 @@ impl ErrorLog {
         self.sink.flush();
     }
 
+    /// Gives its file to an account, if it was made just now.
+    pub fn give_to(&self, account: (u32, u32)) {
+        self.sink.give_to(account);
+    }
+
     /// Opens its file again.
     ///
     /// # Errors

@@ -6,7 +6,8 @@ use super::access_log::AccessLog;
 use super::error_log::ErrorLog;
 use super::log_sink::LogSink;
 use crate::conf::{
-    self, At, CertFiles, Config, Diagnostics, Format, Level, Listen, LogFormat, Place, Source,
+    self, At, CertFiles, Config, Diagnostic, Diagnostics, Format, Level, Listen, LogFormat, Place,
+    Source,
 };
 use crate::site::{self, Registry, Site};
 use crate::sys::{culprit, privilege, socket};
@@ -200,7 +201,12 @@ impl ConfigSource {
         let tls = self.secure(&config, former, true, &mut diagnostics)?;
         let open = |target: &At<conf::LogTarget>| {
             LogSink::open(target.value.clone()).map_err(|error| {
-                Failure::Start(format!("the log {:?} cannot be opened: {error}", target.value))
+                let path = match &target.value {
+                    conf::LogTarget::File(path) => path.display().to_string(),
+                    conf::LogTarget::Stdout => "standard output".to_owned(),
+                    conf::LogTarget::Stderr => "standard error".to_owned(),
+                };
+                Failure::Start(format!("the log {path} cannot be opened: {error}"))
             })
         };
         let access = config.log.access.as_ref().map(open).transpose()?;
@@ -236,6 +242,12 @@ impl ConfigSource {
         config: &Config,
         diagnostics: &mut Diagnostics,
     ) -> Result<Site, Failure> {
+        if let Some(user) = &config.server.user
+            && privilege::account(&user.value).is_none()
+        {
+            let what = format!("there is no user {:?}", user.value);
+            diagnostics.push(Diagnostic::error("missing-user", what, user.span.clone()));
+        }
         let site = site::build(config, &self.registry, diagnostics);
         match diagnostics.has_errors() {
             false => Ok(site),
@@ -314,6 +326,10 @@ impl Loaded {
             })?;
         }
         if let Some(user) = &self.user {
+            if let Some(account) = privilege::account(&user.value) {
+                self.access.give_to(account);
+                self.errors.give_to(account);
+            }
             privilege::become_user(&user.value).map_err(|error| {
                 Failure::Start(format!("cannot become the user {:?}: {error}", user.value))
             })?;

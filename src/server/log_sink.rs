@@ -5,6 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::fchown;
 
 /// Lines are written when this much has gathered, or after a second.
 const BATCH: usize = 64 * 1024;
@@ -24,6 +25,8 @@ pub struct LogSink {
     may_block: bool,
     /// Somebody watches. Asked for after each turn with lines, so the kernel is asked once.
     is_terminal: bool,
+    /// The file was not there before.
+    is_new: bool,
     gathered: Vec<u8>,
     dropped: u64,
 }
@@ -34,10 +37,19 @@ impl LogSink {
     /// # Errors
     /// The file cannot be opened for appending.
     pub fn open(target: LogTarget) -> io::Result<Self> {
-        let (file, may_block) = open(&target)?;
+        let (file, may_block, is_new) = open(&target)?;
         let is_terminal = file.is_terminal();
         let (file, gathered) = (Some(file), Vec::new());
-        Ok(Self { target, file, may_block, is_terminal, gathered, dropped: 0 })
+        Ok(Self { target, file, may_block, is_terminal, is_new, gathered, dropped: 0 })
+    }
+
+    /// Gives a file that was made just now to the account that will write it: it opens it again at
+    /// every reload. One that was there before is left to whom it belongs.
+    pub fn give_to(&self, (uid, gid): (u32, u32)) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.is_new) {
+            // Whoever may not give it away cannot become another user either, which is told.
+            let _ = fchown(file, Some(uid), Some(gid));
+        }
     }
 
     /// Opens the file of that name again: it was moved away. Lines gathered before go to the old.
@@ -46,9 +58,9 @@ impl LogSink {
     /// It cannot be opened: the old one is kept.
     pub fn reopen(&mut self) -> io::Result<()> {
         self.flush();
-        let (file, may_block) = open(&self.target)?;
+        let (file, may_block, is_new) = open(&self.target)?;
         self.is_terminal = file.is_terminal();
-        (self.file, self.may_block) = (Some(file), may_block);
+        (self.file, self.may_block, self.is_new) = (Some(file), may_block, is_new);
         Ok(())
     }
 
@@ -106,14 +118,26 @@ impl LogSink {
     }
 }
 
-fn open(target: &LogTarget) -> io::Result<(File, bool)> {
+/// Returns the file, whether it may block, and whether it was made.
+fn open(target: &LogTarget) -> io::Result<(File, bool, bool)> {
+    let mut is_new = false;
     let file = match target {
         LogTarget::Stderr => File::from(io::stderr().as_fd().try_clone_to_owned()?),
         LogTarget::Stdout => File::from(io::stdout().as_fd().try_clone_to_owned()?),
-        LogTarget::File(path) => OpenOptions::new().append(true).create(true).open(path)?,
+        LogTarget::File(path) => {
+            match OpenOptions::new().append(true).create_new(true).open(path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    OpenOptions::new().append(true).create(true).open(path)?
+                }
+                made => {
+                    is_new = true;
+                    made?
+                }
+            }
+        }
     };
     let may_block = !file.metadata()?.is_file();
-    Ok((file, may_block))
+    Ok((file, may_block, is_new))
 }
 
 fn is_writable(file: &File) -> bool {

@@ -4,6 +4,12 @@ use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 use std::ffi::CString;
 use std::io;
 
+/// The number of a user, and of the group that belongs to it; `None`: there is no such user.
+pub fn account(name: &str) -> Option<(u32, u32)> {
+    let user = User::from_name(name).ok().flatten()?;
+    Some((user.uid.as_raw(), user.gid.as_raw()))
+}
+
 /// Becomes `name`, for good: groups first, then group, then user. Without root it is enough to be
 /// that user already.
 ///
