@@ -165,7 +165,8 @@ const EXAMPLES: &str = "Examples:
   httpyserver explain URL         say what a request would be answered, and why
 
 Signals: TERM and INT finish what is in flight, twice at once; HUP reads the
-configuration again; USR1 opens log files again; QUIT finishes without haste.";
+configuration again; USR1 opens log files again; QUIT finishes without haste;
+TTIN and TTOU add and remove a worker of each application.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Color {

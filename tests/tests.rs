@@ -48,6 +48,8 @@ mod tls_renewal;
 mod uploads;
 mod vhosts;
 mod wsgi;
+mod wsgi_apart;
 mod wsgi_faults;
+mod wsgi_load;
 mod wsgi_shapes;
 mod wsgi_stuck;

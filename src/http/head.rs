@@ -138,12 +138,13 @@ impl RequestHead {
         &self.bytes[..end]
     }
 
-    /// Makes it a GET, unless it is a HEAD: for an internal redirect. What it asked of the former
-    /// target, conditions and ranges, does not hold for the new one.
+    /// Makes it a GET, unless it is a HEAD: for an internal redirect. Conditions and ranges hold for
+    /// what is sent in the end, if it was asked to be sent; those of another method meant another thing.
     pub fn become_get(&mut self) {
-        if self.method != Method::Head {
-            self.method = Method::Get;
+        if matches!(self.method, Method::Get | Method::Head) {
+            return;
         }
+        self.method = Method::Get;
         for header in [
             Known::IfMatch,
             Known::IfNoneMatch,

@@ -32,6 +32,8 @@ pub struct Reroute {
     pub path: Vec<u8>,
     /// The query, encoded, without `?`; `None`: without one.
     pub query: Option<Vec<u8>>,
+    /// Header lines, each with its CRLF, that are added to the answer from there.
+    pub lines: Vec<u8>,
 }
 
 impl Reroute {
@@ -45,7 +47,7 @@ impl Reroute {
         };
         let mut path = Vec::new();
         target::normalise(raw, &mut path).ok()?;
-        Some(Self { path, query })
+        Some(Self { path, query, lines: Vec::new() })
     }
 }
 
@@ -67,7 +69,8 @@ pub struct Request {
     pub user: Option<Rc<str>>,
     /// What was agreed on for the encryption: `TLSv1.3`.
     pub tls_version: Option<&'static str>,
-    /// Header lines that every answer of its host carries.
+    /// Header lines that its answer carries, whoever gives it: those of its host, and what those have
+    /// said who sent it elsewhere.
     pub policy_lines: Option<Rc<[u8]>>,
     /// The port it came in by; 0 for a Unix socket.
     pub port: u16,
@@ -109,6 +112,10 @@ impl Request {
         }
         self.rerouted += 1;
         (self.decoded, self.query) = (to.path, to.query);
+        if !to.lines.is_empty() {
+            let before = self.policy_lines.take().unwrap_or_default();
+            self.policy_lines = Some([&before[..], &to.lines].concat().into());
+        }
         self.head.become_get();
         Ok(())
     }
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn locations_become_paths() {
         let to = |path: &str, query: Option<&str>| {
-            Some(Reroute { path: path.into(), query: query.map(Into::into) })
+            Some(Reroute { path: path.into(), query: query.map(Into::into), lines: Vec::new() })
         };
         for (location, want) in [
             ("/a", to("/a", None)),
@@ -202,12 +209,17 @@ mod tests {
     #[test]
     fn five_times_is_enough() {
         let mut request = Request::default();
-        let to = Reroute { path: b"/x".to_vec(), query: Some(b"q".to_vec()) };
+        let to = Reroute {
+            path: b"/x".to_vec(),
+            query: Some(b"q".to_vec()),
+            lines: b"A: 1\r\n".to_vec(),
+        };
         assert!(!request.is_rerouted());
         for _ in 0..5 {
             assert!(request.reroute(to.clone()).is_ok());
         }
         assert_eq!((request.path(), request.query()), (&b"/x"[..], Some(&b"q"[..])));
+        assert_eq!(request.policy_lines.as_deref(), Some(&b"A: 1\r\n".repeat(5)[..]));
         assert!(request.reroute(to).is_err());
         request.clear();
         assert!(!request.is_rerouted() && request.query().is_none());

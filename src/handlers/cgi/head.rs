@@ -240,7 +240,11 @@ mod tests {
         ] {
             let local = head(output).0.local;
             let query = query.map(|query| query.as_bytes().to_vec());
-            assert_eq!(local, Some(Reroute { path: path.into(), query }), "{output:?}");
+            assert_eq!(
+                local,
+                Some(Reroute { path: path.into(), query, lines: Vec::new() }),
+                "{output:?}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! A request that an application answers: its body is gathered, the pool asked, the answer passed
 //! on as fast as the client takes it.
 
-use super::heads::{Judged, broken};
+use super::heads::{Judged, broken, lines_for_elsewhere};
 use super::job::{Inbox, Job, Piece};
 use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
@@ -142,10 +142,13 @@ impl AppExchange {
         };
         if let Some(location) = &judged.elsewhere {
             self.pool.cancel(&job, cx);
-            let elsewhere = Reroute::to(location);
-            return elsewhere.map(Step::Reroute).ok_or_else(|| {
-                broken("X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /")
-            });
+            let Some(mut elsewhere) = Reroute::to(location) else {
+                let what =
+                    "X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /";
+                return Err(broken(what));
+            };
+            elsewhere.lines = lines_for_elsewhere(&judged.headers);
+            return Ok(Step::Reroute(elsewhere));
         }
         let omits = io.answer.omits_body() || !status.may_have_body();
         if !omits && let Some(response) = job.inbox(|inbox| whole(inbox, status, &judged))? {

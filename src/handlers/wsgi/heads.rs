@@ -131,6 +131,20 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
     Ok(judged)
 }
 
+/// Of what an application says with `X-Accel-Redirect`, that which a file cannot know.
+pub(super) fn lines_for_elsewhere(headers: &Headers) -> Vec<u8> {
+    const KEPT: [&str; 5] =
+        ["Cache-Control", "Content-Disposition", "Content-Language", "Set-Cookie", "Vary"];
+    let mut kept = Headers::new();
+    for (name, value) in headers.iter() {
+        let known = KEPT.iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        if let Some(known) = known {
+            kept.push(known, value);
+        }
+    }
+    kept.as_bytes().to_vec()
+}
+
 /// A length: digits and nothing else.
 fn digits(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
@@ -150,6 +164,27 @@ pub(super) fn broken(how: &str) -> HttpError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever a worker says: what is passed on has no line that the application did not name.
+    #[test]
+    fn damaged_heads_split_no_answer() {
+        crate::http::mutation::damaged("wire", |stream, _| {
+            let Ok(Some((wire::Frame::Answer { status, fields, .. }, _))) = wire::decode(stream)
+            else {
+                return;
+            };
+            let Ok(judged) = judge_all(status, fields) else { return };
+            let lines = lines_for_elsewhere(&judged.headers);
+            for block in [judged.headers.as_bytes(), &lines] {
+                let ends = block.windows(2).filter(|pair| pair == b"\r\n").count();
+                let marks = block.iter().filter(|byte| b"\r\n\0".contains(byte)).count();
+                assert_eq!(marks, ends * 2);
+            }
+            assert!(
+                judged.headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case(b"connection"))
+            );
+        });
+    }
 
     #[test]
     fn header_lines_are_judged() {

@@ -225,8 +225,9 @@ impl Handler for Pages {
     }
 }
 
-/// The files that may answer for a path below the folder, best first.
-fn page_names(path: &[u8]) -> Vec<Vec<u8>> {
+/// The files that may answer for a path below a folder of pages, best first. `path` is decoded and
+/// normalised, without its first slash.
+pub fn page_names(path: &[u8]) -> Vec<Vec<u8>> {
     let is_private = |part: &[u8]| part.starts_with(b".") || part.starts_with(b"__");
     if path.split(|b| *b == b'/').any(is_private) {
         return Vec::new();
@@ -242,4 +243,48 @@ fn page_names(path: &[u8]) -> Vec<Vec<u8>> {
 /// Where the Python of an application is; `None`: nowhere.
 pub fn find_python(python: &Python) -> Option<PathBuf> {
     launch::find(python)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_its_pages() {
+        for (path, want) in [
+            ("", &["index.py"][..]),
+            ("sub/", &["sub/index.py"]),
+            ("a", &["a.py", "a/index.py"]),
+            ("a.py", &["a.py"]),
+            ("sub/a.txt", &["sub/a.txt.py", "sub/a.txt/index.py"]),
+            ("a.py/", &["a.py/index.py"]),
+            (".a", &[]),
+            ("sub/.a.py", &[]),
+            (".sub/a", &[]),
+            ("__init__.py", &[]),
+            ("__pycache__/a.cpython-311", &[]),
+        ] {
+            let names = page_names(path.as_bytes());
+            assert_eq!(
+                names,
+                want.iter().map(|name| name.as_bytes()).collect::<Vec<_>>(),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn damaged_paths_lead_to_pages_or_nowhere() {
+        crate::http::mutation::damaged("page", |input, _| {
+            let mut path = Vec::new();
+            if crate::http::target::normalise(input, &mut path).is_err() {
+                return;
+            }
+            for name in page_names(&path[1..]) {
+                assert!(name.ends_with(b".py") && !name.contains(&0));
+                let parts = name.split(|b| *b == b'/');
+                assert!(parts.into_iter().all(|part| !part.starts_with(b".") && !part.is_empty()));
+            }
+        });
+    }
 }

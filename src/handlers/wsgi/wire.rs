@@ -16,36 +16,76 @@ use std::fmt;
 pub(super) const VERSION: u16 = 2;
 
 /// The longest frame of a worker: a block of headers, and a piece of 64 KiB.
-pub(super) const FRAME_MAX: usize = 192 * 1024;
+pub const FRAME_MAX: usize = 192 * 1024;
 
 /// Length, id, flags, kind and status.
 const HEAD: usize = 12;
 
-/// What a worker says.
+/// What a worker says. `id` is the number under which the request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
-    /// The application is loaded; with the version of Python.
-    Ready { version: u16, python: &'a [u8] },
-    /// It cannot be loaded: why, for people, in UTF-8.
-    Failed { text: &'a [u8] },
-    /// The head of an answer and the beginning of its body. `fields`: names and values, each
-    /// separated from the next by NUL.
-    Answer { id: u32, status: Status, fields: &'a [u8], body: &'a [u8], end: bool },
+pub enum Frame<'a> {
+    /// The application is loaded.
+    Ready {
+        /// Of these frames.
+        version: u16,
+        /// The version of Python.
+        python: &'a [u8],
+    },
+    /// It cannot be loaded.
+    Failed {
+        /// Why, for people, in UTF-8.
+        text: &'a [u8],
+    },
+    /// The head of an answer and the beginning of its body.
+    Answer {
+        /// Which request it answers.
+        id: u32,
+        /// Its status: a final one.
+        status: Status,
+        /// Names and values, each separated from the next by NUL.
+        fields: &'a [u8],
+        /// What there is of its body.
+        body: &'a [u8],
+        /// That is all.
+        end: bool,
+    },
     /// More of the body.
-    Data { id: u32, body: &'a [u8], end: bool },
+    Data {
+        /// Which request it answers.
+        id: u32,
+        /// The bytes.
+        body: &'a [u8],
+        /// That is all.
+        end: bool,
+    },
     /// The rest of the body is part of a file, whose descriptor comes along.
-    File { id: u32, offset: u64, len: u64 },
+    File {
+        /// Which request it answers.
+        id: u32,
+        /// Where the part begins.
+        offset: u64,
+        /// Its length in bytes.
+        len: u64,
+    },
     /// A request that was not begun, because the one before takes long.
-    Returned { id: u32 },
-    /// The application raised, or the answer was of no use any more. `what`: the exception.
-    Error { id: u32, what: &'a [u8] },
+    Returned {
+        /// Which one.
+        id: u32,
+    },
+    /// The application raised, or the answer was of no use any more.
+    Error {
+        /// Which request it was at.
+        id: u32,
+        /// The name of the exception.
+        what: &'a [u8],
+    },
     /// A Python source has changed.
     Changed,
 }
 
 /// Why a worker cannot be believed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// A length that no frame has.
     Length(u32),
     /// A kind that there is not.
@@ -71,7 +111,7 @@ impl fmt::Display for Fault {
 ///
 /// # Errors
 /// No frame begins like this.
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
+pub fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
     let Some(length) = u32_at(bytes, 0) else { return Ok(None) };
     let whole = (length as usize).saturating_add(4);
     if !(HEAD..=FRAME_MAX).contains(&whole) {
@@ -115,7 +155,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> 
 const END: u8 = 1;
 
 /// Names and values of an answer's header lines; `None` for a name without its value.
-pub(super) fn fields(block: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
+pub fn fields(block: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
     let mut parts = (!block.is_empty()).then(|| block.split(|b| *b == 0)).into_iter().flatten();
     std::iter::from_fn(move || {
         let name = parts.next()?;
@@ -382,6 +422,37 @@ mod tests {
         }
         let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false);
         assert_eq!(call.map(|call| call.label()), Some(" ".to_owned()));
+    }
+
+    /// Seeds and damaged ones: found frames lie in what there is, and how the stream is cut does not
+    /// matter.
+    #[test]
+    fn damaged_frames_are_frames_or_faults() {
+        crate::http::mutation::damaged("wire", |stream, random| {
+            let read = |stream: &[u8]| {
+                let (mut at, mut found) = (0, Vec::new());
+                loop {
+                    match decode(stream.get(at..).unwrap_or_default()) {
+                        Ok(Some((frame, consumed))) => {
+                            assert!((HEAD..=FRAME_MAX.min(stream.len() - at)).contains(&consumed));
+                            if let Frame::Answer { fields: block, .. } = frame {
+                                let clean = |part: &[u8]| !part.contains(&0);
+                                assert!(fields(block).flatten().all(|(n, v)| clean(n) && clean(v)));
+                            }
+                            found.push(format!("{frame:?}"));
+                            at += consumed;
+                        }
+                        end => return (at, found, end.err()),
+                    }
+                }
+            };
+            let (at, found, fault) = read(stream);
+            let cut = random.below(stream.len() + 1);
+            let (before, mut begun, early) = read(&stream[..cut]);
+            assert!(before <= at && (early.is_none() || early == fault));
+            begun.extend(read(&stream[before..]).1);
+            assert_eq!(begun, found);
+        });
     }
 
     proptest! {

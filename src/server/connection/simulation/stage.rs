@@ -99,7 +99,7 @@ impl Act {
 
     /// The way to it.
     fn reroute(self) -> Reroute {
-        Reroute { path: self.path().into_bytes(), query: None }
+        Reroute { path: self.path().into_bytes(), query: None, lines: Vec::new() }
     }
 
     /// Where it plays.
