@@ -349,7 +349,6 @@ def serve(sock, board, application, watch):
                 seen = current
                 continue
             # One call has taken all this time: what it holds up goes out, or back.
-            frames = []
             if receive_lock.acquire(False):
                 try:
                     while running and receive(False):
@@ -358,22 +357,26 @@ def serve(sock, board, application, watch):
                     os._exit(1)
                 finally:
                     receive_lock.release()
-            while running and seen == current:
-                try:
-                    number, flags, _, _, body = todo.pop()
-                except IndexError:
-                    break
-                if flags & BODY_FILE:
-                    os.close(body)
-                frames.append(pack(8, number, 0, RETURNED, 0))
-            if out or frames:
-                try:
-                    with send_lock:
-                        pieces = out[:]
-                        del out[:len(pieces)]
-                        sock.sendall(b"".join(pieces + frames))
-                except OSError:
-                    os._exit(1)
+            try:
+                # Under the lock, and before what waits: the server has to hear that a request was given
+                # back before it hears the answer to one that it sent later.
+                with send_lock:
+                    frames = []
+                    while running and seen == current:
+                        try:
+                            number, flags, _, _, body = todo.pop()
+                        except IndexError:
+                            break
+                        if flags & BODY_FILE:
+                            os.close(body)
+                        frames.append(pack(8, number, 0, RETURNED, 0))
+                    pieces = out[:]
+                    del out[:len(pieces)]
+                    frames += pieces
+                    if frames:
+                        sock.sendall(b"".join(frames))
+            except OSError:
+                os._exit(1)
 
     _thread.start_new_thread(assist, ())
     while True:
