@@ -191,6 +191,35 @@ fn sources_are_not_shown_and_other_files_not_served() {
 }
 
 #[test]
+fn no_other_route_shows_the_source_of_a_page() {
+    let config = "[[host]]\nnames = [\"a.test\"]\ndefault = true\nroot = \".\"\nlisting = true\n\
+        [[host.route]]\npath = \"/p/\"\npages = \"pages\"\n\
+        [[host.route]]\npath = \"/same/\"\nfiles = \"pages\"\nlisting = true\n\
+        [[host]]\nnames = [\"b.test\"]\nroot = \"pages\"\nlisting = true\n";
+    let page = "def request_handler(d):\n    d.response = [200, 'ran']\n# the secret\n";
+    let server = TestServer::new(config, &[("pages/index.py", page), ("pages/data.txt", page)]);
+    assert_eq!(server.get("/p/").text(), "ran");
+    for host in ["a.test", "b.test"] {
+        for path in [
+            "/pages/index.py",
+            "/pages/data.txt",
+            "/pages/",
+            "/same/index.py",
+            "/same/",
+            "/index.py",
+            "/%69ndex.py",
+            "/pages//index.py",
+            "/p/data.txt",
+        ] {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let response = server.ask(request);
+            let shown = String::from_utf8_lossy(&response.body).contains("the secret");
+            assert!(!shown, "{path} of {host}: {}", response.status);
+        }
+    }
+}
+
+#[test]
 fn a_page_that_fails_is_an_error_and_is_told_of() {
     let server = server();
     for (path, says) in [

@@ -174,6 +174,16 @@ def application(environ, start_response):
 }
 
 #[test]
+fn a_configuration_of_the_current_folder_finds_its_application() {
+    let config = "[app.a]\nwsgi = \"a\"\nworkers = 1\n[[host]]\napp = \"a\"\n";
+    let files = folder(&[("a.py", APP), ("web.conf", config)]);
+    let place = files.path().to_owned();
+    let server = Start::quick(files, &place, &["-c", "web.conf"]).run();
+    assert_eq!(server.get("/user").text().lines().nth(3), Some(place.to_str().unwrap()));
+    assert!(!server.read("stderr.txt").contains("warning"), "{}", server.read("stderr.txt"));
+}
+
+#[test]
 fn the_command_line_serves_and_watches_an_application() {
     let app =
         |n: u32| format!("def app(e, s):\n    s('200 OK', [])\n    return [b'version {n}']\n");

@@ -5,6 +5,7 @@ use super::table::{Item, Reader, Table};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{Action, App, At, Config, Program, Python, Recycle, Workers};
 use crate::conf::rules;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Processes of one application; more is a typo.
@@ -40,7 +41,11 @@ fn app(reader: &mut Reader<'_>, item: &Item<'_>, mut table: Table<'_>) -> Option
         Some(Program::Wsgi(At::new(text, item.span.clone())))
     });
     let dir = table.take("dir").and_then(|item| reader.path(&item));
-    let dir = dir.map_or_else(|| reader.folder.to_owned(), |at| at.value);
+    let here = || match reader.folder.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => reader.folder.to_owned(),
+    };
+    let dir = dir.map_or_else(here, |at| at.value);
     let name = At::new(item.key.to_owned(), item.key_span.clone());
     let mut app = App::of(name, Program::Pages, dir);
     app.python = python(reader, &mut table);

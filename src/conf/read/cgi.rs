@@ -132,10 +132,11 @@ fn limits(reader: &mut Reader<'_>, item: &Item<'_>) -> CgiLimits {
     limits
 }
 
-/// Nobody may write where scripts are started: an upload would be a program.
+/// Nobody may write where scripts are started, or pages run: an upload would be a program.
 pub(super) fn no_uploads_into(reader: &mut Reader<'_>, routes: &[&Route]) {
     let scripts = routes.iter().filter_map(|route| match &route.action {
         Action::Cgi(cgi) => Some(&cgi.root),
+        Action::Pages(folder) => Some(folder),
         _ => None,
     });
     for folder in scripts {
@@ -148,12 +149,12 @@ pub(super) fn no_uploads_into(reader: &mut Reader<'_>, routes: &[&Route]) {
             _ => None,
         });
         for files in files.filter(overlaps) {
-            let message = "scripts are started in a folder that uploads can reach";
+            let message = "programs are run from a folder that uploads can reach";
             let diagnostic = Diagnostic::error("upload-into-cgi", message, folder.span.clone());
             let upload = files.upload.as_ref().map_or(0..0, |upload| upload.span.clone());
             reader.report(
                 diagnostic
-                    .also(upload, "here, anybody who may upload could start programs")
+                    .also(upload, "here, anybody who may upload could have programs run")
                     .help("keep the two in folders that do not lie in one another"),
             );
         }
