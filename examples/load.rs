@@ -2,8 +2,9 @@
 //! that speak once a second, and work that keeps the helper threads busy.
 //!
 //! ```text
-//! cargo run --release --example load FOLDER        # serves FOLDER too, on port 8090
+//! cargo run --release --example load FOLDER 8090   # serves FOLDER too
 //! wrk -t1 -c64 http://127.0.0.1:8090/app/hello     # against /file.txt of the folder
+//! scripts/bench-app                                # all that docs/framework.md tells
 //! ```
 
 use httpyserver::{App, Event, Failure, Next, Reply, Server};
@@ -34,8 +35,9 @@ fn app() -> App {
 
 fn main() -> Result<(), Failure> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".into());
+    let port = std::env::args().nth(2).unwrap_or_else(|| "8090".into());
     let config = format!(
-        "[server]\nlisten = [\"http://127.0.0.1:8090\"]\n[log]\naccess = false\n\
+        "[server]\nlisten = [\"http://127.0.0.1:{port}\"]\n[log]\naccess = false\n\
          [limits]\nconnections = 20_000\n[[host]]\nroot = {folder:?}\n\
          [[host.route]]\npath = \"/app/\"\nhandler = \"load\"\n"
     );

@@ -17,6 +17,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where the challenge's tester looks for the server.
+///
+/// ```
+/// assert_eq!(httpyserver::challenge::PORT, 4221);
+/// ```
 pub const PORT: u16 = 4221;
 
 /// How long a posted file may be, in bytes.

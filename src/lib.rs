@@ -1,4 +1,27 @@
-//! httpyserver: a single-threaded web server on one `mio::Poll`.
+//! httpyserver: a single-threaded web server on one `mio::Poll`, and a framework for applications on it.
+//!
+//! ```no_run
+//! use httpyserver::{App, Failure, Server};
+//!
+//! fn main() -> Result<(), Failure> {
+//!     let app = App::new()
+//!         .get("/", |_| "Hello, World!")
+//!         .get("/hello/{name}", |request| format!("Hello, {}!", request.param_str("name")));
+//!     Server::bind("127.0.0.1:8080").app(app).run()
+//! }
+//! ```
+//!
+//! # The library
+//!
+//! What programs use is re-exported here, with an example each: [`App`], [`Request`], [`Reply`] and what
+//! belongs to them, [`Server`] to run them, [`app::testing`] to test them. `docs/framework.md` is the
+//! tutorial, `docs/recipes.md` has pieces to take. The types of HTTP are those of the crate `http`
+//! ([`Method`], [`StatusCode`], [`header`]), cookies those of [`cookie`].
+//!
+//! # The inside
+//!
+//! The modules are public so that tests, benchmarks and fuzz targets reach them. They may change with
+//! any version; what is said above of the library is not said of them.
 //!
 //! A module imports only from modules above it in this list (`tests/layers.rs` checks it):
 //!

@@ -17,6 +17,7 @@ mod conditional;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod documents;
 mod errors;
 mod explain;
 mod fairness;

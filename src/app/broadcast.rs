@@ -27,16 +27,34 @@ pub struct Event {
 
 impl Event {
     /// An event with this text.
+    ///
+    /// ```
+    /// use httpyserver::Event;
+    ///
+    /// assert_eq!(Event::data("hello").data, "hello");
+    /// ```
     pub fn data(text: impl Into<String>) -> Self {
         Self { data: text.into(), ..Self::default() }
     }
 
     /// An event with this value as JSON. What cannot be written as JSON is `null`.
+    ///
+    /// ```
+    /// use httpyserver::Event;
+    ///
+    /// assert_eq!(Event::json(&("a", 1)).data, r#"["a",1]"#);
+    /// ```
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Self {
         Self::data(serde_json::to_string(value).unwrap_or_else(|_| "null".into()))
     }
 
     /// With a kind.
+    ///
+    /// ```
+    /// use httpyserver::Event;
+    ///
+    /// assert_eq!(Event::data("7").named("score").name.as_deref(), Some("score"));
+    /// ```
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -95,6 +113,15 @@ struct Inner {
 }
 
 /// A place in what a [`Broadcast`] sends. See [`Broadcast::subscribe`].
+///
+/// ```
+/// use httpyserver::{Broadcast, Event, Subscription};
+///
+/// let news = Broadcast::new(10);
+/// let mut place: Subscription = news.subscribe(None);
+/// news.send(Event::data("one"));
+/// assert_eq!(place.next().unwrap().data, "one");
+/// ```
 #[derive(Debug)]
 pub struct Subscription {
     inner: Rc<RefCell<Inner>>,
@@ -105,6 +132,15 @@ pub struct Subscription {
 impl Broadcast {
     /// A broadcast that remembers the last `kept` events, at least one. Who is slower than that
     /// misses some.
+    ///
+    /// ```
+    /// use httpyserver::{Broadcast, Event};
+    ///
+    /// let news = Broadcast::new(1);
+    /// news.send(Event::data("one"));
+    /// news.send(Event::data("two"));
+    /// assert_eq!(news.subscribe(Some("all")).next().unwrap().data, "two");
+    /// ```
     pub fn new(kept: usize) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(Rc::new(RefCell::new(Inner {
@@ -118,6 +154,15 @@ impl Broadcast {
     }
 
     /// Sends an event to everybody, and returns the id it was given.
+    ///
+    /// ```
+    /// use httpyserver::{Broadcast, Event};
+    ///
+    /// let news = Broadcast::new(10);
+    /// let mut place = news.subscribe(None);
+    /// let id = news.send(Event::data("one"));
+    /// assert_eq!(place.next().unwrap().id, Some(id));
+    /// ```
     pub fn send(&self, mut event: Event) -> String {
         let mut inner = self.0.borrow_mut();
         let number = inner.end();
@@ -137,6 +182,17 @@ impl Broadcast {
     /// A subscription to what is sent from now on; with the id of an event, to what was sent after
     /// it as far as it is remembered; with any other text (`"all"`, or an id from before the program
     /// was started), to all that is remembered.
+    ///
+    /// ```
+    /// use httpyserver::{Broadcast, Event};
+    ///
+    /// let news = Broadcast::new(10);
+    /// let first = news.send(Event::data("one"));
+    /// news.send(Event::data("two"));
+    /// assert!(news.subscribe(None).next().is_none());
+    /// assert_eq!(news.subscribe(Some(&first)).next().unwrap().data, "two");
+    /// assert_eq!(news.subscribe(Some("all")).next().unwrap().data, "one");
+    /// ```
     pub fn subscribe(&self, after: Option<&str>) -> Subscription {
         let mut inner = self.0.borrow_mut();
         let next = match after {
@@ -148,6 +204,19 @@ impl Broadcast {
     }
 
     /// How many wait for an event now.
+    ///
+    /// ```
+    /// use httpyserver::{App, Broadcast, Reply};
+    ///
+    /// let news = Broadcast::new(10);
+    /// let (heard, count) = (news.clone(), news.clone());
+    /// let app = App::new()
+    ///     .get("/", move |_| Reply::events(heard.subscribe(None)))
+    ///     .get("/count", move |_| count.waiting().to_string());
+    /// let client = app.test();
+    /// client.get("/").until_idle(); // comes, waits, and leaves
+    /// assert_eq!(client.get("/count").send().text(), "0");
+    /// ```
     pub fn waiting(&self) -> usize {
         self.0.borrow().waiting.len()
     }
@@ -172,6 +241,17 @@ impl Inner {
 
 impl Subscription {
     /// The next event, if it was sent already.
+    ///
+    /// ```
+    /// use httpyserver::{Broadcast, Event};
+    ///
+    /// let news = Broadcast::new(10);
+    /// let mut place = news.subscribe(None);
+    /// assert!(place.next().is_none());
+    /// news.send(Event::data("one"));
+    /// assert_eq!(place.next().unwrap().data, "one");
+    /// assert!(place.next().is_none());
+    /// ```
     #[allow(clippy::should_implement_trait)] // an iterator that has ended stays at its end
     pub fn next(&mut self) -> Option<Rc<Event>> {
         let inner = self.inner.borrow();

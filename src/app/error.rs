@@ -67,6 +67,13 @@ pub fn abort(status: impl TryInto<StatusCode>) -> Error {
 
 impl Error {
     /// An error. A status that is none becomes 500.
+    ///
+    /// ```
+    /// use httpyserver::Error;
+    ///
+    /// let error = Error::new(409, "somebody has that name");
+    /// assert_eq!(error.status(), 409);
+    /// ```
     pub fn new(status: impl TryInto<StatusCode>, reason: impl Into<Cow<'static, str>>) -> Self {
         let status = status.try_into().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::of_status(status_of(status), reason)
@@ -77,6 +84,15 @@ impl Error {
     }
 
     /// With a header that the answer must have: `Retry-After`, `WWW-Authenticate`.
+    ///
+    /// ```
+    /// use httpyserver::{App, Error, Request, Result};
+    ///
+    /// let app = App::new().get("/", |_: &mut Request<'_>| -> Result<String> {
+    ///     Err(Error::new(503, "being repaired").with_header("Retry-After", "120"))
+    /// });
+    /// assert_eq!(app.test().get("/").send().header("retry-after"), Some("120"));
+    /// ```
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.get_or_insert_default().try_push(name, value.as_bytes());
@@ -84,6 +100,11 @@ impl Error {
     }
 
     /// What the client is told.
+    ///
+    /// ```
+    /// let error = httpyserver::Error::from(std::io::Error::other("the disk is gone"));
+    /// assert_eq!(error.status(), 500);
+    /// ```
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -93,6 +114,11 @@ impl Error {
     }
 
     /// What the log is told.
+    ///
+    /// ```
+    /// let error = httpyserver::Error::from(std::io::Error::other("the disk is gone"));
+    /// assert_eq!(error.reason(), "the disk is gone");
+    /// ```
     pub fn reason(&self) -> &str {
         &self.reason
     }

@@ -129,6 +129,11 @@ impl IntoMethods for ::http::Method {
 
 impl App {
     /// An application without routes.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().test();
+    /// assert_eq!(client.get("/").send().status(), 404);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -183,6 +188,12 @@ impl App {
     }
 
     /// As `route` for GET, and HEAD with it.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().get("/", |_| "hello").test();
+    /// assert_eq!(client.get("/").send().text(), "hello");
+    /// assert_eq!(client.head("/").send().header("content-length"), Some("5"));
+    /// ```
     pub fn get<H, R>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> R + 'static,
@@ -192,6 +203,12 @@ impl App {
     }
 
     /// As `route` for POST.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().post("/", |_| "done").test();
+    /// assert_eq!(client.request("POST", "/").send().text(), "done");
+    /// assert_eq!(client.get("/").send().status(), 405);
+    /// ```
     pub fn post<H, R>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> R + 'static,
@@ -201,6 +218,12 @@ impl App {
     }
 
     /// As `route` for PUT.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().put("/", |_| "done").test();
+    /// assert_eq!(client.request("PUT", "/").send().text(), "done");
+    /// assert_eq!(client.get("/").send().status(), 405);
+    /// ```
     pub fn put<H, R>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> R + 'static,
@@ -210,6 +233,12 @@ impl App {
     }
 
     /// As `route` for DELETE.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().delete("/", |_| "done").test();
+    /// assert_eq!(client.request("DELETE", "/").send().text(), "done");
+    /// assert_eq!(client.get("/").send().status(), 405);
+    /// ```
     pub fn delete<H, R>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> R + 'static,
@@ -219,6 +248,12 @@ impl App {
     }
 
     /// As `route` for PATCH.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().patch("/", |_| "done").test();
+    /// assert_eq!(client.request("PATCH", "/").send().text(), "done");
+    /// assert_eq!(client.get("/").send().status(), 405);
+    /// ```
     pub fn patch<H, R>(self, pattern: &str, handler: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> R + 'static,
@@ -269,6 +304,19 @@ impl App {
 
     /// Has `hook` called before every handler of this application, and before its files; what it
     /// answers, if it does, is the answer. The body of the request has been read by then.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request, Result, abort};
+    ///
+    /// let client = App::new()
+    ///     .before(|request: &mut Request<'_>| -> Result<()> {
+    ///         if request.header("x-key").is_some() { Ok(()) } else { Err(abort(401)) }
+    ///     })
+    ///     .get("/", |_| "inside")
+    ///     .test();
+    /// assert_eq!(client.get("/").send().status(), 401);
+    /// assert_eq!(client.get("/").header("X-Key", "7").send().text(), "inside");
+    /// ```
     pub fn before<H, V>(mut self, hook: H) -> Self
     where
         H: Fn(&mut Request<'_>) -> V + 'static,
@@ -423,6 +471,23 @@ impl App {
 
     /// What sessions are signed with: long, random, and the same after a restart. Without one, a
     /// key is made that ends with the program, and all sessions with it.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let app = |key: &str| {
+    ///     App::new()
+    ///         .secret_key(key)
+    ///         .get("/in", |request| request.session_mut().set("user", "ali"))
+    ///         .get("/", |request| request.session().contains("user").to_string())
+    ///         .test()
+    /// };
+    /// let (client, other) = (app("one"), app("another"));
+    /// client.get("/in").send();
+    /// let cookie = client.cookie("session").unwrap();
+    /// assert_eq!(client.get("/").send().text(), "true");
+    /// assert_eq!(other.get("/").cookie("session", &cookie).send().text(), "false");
+    /// ```
     pub fn secret_key(mut self, secret: impl AsRef<[u8]>) -> Self {
         let secret = secret.as_ref();
         if secret.is_empty() {
@@ -434,12 +499,36 @@ impl App {
 
     /// Refuses what would change something (not GET, HEAD or OPTIONS) without the token of
     /// [`Request::csrf_token`], before hooks and handlers of this application are called.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let client = App::new()
+    ///     .csrf_protect()
+    ///     .get("/", |request| request.csrf_token())
+    ///     .post("/", |_| "changed")
+    ///     .test();
+    /// let token = client.get("/").send().text();
+    /// assert_eq!(client.post("/").send().status(), 403);
+    /// assert_eq!(client.post("/").form(&[("csrf_token", &token)]).send().text(), "changed");
+    /// ```
     pub fn csrf_protect(mut self) -> Self {
         self.scope.csrf = true;
         self
     }
 
     /// The name of the session's cookie: `session`, unless another is set.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let client = App::new()
+    ///     .session_cookie("shop")
+    ///     .get("/", |request| request.session_mut().set("seen", true))
+    ///     .test();
+    /// client.get("/").send();
+    /// assert!(client.cookie("shop").is_some());
+    /// ```
     pub fn session_cookie(mut self, name: &str) -> Self {
         if name.is_empty() || !name.bytes().all(crate::http::bytes::is_tchar) {
             self.mistakes.push(format!("{name:?} is no name for a cookie"));
@@ -450,6 +539,17 @@ impl App {
 
     /// How long a session lasts after its last change; otherwise until the browser is closed, and
     /// 31 days at most.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    /// use std::time::Duration;
+    ///
+    /// let client = App::new()
+    ///     .session_age(Duration::from_secs(3600))
+    ///     .get("/", |request| request.session_mut().set("seen", true))
+    ///     .test();
+    /// assert!(client.get("/").send().header("set-cookie").unwrap().contains("Max-Age=3600"));
+    /// ```
     pub fn session_age(mut self, age: Duration) -> Self {
         self.session_age = Some(age);
         self
@@ -526,6 +626,11 @@ impl App {
     ///
     /// # Panics
     /// Patterns, prefixes or keys are wrong; see `check`.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().get("/", |request| request.host().to_owned()).test();
+    /// assert_eq!(client.get("/").header("Host", "example.org").send().text(), "example.org");
+    /// ```
     #[allow(clippy::panic)] // in tests it is right to fail at once
     pub fn test(self) -> testing::TestClient {
         match self.compile() {

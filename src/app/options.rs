@@ -31,6 +31,14 @@ pub struct Options {
 
 impl Options {
     /// Options with this table, whose relative paths are relative to `folder`.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("size = 3".parse().unwrap(), "/etc/web");
+    /// assert_eq!(options.integer("size").unwrap(), Some(3));
+    /// ```
     pub fn new(table: toml::Table, folder: impl Into<PathBuf>) -> Self {
         Self { table, folder: folder.into(), ..Self::default() }
     }
@@ -67,6 +75,15 @@ impl Options {
     ///
     /// # Errors
     /// It is something else.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("title = 'Quotes'".parse().unwrap(), "/");
+    /// assert_eq!(options.str("title").unwrap(), Some("Quotes"));
+    /// assert_eq!(options.str("other").unwrap(), None);
+    /// ```
     pub fn str(&self, key: &str) -> Result<Option<&str>> {
         self.of_type(key, "a string", toml::Value::as_str)
     }
@@ -75,6 +92,15 @@ impl Options {
     ///
     /// # Errors
     /// It is something else.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("size = 3\nname = 'x'".parse().unwrap(), "/");
+    /// assert_eq!(options.integer("size").unwrap(), Some(3));
+    /// assert!(options.integer("name").is_err());
+    /// ```
     pub fn integer(&self, key: &str) -> Result<Option<i64>> {
         self.of_type(key, "a whole number", toml::Value::as_integer)
     }
@@ -83,6 +109,14 @@ impl Options {
     ///
     /// # Errors
     /// It is something else.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("open = true".parse().unwrap(), "/");
+    /// assert!(options.boolean("open").unwrap().unwrap_or(false));
+    /// ```
     pub fn boolean(&self, key: &str) -> Result<Option<bool>> {
         self.of_type(key, "true or false", toml::Value::as_bool)
     }
@@ -91,6 +125,15 @@ impl Options {
     ///
     /// # Errors
     /// It is no string.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("db = 'my.db'\nlog = '/var/log/my'".parse().unwrap(), "/etc/web");
+    /// assert_eq!(options.path("db").unwrap().unwrap().to_str(), Some("/etc/web/my.db"));
+    /// assert_eq!(options.path("log").unwrap().unwrap().to_str(), Some("/var/log/my"));
+    /// ```
     pub fn path(&self, key: &str) -> Result<Option<PathBuf>> {
         Ok(self.str(key)?.map(|path| self.folder.join(path)))
     }
@@ -99,6 +142,18 @@ impl Options {
     ///
     /// # Errors
     /// It is no string; there is no such variable or file; or it is empty.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// std::fs::write(folder.path().join("key"), "long and random\n").unwrap();
+    /// let table = "key = 'file:key'\nother = 'env:NO_SUCH_VARIABLE'".parse().unwrap();
+    /// let options = Options::new(table, folder.path());
+    /// assert_eq!(options.secret("key").unwrap().unwrap(), b"long and random");
+    /// assert!(options.secret("other").is_err());
+    /// ```
     pub fn secret(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let Some(text) = self.str(key)? else { return Ok(None) };
         let secret = if let Some(name) = text.strip_prefix("env:") {
@@ -122,11 +177,26 @@ impl Options {
     }
 
     /// The folder that relative paths are relative to.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// assert_eq!(Options::new("".parse().unwrap(), "/etc/web").folder().to_str(), Some("/etc/web"));
+    /// ```
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// All of it, for whoever reads it in another way; counts as asked for.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("colours = ['red', 'blue']".parse().unwrap(), "/");
+    /// assert_eq!(options.table()["colours"].as_array().unwrap().len(), 2);
+    /// ```
     pub fn table(&self) -> &toml::Table {
         self.asked.borrow_mut().extend(self.table.keys().cloned());
         &self.table
@@ -136,6 +206,16 @@ impl Options {
     ///
     /// # Errors
     /// One that is there was not: it is misspelt.
+    ///
+    /// ```
+    /// use httpyserver::Options;
+    ///
+    ///
+    /// let options = Options::new("sise = 3".parse().unwrap(), "/");
+    /// assert_eq!(options.integer("size").unwrap(), None);
+    /// let error = options.finish().unwrap_err();
+    /// assert_eq!(error.reason(), "there is no option `sise`; there are: `size`");
+    /// ```
     pub fn finish(&self) -> Result<()> {
         let asked = self.asked.borrow();
         match self.table.keys().find(|key| !asked.contains(*key)) {

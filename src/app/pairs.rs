@@ -31,16 +31,40 @@ impl Pairs {
     }
 
     /// The first value of `name`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     format!("{:?} {:?}", args.get("a"), args.get("b"))
+    /// });
+    /// assert_eq!(app.test().get("/?a=1&a=2").send().text(), r#"Some("1") None"#);
+    /// ```
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_all(name).next()
     }
 
     /// All values of `name`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     args.get_all("a").collect::<Vec<_>>().join(",")
+    /// });
+    /// assert_eq!(app.test().get("/?a=1&b=2&a=3").send().text(), "1,3");
+    /// ```
     pub fn get_all<'p>(&'p self, name: &str) -> impl Iterator<Item = &'p str> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// The first value of `name` as another type; `None` if it is missing or no such thing.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     format!("{:?} {:?}", args.parse::<u32>("page"), args.parse::<u32>("size"))
+    /// });
+    /// assert_eq!(app.test().get("/?page=2&size=x").send().text(), "Some(2) None");
+    /// ```
     pub fn parse<T: FromStr>(&self, name: &str) -> Option<T> {
         self.get(name)?.trim().parse().ok()
     }
@@ -49,6 +73,17 @@ impl Pairs {
     ///
     /// # Errors
     /// 400 if it is missing.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request, Result};
+    ///
+    /// fn search(request: &mut Request<'_>) -> Result<String> {
+    ///     Ok(request.args().require("q")?.to_owned())
+    /// }
+    /// let client = App::new().get("/", search).test();
+    /// assert_eq!(client.get("/?q=cat").send().text(), "cat");
+    /// assert_eq!(client.get("/").send().status(), 400);
+    /// ```
     pub fn require(&self, name: &str) -> Result<&str, Error> {
         self.get(name).ok_or_else(|| {
             Error::of_status(Status::BAD_REQUEST, format!("the field {name:?} is missing"))
@@ -56,21 +91,53 @@ impl Pairs {
     }
 
     /// Whether `name` is there.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     args.contains("debug").to_string()
+    /// });
+    /// assert_eq!(app.test().get("/?debug").send().text(), "true");
+    /// ```
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// All of them, in order.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     args.iter().map(|(name, value)| format!("{name}:{value} ")).collect::<String>()
+    /// });
+    /// assert_eq!(app.test().get("/?b=2&a=1").send().text(), "b:2 a:1 ");
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many there are.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     args.len().to_string()
+    /// });
+    /// assert_eq!(app.test().get("/?a=1&a=2").send().text(), "2");
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let args = request.args();
+    ///     args.is_empty().to_string()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "true");
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

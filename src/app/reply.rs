@@ -120,6 +120,20 @@ const NOT_YOURS: [&str; 6] =
 
 impl Reply {
     /// 200 and an empty text, to be written into.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// use std::io::Write;
+    ///
+    /// let app = App::new().get("/", |_| -> httpyserver::Result {
+    ///     let mut reply = Reply::new();
+    ///     write!(reply, "{} and {}", "this", "that")?;
+    ///     Ok(reply)
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "this and that");
+    /// ```
     pub fn new() -> Self {
         Self::of(TEXT, Bytes::Owned(Vec::new()))
     }
@@ -142,21 +156,53 @@ impl Reply {
     }
 
     /// Text.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// let answer = App::new().get("/", |_| Reply::text("hello")).test().get("/").send();
+    /// assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    /// ```
     pub fn text(text: impl Into<String>) -> Self {
         Self::of(TEXT, Bytes::Owned(text.into().into_bytes()))
     }
 
     /// A page.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// let answer = App::new().get("/", |_| Reply::html("<p>hello</p>")).test().get("/").send();
+    /// assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    /// ```
     pub fn html(page: impl Into<String>) -> Self {
         Self::of(HTML, Bytes::Owned(page.into().into_bytes()))
     }
 
     /// Bytes of some type.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// let app = App::new().get("/dot.gif", |_| Reply::bytes("image/gif", *b"GIF89a"));
+    /// assert_eq!(app.test().get("/dot.gif").send().header("content-type"), Some("image/gif"));
+    /// ```
     pub fn bytes(content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
         Self::of(content_type, Bytes::Owned(bytes.into()))
     }
 
     /// A value as JSON. What cannot be written as JSON is a 500.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// let app = App::new().get("/", |_| Reply::json(&[("a", 1)]));
+    /// assert_eq!(app.test().get("/").send().text(), r#"[["a",1]]"#);
+    /// ```
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Self {
         match serde_json::to_vec(value) {
             Ok(json) => Self::of("application/json", Bytes::Owned(json)),
@@ -200,6 +246,16 @@ impl Reply {
 
     /// Elsewhere, with a status of one's own. What has no place in a URL is percent-encoded: nothing
     /// can be added to the head through it.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, StatusCode};
+    ///
+    /// let app = App::new().get("/old", |request| {
+    ///     Reply::redirect_with(StatusCode::PERMANENT_REDIRECT, request.url_for("/new"))
+    /// });
+    /// let answer = app.test().get("/old").send();
+    /// assert_eq!((answer.status().as_u16(), answer.header("location")), (308, Some("/new")));
+    /// ```
     pub fn redirect_with(status: StatusCode, url: impl AsRef<str>) -> Self {
         let mut location = Vec::with_capacity(url.as_ref().len());
         for byte in url.as_ref().bytes() {
@@ -233,16 +289,35 @@ impl Reply {
     }
 
     /// A status and nothing else.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, StatusCode};
+    ///
+    /// let app = App::new().put("/", |_| Reply::status_only(StatusCode::CREATED));
+    /// assert_eq!(app.test().put("/").send().status(), 201);
+    /// ```
     pub fn status_only(status: StatusCode) -> Self {
         Self::of_body(Body::Bytes(Bytes::Static(b""))).with_status(status)
     }
 
     /// The status.
+    ///
+    /// ```
+    /// assert_eq!(httpyserver::Reply::text("hello").status(), 200);
+    /// ```
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// Sets the status. One that the server does not know (600 and beyond) becomes 500.
+    ///
+    /// ```
+    /// use httpyserver::{Reply, StatusCode};
+    ///
+    /// let mut reply = Reply::text("made");
+    /// reply.set_status(StatusCode::CREATED);
+    /// assert_eq!(reply.status(), 201);
+    /// ```
     pub fn set_status(&mut self, status: StatusCode) -> &mut Self {
         self.status = status_of(status);
         self
@@ -251,12 +326,36 @@ impl Reply {
     /// Sets a header in place of what it was. Headers that frame the message (`Content-Length`,
     /// `Transfer-Encoding`, `Connection`) and `Date` and `Server` are the server's own and left as
     /// they are. A name or value that would break the head makes the answer a 500.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, header};
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     let mut reply = Reply::text("hello");
+    ///     reply.set_header(header::CACHE_CONTROL, "no-store").set_header("X-Mood", "good");
+    ///     reply
+    /// });
+    /// let answer = app.test().get("/").send();
+    /// assert_eq!(answer.header("cache-control"), Some("no-store"));
+    /// ```
     pub fn set_header(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> &mut Self {
         self.headers.remove(name.as_ref());
         self.add_header(name, value)
     }
 
     /// As `set_header`, beside lines of the same name that are there already.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     let mut reply = Reply::text("hello");
+    ///     reply.add_header("Link", "</a.css>; rel=preload").add_header("Link", "</b.js>; rel=preload");
+    ///     reply
+    /// });
+    /// assert_eq!(app.test().get("/").send().all("link").count(), 2);
+    /// ```
     pub fn add_header(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> &mut Self {
         let (name, value) = (name.as_ref(), value.as_ref());
         if name.eq_ignore_ascii_case("content-type") {
@@ -299,6 +398,12 @@ impl Reply {
     }
 
     /// As `set_status`, by value.
+    ///
+    /// ```
+    /// use httpyserver::{Reply, StatusCode};
+    ///
+    /// assert_eq!(Reply::text("late").with_status(StatusCode::GONE).status(), 410);
+    /// ```
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.set_status(status);
@@ -306,6 +411,11 @@ impl Reply {
     }
 
     /// As `set_header`, by value.
+    ///
+    /// ```
+    /// let reply = httpyserver::Reply::text("hello").with_header("X-Mood", "good");
+    /// assert_eq!(reply.header("x-mood"), Some("good"));
+    /// ```
     #[must_use]
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.set_header(name, value);
@@ -313,6 +423,11 @@ impl Reply {
     }
 
     /// Sets the `Content-Type`.
+    ///
+    /// ```
+    /// let reply = httpyserver::Reply::text("a,b").with_type("text/csv");
+    /// assert_eq!(reply.header("content-type"), Some("text/csv"));
+    /// ```
     #[must_use]
     pub fn with_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Self {
         self.content_type = content_type.into();
@@ -320,6 +435,13 @@ impl Reply {
     }
 
     /// As `set_cookie`, by value.
+    ///
+    /// ```
+    /// use httpyserver::{Cookie, Reply};
+    ///
+    /// let reply = Reply::text("").with_cookie(Cookie::build(("lang", "en")).path("/").secure(true));
+    /// assert_eq!(reply.header("set-cookie"), Some("lang=en; Secure; Path=/"));
+    /// ```
     #[must_use]
     pub fn with_cookie<'c>(mut self, cookie: impl Into<Cookie<'c>>) -> Self {
         self.set_cookie(cookie);
@@ -327,6 +449,16 @@ impl Reply {
     }
 
     /// Has the client forget a cookie of this name that was set for the path `/`.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply};
+    ///
+    ///
+    /// let client = App::new().get("/", |_| Reply::text("").without_cookie("lang")).test();
+    /// client.set_cookie("lang", Some("en"));
+    /// client.get("/").send();
+    /// assert_eq!(client.cookie("lang"), None);
+    /// ```
     #[must_use]
     pub fn without_cookie(self, name: &str) -> Self {
         let mut cookie = Cookie::build((name, "")).path("/").build();
@@ -335,6 +467,12 @@ impl Reply {
     }
 
     /// Has the client save it under a name rather than show it.
+    ///
+    /// ```
+    /// let reply = httpyserver::Reply::text("a,b").with_download("Zähler.csv");
+    /// let wanted = "attachment; filename=\"Z_hler.csv\"; filename*=UTF-8''Z%C3%A4hler.csv";
+    /// assert_eq!(reply.header("content-disposition"), Some(wanted));
+    /// ```
     #[must_use]
     pub fn with_download(self, name: &str) -> Self {
         let plain: String = name
@@ -357,6 +495,12 @@ impl Reply {
     }
 
     /// The value of a header that was set, or that a file has: for `after` hooks.
+    ///
+    /// ```
+    /// let reply = httpyserver::Reply::html("<p>").with_header("ETag", "\"1\"");
+    /// assert_eq!(reply.header("etag"), Some("\"1\""));
+    /// assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
         let own = match name.eq_ignore_ascii_case("content-type") {
             true => Some(&*self.content_type).filter(|value| !value.is_empty()),
@@ -440,6 +584,17 @@ impl Reply {
     }
 
     /// The bytes of the body, where it is such: for `after` hooks that look at it or change it.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new()
+    ///     .after(|_, reply| {
+    ///         if let Some(body) = reply.body_mut() {
+    ///             body.make_ascii_uppercase();
+    ///         }
+    ///     })
+    ///     .get("/", |_| "hello");
+    /// assert_eq!(app.test().get("/").send().text(), "HELLO");
+    /// ```
     pub fn body_mut(&mut self) -> Option<&mut Vec<u8>> {
         let Body::Bytes(bytes) = &mut self.body else { return None };
         if !matches!(bytes, Bytes::Owned(_)) {

@@ -92,6 +92,11 @@ impl<'a> Request<'a> {
     }
 
     /// The method. May be compared with a text: `request.method() == "REPORT"`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.method().to_string());
+    /// assert_eq!(app.test().get("/").send().text(), "GET");
+    /// ```
     pub fn method(&self) -> Method {
         // Both take the tokens of RFC 9110 §5.6.2.
         Method::from_bytes(self.raw.head.method_text()).unwrap_or_default()
@@ -107,11 +112,21 @@ impl<'a> Request<'a> {
     }
 
     /// The path below where the application is mounted, decoded; begins with a slash.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/{name}", |request| request.path().to_owned());
+    /// assert_eq!(app.test().get("/a%20b?c=d").send().text(), "/a b");
+    /// ```
     pub fn path(&self) -> &'a str {
         self.state.path(self.raw)
     }
 
     /// Where the application is mounted: `""`, or `/quotes` if it is at `/quotes/`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.script_root().into_owned());
+    /// assert_eq!(app.test().mounted_at("/quotes/").get("/").send().text(), "/quotes");
+    /// ```
     pub fn script_root(&self) -> Cow<'a, str> {
         let path = self.raw.path();
         String::from_utf8_lossy(path.get(..self.state.mount).unwrap_or(path))
@@ -172,6 +187,11 @@ impl<'a> Request<'a> {
     }
 
     /// A parameter of the route's pattern as it is; empty if the pattern has none of that name.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/{name}", |request| request.param_str("name").to_owned());
+    /// assert_eq!(app.test().get("/ali").send().text(), "ali");
+    /// ```
     pub fn param_str(&self, name: &str) -> &'a str {
         self.find_param(name).unwrap_or_default()
     }
@@ -183,11 +203,21 @@ impl<'a> Request<'a> {
     }
 
     /// The pattern of the route that answers.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/{name}", |request| request.route().unwrap_or("none").to_owned());
+    /// assert_eq!(app.test().get("/ali").send().text(), "/{name}");
+    /// ```
     pub fn route(&self) -> Option<&str> {
         self.state.route.map(|route| self.service.pattern(route))
     }
 
     /// The query.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.args().get("q").unwrap_or("none").to_owned());
+    /// assert_eq!(app.test().get("/?q=a+b").send().text(), "a b");
+    /// ```
     pub fn args(&self) -> &Pairs {
         self.state
             .args
@@ -195,26 +225,59 @@ impl<'a> Request<'a> {
     }
 
     /// The query as it was sent, without `?`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.query_string().to_owned());
+    /// assert_eq!(app.test().get("/?q=a+b").send().text(), "q=a+b");
+    /// ```
     pub fn query_string(&self) -> &'a str {
         self.raw.head.query().and_then(|query| std::str::from_utf8(query).ok()).unwrap_or_default()
     }
 
     /// The fields of a form, of either kind; empty if the body is none.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| request.form().get("name").unwrap_or("none").to_owned());
+    /// assert_eq!(app.test().post("/").form(&[("name", "ali")]).send().text(), "ali");
+    /// ```
     pub fn form(&self) -> &Pairs {
         &self.state.form
     }
 
     /// The files of a form that have not been taken.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| request.files().len().to_string());
+    /// assert_eq!(app.test().post("/").multipart(&[], &[("f", "a.txt", "text/plain", b"hello")]).send().text(), "1");
+    /// ```
     pub fn files(&self) -> &[Upload] {
         &self.state.files
     }
 
     /// The first file of a form's field. A field that was left empty has none.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| request.file("f").map(|file| file.size().to_string()));
+    /// assert_eq!(app.test().post("/").multipart(&[], &[("f", "a.txt", "text/plain", b"hello")]).send().text(), "5");
+    /// ```
     pub fn file(&self, field: &str) -> Option<&Upload> {
         self.state.files.iter().find(|file| file.field == field)
     }
 
     /// Takes the first file of a form's field.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request, Result, abort};
+    ///
+    /// fn sum(request: &mut Request<'_>) -> Result<String> {
+    ///     let file = request.take_file("f").ok_or_else(|| abort(400))?;
+    ///     // The file is ours now: it may be moved to a helper, or kept with `save_as`.
+    ///     Ok(file.bytes()?.iter().map(|byte| u32::from(*byte)).sum::<u32>().to_string())
+    /// }
+    /// let request = App::new().post("/", sum).test();
+    /// let answer = request.post("/").multipart(&[], &[("f", "a", "text/plain", b"\x01\x02")]).send();
+    /// assert_eq!(answer.text(), "3");
+    /// ```
     pub fn take_file(&mut self, field: &str) -> Option<Upload> {
         let place = self.state.files.iter().position(|file| file.field == field)?;
         Some(self.state.files.remove(place))
@@ -225,6 +288,11 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// It cannot be read.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| request.data().map(|data| data.len().to_string()));
+    /// assert_eq!(app.test().post("/").body([0, 1, 2]).send().text(), "3");
+    /// ```
     pub fn data(&self) -> Result<Cow<'_, [u8]>> {
         Ok(match (&self.state.data, &self.state.spooled) {
             (Some(data), _) => Cow::Borrowed(data),
@@ -234,6 +302,16 @@ impl<'a> Request<'a> {
     }
 
     /// Takes a body of more than 256 KiB as the file it lies in, so that it need not be read.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| match request.take_spooled() {
+    ///     Some(file) => format!("{} bytes on the disk", file.size()),
+    ///     None => "in memory".into(),
+    /// });
+    /// let client = app.test();
+    /// assert_eq!(client.post("/").body("short").send().text(), "in memory");
+    /// assert_eq!(client.post("/").body(vec![0; 300_000]).send().text(), "300000 bytes on the disk");
+    /// ```
     pub fn take_spooled(&mut self) -> Option<Upload> {
         self.state.spooled.take()
     }
@@ -242,6 +320,11 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// 400 if it is not UTF-8.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| request.text());
+    /// assert_eq!(app.test().post("/").body("hello").send().text(), "hello");
+    /// ```
     pub fn text(&self) -> Result<String> {
         String::from_utf8(self.data()?.into_owned())
             .map_err(|_| Error::of_status(Status::BAD_REQUEST, "the body is not UTF-8"))
@@ -274,11 +357,21 @@ impl<'a> Request<'a> {
     }
 
     /// The first value of a header; `None` if it is missing or no text.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.header("accept").unwrap_or("none").to_owned());
+    /// assert_eq!(app.test().get("/").header("Accept", "text/*").send().text(), "text/*");
+    /// ```
     pub fn header(&self, name: impl AsRef<str>) -> Option<&'a str> {
         self.raw.head.find(name.as_ref()).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// All headers, in the ecosystem's own map. Made at each call.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.headers().len().to_string());
+    /// assert_eq!(app.test().get("/").header("X-A", "1").header("X-B", "2").send().text(), "3");
+    /// ```
     pub fn headers(&self) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in self.raw.head.fields() {
@@ -292,6 +385,11 @@ impl<'a> Request<'a> {
     }
 
     /// A cookie's value, as it was sent.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.cookie("a").unwrap_or("none").to_owned());
+    /// assert_eq!(app.test().get("/").cookie("a", "b").send().text(), "b");
+    /// ```
     pub fn cookie(&self, name: &str) -> Option<&'a str> {
         let lines = self.raw.head.all(Known::Cookie);
         let mut pairs = lines
@@ -304,11 +402,26 @@ impl<'a> Request<'a> {
     }
 
     /// What the client is remembered by.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new()
+    ///     .get("/", |request| request.session().get_str("user").unwrap_or("stranger").to_owned());
+    /// assert_eq!(app.test().get("/").send().text(), "stranger");
+    /// ```
     pub fn session(&self) -> &Session {
         self.state.session.get_or_init(|| self.service.open_session(self))
     }
 
     /// The session, to be changed: the answer then sets its cookie anew.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new()
+    ///     .get("/in", |request| request.session_mut().set("user", "ali"))
+    ///     .get("/", |request| request.session().get_str("user").unwrap_or("stranger").to_owned())
+    ///     .test();
+    /// client.get("/in").send();
+    /// assert_eq!(client.get("/").send().text(), "ali");
+    /// ```
     pub fn session_mut(&mut self) -> &mut Session {
         self.session();
         // It was put there by the line above.
@@ -343,11 +456,30 @@ impl<'a> Request<'a> {
     }
 
     /// As `flash`, of another kind.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new()
+    ///     .post("/", |request| request.flash_as("error", "That did not work."))
+    ///     .get("/", |request| request.flashes().pop().map(|flash| flash.category))
+    ///     .test();
+    /// client.post("/").send();
+    /// assert_eq!(client.get("/").send().text(), "error");
+    /// ```
     pub fn flash_as(&mut self, category: &str, message: impl Into<String>) {
         self.session_mut().flash(category, message.into());
     }
 
     /// Takes the messages that were left for this page.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new()
+    ///     .post("/", |request| request.flash("Saved."))
+    ///     .get("/", |request| request.flashes().len().to_string())
+    ///     .test();
+    /// client.post("/").send();
+    /// assert_eq!(client.get("/").send().text(), "1");
+    /// assert_eq!(client.get("/").send().text(), "0");
+    /// ```
     pub fn flashes(&mut self) -> Vec<Flash> {
         if !self.session().has_flashes() {
             return Vec::new();
@@ -378,6 +510,19 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// 403 without the right token.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request, Result};
+    ///
+    /// fn pay(request: &mut Request<'_>) -> Result<&'static str> {
+    ///     request.check_csrf()?;
+    ///     Ok("paid")
+    /// }
+    /// let client = App::new().get("/", |request| request.csrf_token()).post("/pay", pay).test();
+    /// let token = client.get("/").send().text();
+    /// assert_eq!(client.post("/pay").send().status(), 403);
+    /// assert_eq!(client.post("/pay").header("X-CSRF-Token", &token).send().text(), "paid");
+    /// ```
     pub fn check_csrf(&self) -> Result<()> {
         let given = self.form().get("csrf_token").or_else(|| self.header("x-csrf-token"));
         match given {
@@ -388,16 +533,31 @@ impl<'a> Request<'a> {
     }
 
     /// The client's address, without port; `unix` for a Unix socket.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.remote_addr());
+    /// assert_eq!(app.test().get("/").send().text(), "127.0.0.1");
+    /// ```
     pub fn remote_addr(&self) -> String {
         self.raw.peer.to_string()
     }
 
     /// `https` or `http`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.scheme());
+    /// assert_eq!(app.test().get("/").send().text(), "http");
+    /// ```
     pub fn scheme(&self) -> &'static str {
         if self.raw.secure { "https" } else { "http" }
     }
 
     /// Whether it came encrypted.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.is_secure().to_string());
+    /// assert_eq!(app.test().get("/").send().text(), "false");
+    /// ```
     pub fn is_secure(&self) -> bool {
         self.raw.secure
     }
@@ -424,6 +584,11 @@ impl<'a> Request<'a> {
     }
 
     /// The host and port it was sent to, as the client says.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.host().to_owned());
+    /// assert_eq!(app.test().get("/").header("Host", "example.org:8080").send().text(), "example.org:8080");
+    /// ```
     pub fn host(&self) -> &'a str {
         self.raw
             .head
@@ -433,11 +598,27 @@ impl<'a> Request<'a> {
     }
 
     /// Whether the client would rather have JSON than a page.
+    ///
+    /// ```
+    /// use httpyserver::{App, Html, IntoReply, Json, Reply, Request};
+    ///
+    /// fn greet(request: &mut Request<'_>) -> Reply {
+    ///     if request.accepts_json() { Json("hello").into_reply() } else { Html("hello").into_reply() }
+    /// }
+    /// let client = App::new().get("/", greet).test();
+    /// let answer = client.get("/").header("Accept", "application/json").send();
+    /// assert_eq!(answer.text(), "\"hello\"");
+    /// ```
     pub fn accepts_json(&self) -> bool {
         error_form(self.raw.head.get(Known::Accept)) == ErrorForm::Json
     }
 
     /// The id of the last event that a client of an event stream has seen.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.last_event_id().unwrap_or("none").to_owned());
+    /// assert_eq!(app.test().get("/").header("Last-Event-ID", "7").send().text(), "7");
+    /// ```
     pub fn last_event_id(&self) -> Option<&'a str> {
         self.header("last-event-id").filter(|id| !id.is_empty())
     }
@@ -484,12 +665,34 @@ impl<'a> Request<'a> {
     }
 
     /// Leaves a value for whoever deals with this request next, in place of one of its type.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// struct Began(std::time::Instant);
+    /// let app = App::new()
+    ///     .before(|request| request.set_g(Began(std::time::Instant::now())))
+    ///     .after(|request, reply| {
+    ///         let took = request.g::<Began>().map_or(0, |began| began.0.elapsed().as_millis());
+    ///         reply.set_header("Server-Timing", format!("app;dur={took}"));
+    ///     })
+    ///     .get("/", |_| "hello");
+    /// assert!(app.test().get("/").send().header("server-timing").unwrap().starts_with("app;dur="));
+    /// ```
     pub fn set_g<T: 'static>(&mut self, value: T) {
         self.state.values.retain(|old| !old.is::<T>());
         self.state.values.push(Box::new(value));
     }
 
     /// A line for the error log.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let who = request.remote_addr();
+    ///     request.log(format!("{who} was here"));
+    /// });
+    /// assert_eq!(app.test().get("/").send().status(), 204);
+    /// ```
     pub fn log(&mut self, text: impl Into<String>) {
         self.tell(Level::Info, text);
     }
@@ -501,6 +704,12 @@ impl<'a> Request<'a> {
     /// Gives work that takes long or waits (a database, a password hash, a file) to a helper
     /// thread. What is returned is an answer of a handler: at once if `work` gives one, or by
     /// [`Blocking::then`]. Beyond some waiting work, clients get 503.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new()
+    ///     .get("/", |request| request.blocking(|| std::fs::read_to_string("/proc/self/comm")));
+    /// assert!(!app.test().get("/").send().text().is_empty());
+    /// ```
     pub fn blocking<T, W>(&self, work: W) -> Blocking<T>
     where
         T: Send + 'static,

@@ -31,6 +31,20 @@ pub struct Session {
 }
 
 /// A message for the next page: see [`Request::flash`](super::Request::flash).
+///
+/// ```
+/// use httpyserver::{App, Flash};
+///
+/// let client = App::new()
+///     .post("/", |request| request.flash("Saved."))
+///     .get("/", |request| {
+///         let show = |Flash { category, message }| format!("<p class={category}>{message}</p>");
+///         request.flashes().into_iter().map(show).collect::<String>()
+///     })
+///     .test();
+/// client.post("/").send();
+/// assert_eq!(client.get("/").send().text(), "<p class=message>Saved.</p>");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Flash {
     /// Its kind: `message`, unless another was said.
@@ -53,22 +67,58 @@ const CSRF: &str = "_csrf";
 
 impl Session {
     /// A value, if it is there and a `T`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.set("n", 7);
+    ///     session.get::<u32>("n").map(|n| n.to_string())
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "7");
+    /// ```
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         serde_json::from_value(self.values.get(key)?.clone()).ok()
     }
 
     /// A text, if it is there and one.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.set("user", "ali");
+    ///     session.get_str("user").unwrap_or("none").to_owned()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "ali");
+    /// ```
     pub fn get_str(&self, key: &str) -> Option<&str> {
         self.values.get(key)?.as_str()
     }
 
     /// Whether there is a value.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.set("user", "ali");
+    ///     session.contains("user").to_string()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "true");
+    /// ```
     pub fn contains(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
     /// Sets a value. What cannot be written as JSON becomes null. All of a session fits into a
     /// cookie of 4096 bytes, or it is not kept.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.set("items", ["a", "b"]);
+    ///     session.get::<Vec<String>>("items").map(|items| items.join("+"))
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "a+b");
+    /// ```
     pub fn set<T: Serialize>(&mut self, key: &str, value: T) {
         let value = serde_json::to_value(value).unwrap_or_default();
         self.changed |= self.values.get(key) != Some(&value);
@@ -76,11 +126,31 @@ impl Session {
     }
 
     /// Removes a value.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.set("user", "ali");
+    ///     session.remove("user");
+    ///     session.contains("user").to_string()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "false");
+    /// ```
     pub fn remove(&mut self, key: &str) {
         self.changed |= self.values.remove(key).is_some();
     }
 
     /// Removes everything: at logout.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.set("user", "ali");
+    ///     session.clear();
+    ///     session.is_empty().to_string()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "true");
+    /// ```
     pub fn clear(&mut self) {
         self.changed |= !self.values.is_empty();
         self.values.clear();
@@ -88,11 +158,28 @@ impl Session {
 
     /// Has the next CSRF token be another one: at login, so that what somebody learned of the
     /// session before is worth nothing after.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let before = request.csrf_token();
+    ///     request.session_mut().renew();
+    ///     (before != request.csrf_token()).to_string()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "true");
+    /// ```
     pub fn renew(&mut self) {
         self.remove(CSRF);
     }
 
     /// Whether nothing is in it.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| {
+    ///     let session = request.session_mut();
+    ///     session.is_empty().to_string()
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "true");
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

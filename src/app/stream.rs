@@ -10,6 +10,22 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// When a stream is called again.
+///
+/// ```
+/// use httpyserver::{App, Next, Reply};
+/// use std::io::Write;
+/// use std::time::Duration;
+///
+/// let app = App::new().get("/", |_| {
+///     let mut left = 3;
+///     Reply::stream("text/plain", move |out| -> std::io::Result<Next> {
+///         left -= 1;
+///         write!(out, "{left} ")?;
+///         Ok(if left > 0 { Next::After(Duration::from_millis(1)) } else { Next::End })
+///     })
+/// });
+/// assert_eq!(app.test().get("/").send().text(), "2 1 0 ");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// As soon as the client has taken enough of what was written.
@@ -23,6 +39,16 @@ pub enum Next {
 }
 
 /// What a stream may return.
+///
+/// ```
+/// use httpyserver::{App, Next, Reply};
+///
+/// let app = App::new()
+///     .get("/a", |_| Reply::stream("text/plain", |_| Next::End))
+///     .get("/b", |_| Reply::stream("text/plain", |_| Ok::<_, std::io::Error>(Next::End)));
+/// let client = app.test();
+/// assert_eq!(client.get("/a").send().text(), client.get("/b").send().text());
+/// ```
 pub trait IntoNext {
     /// When it is called again.
     ///
@@ -67,11 +93,35 @@ pub struct Out<'a> {
 
 impl Out<'_> {
     /// Writes an event of an event stream.
+    ///
+    /// ```
+    /// use httpyserver::{App, Event, Next, Reply};
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     Reply::event_stream(|out| {
+    ///         out.event(&Event::data("7").named("score"));
+    ///         Next::End
+    ///     })
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "event: score\ndata: 7\n\n");
+    /// ```
     pub fn event(&mut self, event: &Event) {
         event.write(self.buffer);
     }
 
     /// Writes a line that clients of an event stream ignore: it shows that somebody is there.
+    ///
+    /// ```
+    /// use httpyserver::{App, Next, Reply};
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     Reply::event_stream(|out| {
+    ///         out.comment("still here");
+    ///         Next::End
+    ///     })
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), ": still here\n\n");
+    /// ```
     pub fn comment(&mut self, text: &str) {
         for line in text.split(['\r', '\n']) {
             self.buffer.extend_from_slice(b": ");
@@ -220,6 +270,21 @@ where
 impl Reply {
     /// Bytes in time: `produce` is called, writes something, and says when to be called again. It
     /// is not called while the client takes nothing, so that a slow client costs no memory.
+    ///
+    /// ```
+    /// use httpyserver::{App, Next, Reply};
+    /// use std::io::Write;
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     let mut lines = ["one", "two"].into_iter();
+    ///     Reply::stream("text/plain", move |out| -> std::io::Result<Next> {
+    ///         let Some(line) = lines.next() else { return Ok(Next::End) };
+    ///         writeln!(out, "{line}")?;
+    ///         Ok(Next::More)
+    ///     })
+    /// });
+    /// assert_eq!(app.test().get("/").send().text(), "one\ntwo\n");
+    /// ```
     pub fn stream<F, N>(content_type: impl Into<Cow<'static, str>>, produce: F) -> Self
     where
         F: FnMut(&mut Out<'_>) -> N + 'static,

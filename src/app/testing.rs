@@ -45,6 +45,15 @@ pub struct TestClient {
 }
 
 /// A request being put together. Nothing happens before it is sent.
+///
+/// ```
+/// use httpyserver::App;
+///
+///
+/// let client = App::new().post("/", |request| request.text()).test();
+/// let request = client.post("/").header("X-A", "1").body("hello");
+/// assert_eq!(request.send().text(), "hello");
+/// ```
 #[must_use = "nothing is asked before `send`"]
 pub struct TestRequest<'c> {
     client: &'c TestClient,
@@ -56,6 +65,14 @@ pub struct TestRequest<'c> {
 }
 
 /// What came back.
+///
+/// ```
+/// use httpyserver::App;
+///
+///
+/// let answer = App::new().get("/", |_| "hello").test().get("/").send();
+/// assert_eq!((answer.status().as_u16(), answer.text().as_str()), (200, "hello"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct TestAnswer {
     status: StatusCode,
@@ -85,6 +102,14 @@ impl TestClient {
 
     /// As if the application were mounted below a prefix that ends in a slash; paths are still
     /// those the application sees.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().get("/", |request| request.url_for("/x")).test().mounted_at("/shop/");
+    /// assert_eq!(client.get("/").send().text(), "/shop/x");
+    /// ```
     #[must_use]
     pub fn mounted_at(mut self, prefix: &str) -> Self {
         self.mount = format!("{}/", prefix.trim_end_matches('/'));
@@ -92,6 +117,14 @@ impl TestClient {
     }
 
     /// A request with a method of one's own choice. The path is as it is sent: encoded, with query.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().route("REPORT", "/", |_| "all is well").test();
+    /// assert_eq!(client.request("REPORT", "/").send().text(), "all is well");
+    /// ```
     pub fn request(&self, method: &str, path: &str) -> TestRequest<'_> {
         TestRequest {
             client: self,
@@ -104,36 +137,97 @@ impl TestClient {
     }
 
     /// A GET.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().get("/", |_| "done").test();
+    /// assert_eq!(client.get("/").send().text(), "done");
+    /// ```
     pub fn get(&self, path: &str) -> TestRequest<'_> {
         self.request("GET", path)
     }
 
     /// A HEAD.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let answer = App::new().get("/", |_| "hello").test().head("/").send();
+    /// assert_eq!((answer.text().as_str(), answer.header("content-length")), ("", Some("5")));
+    /// ```
     pub fn head(&self, path: &str) -> TestRequest<'_> {
         self.request("HEAD", path)
     }
 
     /// A POST.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().post("/", |_| "done").test();
+    /// assert_eq!(client.post("/").send().text(), "done");
+    /// ```
     pub fn post(&self, path: &str) -> TestRequest<'_> {
         self.request("POST", path)
     }
 
     /// A PUT.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().put("/", |_| "done").test();
+    /// assert_eq!(client.put("/").send().text(), "done");
+    /// ```
     pub fn put(&self, path: &str) -> TestRequest<'_> {
         self.request("PUT", path)
     }
 
     /// A DELETE.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().delete("/", |_| "done").test();
+    /// assert_eq!(client.delete("/").send().text(), "done");
+    /// ```
     pub fn delete(&self, path: &str) -> TestRequest<'_> {
         self.request("DELETE", path)
     }
 
     /// A cookie that the client has.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().get("/", |request| request.session_mut().set("n", 1)).test();
+    /// assert_eq!(client.cookie("session"), None);
+    /// client.get("/").send();
+    /// assert!(client.cookie("session").is_some());
+    /// ```
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.cookies.borrow().get(name).cloned()
     }
 
     /// Gives the client a cookie, or takes it away.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().get("/", |request| request.cookie("a").map(str::to_owned)).test();
+    /// client.set_cookie("a", Some("b"));
+    /// assert_eq!(client.get("/").send().text(), "b");
+    /// client.set_cookie("a", None);
+    /// assert_eq!(client.get("/").send().status(), 404);
+    /// ```
     pub fn set_cookie(&self, name: &str, value: Option<&str>) {
         let mut cookies = self.cookies.borrow_mut();
         match value {
@@ -153,30 +247,75 @@ impl TestClient {
 
 impl TestRequest<'_> {
     /// With a header.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().get("/", |request| request.header("x-a").map(str::to_owned)).test();
+    /// assert_eq!(client.get("/").header("X-A", "1").send().text(), "1");
+    /// ```
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// With a cookie beside those that the client has; for this request only.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().get("/", |request| request.cookie("a").map(str::to_owned)).test();
+    /// assert_eq!(client.get("/").cookie("a", "b").send().text(), "b");
+    /// assert_eq!(client.get("/").send().status(), 404);
+    /// ```
     pub fn cookie(mut self, name: &str, value: &str) -> Self {
         self.cookies.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// With a body.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let client = App::new().post("/", |request| request.text()).test();
+    /// assert_eq!(client.post("/").body("hello").send().text(), "hello");
+    /// ```
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
     /// With the fields of a form.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let app = App::new().post("/", |request| request.form().get("a").map(str::to_owned));
+    /// assert_eq!(app.test().post("/").form(&[("a", "x & y")]).send().text(), "x & y");
+    /// ```
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.header("Content-Type", "application/x-www-form-urlencoded").body(body)
     }
 
     /// With fields, and files as field, name, type and content.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let app = App::new().post("/", |request| {
+    ///     let name = request.file("f").map_or("none", |file| file.filename());
+    ///     format!("{} {name}", request.form().get("a").unwrap_or("none"))
+    /// });
+    /// let file = ("f", "cat.png", "image/png", &b"meow"[..]);
+    /// assert_eq!(app.test().post("/").multipart(&[("a", "1")], &[file]).send().text(), "1 cat.png");
+    /// ```
     pub fn multipart(self, fields: &[(&str, &str)], files: &[(&str, &str, &str, &[u8])]) -> Self {
         const BOUNDARY: &str = "----boundary-of-a-test";
         let mut body = Vec::new();
@@ -202,6 +341,14 @@ impl TestRequest<'_> {
     }
 
     /// With a value as JSON.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let app = App::new().post("/", |request| request.json::<Vec<u8>>().map(|all| all.len().to_string()));
+    /// assert_eq!(app.test().post("/").json(&[1, 2, 3]).send().text(), "3");
+    /// ```
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Self {
         let body = serde_json::to_vec(value).unwrap_or_default();
         self.header("Content-Type", "application/json").body(body)
@@ -211,6 +358,14 @@ impl TestRequest<'_> {
     ///
     /// # Panics
     /// There is no complete answer within 30 seconds.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let app = App::new().get("/", |request| request.blocking(|| "worked for"));
+    /// assert_eq!(app.test().get("/").send().text(), "worked for");
+    /// ```
     #[allow(clippy::panic)] // a test that hangs should fail
     pub fn send(self) -> TestAnswer {
         let target = self.target.clone();
@@ -223,11 +378,34 @@ impl TestRequest<'_> {
 
     /// Asks, and returns what there is when the answer waits for something that has not happened:
     /// an event, an instant. Work off the loop is waited for.
+    ///
+    /// ```
+    /// use httpyserver::{App, Broadcast, Event, Reply};
+    ///
+    /// let news = Broadcast::new(10);
+    /// news.send(Event::data("one"));
+    /// let app = App::new().get("/", move |_| Reply::events(news.subscribe(Some("all"))));
+    /// let answer = app.test().get("/").until_idle();
+    /// assert!(answer.text().ends_with("data: one\n\n") && !answer.is_complete());
+    /// ```
     pub fn until_idle(self) -> TestAnswer {
         self.run(PATIENCE, true)
     }
 
     /// Asks, and returns what there is after a while, or all of it if that is sooner.
+    ///
+    /// ```
+    /// use httpyserver::{App, Next, Reply};
+    /// use std::time::Duration;
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     Reply::event_stream(|out| {
+    ///         out.comment("tick");
+    ///         Next::After(Duration::from_secs(60))
+    ///     })
+    /// });
+    /// assert_eq!(app.test().get("/").for_at_most(Duration::from_millis(10)).text(), ": tick\n\n");
+    /// ```
     pub fn for_at_most(self, patience: Duration) -> TestAnswer {
         self.run(patience, false)
     }
@@ -463,27 +641,66 @@ impl TestAnswer {
     }
 
     /// The status. May be compared with a number.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// assert_eq!(App::new().test().get("/").send().status(), 404);
+    /// ```
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The first value of a header.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// let answer = App::new().get("/", |_| "hello").test().get("/").send();
+    /// assert_eq!(answer.header("Content-Length"), Some("5"));
+    /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
     /// All values of a header.
+    ///
+    /// ```
+    /// use httpyserver::{App, Cookie, Reply};
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     Reply::text("").with_cookie(Cookie::new("a", "1")).with_cookie(Cookie::new("b", "2"))
+    /// });
+    /// let answer = app.test().get("/").send();
+    /// assert_eq!(answer.all("set-cookie").collect::<Vec<_>>(), ["a=1", "b=2"]);
+    /// ```
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let name = name.to_ascii_lowercase();
         self.headers.iter().filter(move |(own, _)| *own == name).map(|(_, value)| value.as_str())
     }
 
     /// The body.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// assert_eq!(App::new().get("/", |_| vec![0, 159]).test().get("/").send().bytes(), [0, 159]);
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         &self.body
     }
 
     /// The body as text.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    ///
+    /// assert_eq!(App::new().get("/", |_| "hello").test().get("/").send().text(), "hello");
+    /// ```
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -492,11 +709,27 @@ impl TestAnswer {
     ///
     /// # Errors
     /// It is no such JSON.
+    ///
+    /// ```
+    /// use httpyserver::{App, Json};
+    ///
+    /// let answer = App::new().get("/", |_| Json([1, 2])).test().get("/").send();
+    /// assert_eq!(answer.json::<Vec<u32>>().unwrap(), [1, 2]);
+    /// ```
     pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.body)
     }
 
     /// Whether the answer came to its end: not cut off, not given up.
+    ///
+    /// ```
+    /// use httpyserver::{App, Next, Reply};
+    ///
+    /// let app = App::new().get("/", |_| {
+    ///     Reply::stream("text/plain", |_| Err::<Next, _>(std::io::Error::other("the tape broke")))
+    /// });
+    /// assert!(!app.test().get("/").until_idle().is_complete());
+    /// ```
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }

@@ -50,6 +50,14 @@ impl Upload {
     }
 
     /// The name of its field.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| {
+    ///     request.take_file("f").map(|file| file.field().to_owned())
+    /// });
+    /// let file = ("f", "../a.txt", "text/plain", &b"hello"[..]);
+    /// assert_eq!(app.test().post("/").multipart(&[], &[file]).send().text(), "f");
+    /// ```
     pub fn field(&self) -> &str {
         &self.field
     }
@@ -57,16 +65,40 @@ impl Upload {
     /// The name the client gave it: what follows its last slash or backslash, without control
     /// characters; never `.` or `..`; empty if nothing is left. Still a stranger's text: a name of
     /// one's own is better to store it under.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| {
+    ///     request.take_file("f").map(|file| file.filename().to_owned())
+    /// });
+    /// let file = ("f", "../a.txt", "text/plain", &b"hello"[..]);
+    /// assert_eq!(app.test().post("/").multipart(&[], &[file]).send().text(), "a.txt");
+    /// ```
     pub fn filename(&self) -> &str {
         &self.filename
     }
 
     /// The type the client says it has.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| {
+    ///     request.take_file("f").map(|file| file.content_type().to_owned())
+    /// });
+    /// let file = ("f", "../a.txt", "text/plain", &b"hello"[..]);
+    /// assert_eq!(app.test().post("/").multipart(&[], &[file]).send().text(), "text/plain");
+    /// ```
     pub fn content_type(&self) -> &str {
         &self.content_type
     }
 
     /// Its length in bytes.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| {
+    ///     request.take_file("f").map(|file| file.size().to_string())
+    /// });
+    /// let file = ("f", "../a.txt", "text/plain", &b"hello"[..]);
+    /// assert_eq!(app.test().post("/").multipart(&[], &[file]).send().text(), "5");
+    /// ```
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -75,6 +107,14 @@ impl Upload {
     ///
     /// # Errors
     /// It cannot be read.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| {
+    ///     request.take_file("f").map(|file| file.bytes().map(|bytes| bytes.len().to_string()))
+    /// });
+    /// let file = ("f", "../a.txt", "text/plain", &b"hello"[..]);
+    /// assert_eq!(app.test().post("/").multipart(&[], &[file]).send().text(), "5");
+    /// ```
     pub fn bytes(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(self.size).unwrap_or(usize::MAX)];
         self.draft.file().read_exact_at(&mut bytes, 0)?;
@@ -82,6 +122,21 @@ impl Upload {
     }
 
     /// Reads it from its beginning.
+    ///
+    /// ```
+    /// use httpyserver::{App, Request, Result, abort};
+    /// use std::io::Read;
+    ///
+    /// fn start(request: &mut Request<'_>) -> Result<String> {
+    ///     let file = request.take_file("f").ok_or_else(|| abort(400))?;
+    ///     let mut start = [0; 3];
+    ///     file.reader().read_exact(&mut start)?;
+    ///     Ok(String::from_utf8_lossy(&start).into_owned())
+    /// }
+    /// let client = App::new().post("/", start).test();
+    /// let answer = client.post("/").multipart(&[], &[("f", "a", "text/plain", b"GIF89a")]).send();
+    /// assert_eq!(answer.text(), "GIF");
+    /// ```
     pub fn reader(&self) -> impl Read + '_ {
         Reader { file: self.draft.file(), at: 0 }
     }

@@ -8,6 +8,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// How the site is to behave.
+///
+/// ```
+/// use httpyserver::demo::{Registration, Settings};
+///
+/// let settings = Settings { registration: Registration::Closed, ..Settings::new("data".into()) };
+/// assert_eq!(settings.bcrypt_cost, 12);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where the database and the pictures lie. No folder that anything serves.
@@ -19,6 +26,12 @@ pub struct Settings {
 }
 
 /// Who may register.
+///
+/// ```
+/// use httpyserver::demo::Registration;
+///
+/// assert_eq!(Registration::of_name("open"), Some(Registration::Open));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
     /// Clients on this machine.
@@ -41,6 +54,12 @@ const FOLDER: &str = "moviequotes";
 
 impl Settings {
     /// The settings of a site that is told nothing but its folder.
+    ///
+    /// ```
+    /// use httpyserver::demo::{Registration, Settings};
+    ///
+    /// assert_eq!(Settings::new("data".into()).registration, Registration::Loopback);
+    /// ```
     pub fn new(data: PathBuf) -> Self {
         Self { data, registration: Registration::Loopback, bcrypt_cost: BCRYPT_COST }
     }
@@ -53,6 +72,13 @@ impl Settings {
 
 impl Registration {
     /// How it is written in web.conf.
+    ///
+    /// ```
+    /// use httpyserver::demo::Registration;
+    ///
+    /// assert_eq!(Registration::of_name("closed"), Some(Registration::Closed));
+    /// assert_eq!(Registration::of_name("everybody"), None);
+    /// ```
     pub fn of_name(name: &str) -> Option<Self> {
         match name {
             "loopback" => Some(Self::Loopback),

@@ -81,26 +81,73 @@ pub struct Refusal<'a> {
 
 impl<'a> Refusal<'a> {
     /// What the client is told.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).on_error(|refusal| {
+    ///     (refusal.status() == 404).then(|| Reply::text("Lost?"))
+    /// });
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.error.status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// What the log is told. It may name files: not for clients.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).on_error(|refusal| {
+    ///     eprintln!("{}", refusal.reason());
+    ///     None
+    /// });
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn reason(&self) -> &'a str {
         &self.error.reason
     }
 
     /// The method; `None` where the head was not understood.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).on_error(|refusal| {
+    ///     (refusal.method() == Some("BREW")).then(|| Reply::text("No coffee here."))
+    /// });
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn method(&self) -> Option<&'a str> {
         std::str::from_utf8(self.request?.head.method_text()).ok()
     }
 
     /// The path; `None` where the head was not understood.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).on_error(|refusal| {
+    ///     let page = refusal.path().unwrap_or("/");
+    ///     Some(Reply::text(format!("Nothing at {page}.")))
+    /// });
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn path(&self) -> Option<&'a str> {
         std::str::from_utf8(self.request?.path()).ok()
     }
 
     /// A header of the request.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).on_error(|refusal| {
+    ///     refusal.header("accept")?.contains("json").then(|| Reply::json("no"))
+    /// });
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn header(&self, name: &str) -> Option<&'a str> {
         std::str::from_utf8(self.request?.head.find(name)?).ok()
     }
@@ -112,6 +159,16 @@ const ALONE: &str = "app";
 impl Server {
     /// A server that will listen there: `"127.0.0.1:8080"`, `"[::1]:0"`, `"*:80"` for all
     /// addresses, `"unix:/run/web.sock"`.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+    /// assert!(server.address().is_some_and(|address| address.port() != 0));
+    /// assert!(Server::bind("no address").start().is_err());
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn bind(address: impl AsRef<str>) -> Self {
         let mut common = Common::default();
         let place = place(address.as_ref()).unwrap_or_else(|why| {
@@ -132,6 +189,17 @@ impl Server {
     }
 
     /// A server of a configuration file, which is read again at HUP.
+    ///
+    /// ```
+    /// use httpyserver::Server;
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let file = folder.path().join("web.conf");
+    /// let config = "[server]\nlisten = [\"http://127.0.0.1:0\"]\n[[host]]\nrespond = \"hello\"\n";
+    /// std::fs::write(&file, config).unwrap();
+    /// assert!(Server::from_file(&file).quiet().start().is_ok());
+    /// assert!(Server::from_file("/no/such/file").start().is_err());
+    /// ```
     pub fn from_file(path: impl Into<PathBuf>) -> SiteServer {
         SiteServer { origin: Origin::File(path.into()), common: Common::default() }
     }
@@ -149,6 +217,14 @@ impl Server {
     }
 
     /// What it serves.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new().get("/", |_| "hello"));
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn app(mut self, app: App) -> Self {
         self.app = app;
         self
@@ -174,12 +250,28 @@ impl Server {
     /// Has `hook` asked what to answer wherever the server would answer with an error of its own,
     /// be it to what is no request. `None` leaves it to the server. The status stays, unless the
     /// reply sets another.
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).on_error(|refusal| {
+    ///     Some(Reply::text(format!("{}, sorry.\n", refusal.status())))
+    /// });
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn on_error(mut self, hook: impl Fn(&Refusal<'_>) -> Option<Reply> + 'static) -> Self {
         self.common.on_error(hook);
         self
     }
 
     /// Says nothing: no banner, no access log, errors only.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// assert!(Server::bind("127.0.0.1:0").app(App::new()).quiet().start().is_ok());
+    /// ```
     pub fn quiet(mut self) -> Self {
         self.common.be_quiet();
         self
@@ -189,6 +281,15 @@ impl Server {
     ///
     /// # Errors
     /// The address is taken or is none, or a pattern of the application is wrong.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+    /// println!("listening on {:?}", server.address());
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn start(mut self) -> Result<Running, Failure> {
         if let Err(mistake) = self.common.registry.add_made(ALONE, self.app) {
             self.common.mistakes.push(mistake);
@@ -200,6 +301,13 @@ impl Server {
     ///
     /// # Errors
     /// As `start`; or the poll fails.
+    ///
+    /// ```no_run
+    /// use httpyserver::{App, Server};
+    ///
+    /// Server::bind("127.0.0.1:8080").app(App::new().get("/", |_| "hello")).run()?;
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn run(self) -> Result<(), Failure> {
         let quiet = self.common.quiet;
         serve_and_tell(self.start()?, quiet)
@@ -209,6 +317,20 @@ impl Server {
 impl SiteServer {
     /// Registers an application: `handler = "name"` mounts it, and `make` is called with the
     /// options beside it, again at each reload.
+    ///
+    /// ```
+    /// use httpyserver::{App, Options, Result, Server};
+    ///
+    /// fn hello(options: &Options) -> Result<App> {
+    ///     let word = options.str("word")?.unwrap_or("hello").to_owned();
+    ///     Ok(App::new().get("/", move |_| word.clone()))
+    /// }
+    /// let config = "[server]\nlisten = [\"http://127.0.0.1:0\"]\n[[host]]\nhandler = \"hello\"\n";
+    ///
+    /// assert!(Server::from_text(config).handler("hello", hello).quiet().start().is_ok());
+    /// let typo = format!("{config}options = {{ wird = \"hi\" }}\n");
+    /// assert!(Server::from_text(typo).handler("hello", hello).quiet().start().is_err());
+    /// ```
     pub fn handler(
         mut self,
         name: &str,
@@ -235,12 +357,28 @@ impl SiteServer {
     }
 
     /// As [`Server::on_error`].
+    ///
+    /// ```
+    /// use httpyserver::{App, Reply, Server};
+    ///
+    /// let config = "[server]\nlisten = [\"http://127.0.0.1:0\"]\n[[host]]\nhandler = \"hello\"\n";
+    ///
+    /// let server = Server::from_text(config)
+    ///     .app("hello", App::new())
+    ///     .on_error(|refusal| (refusal.status() == 421).then(|| Reply::text("Who is that?")));
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
     pub fn on_error(mut self, hook: impl Fn(&Refusal<'_>) -> Option<Reply> + 'static) -> Self {
         self.common.on_error(hook);
         self
     }
 
     /// As [`Server::quiet`].
+    ///
+    /// ```
+    /// let config = "[server]\nlisten = [\"http://127.0.0.1:0\"]\n[[host]]\nrespond = \"hello\"\n";
+    /// assert!(httpyserver::Server::from_text(config).quiet().start().is_ok());
+    /// ```
     pub fn quiet(mut self) -> Self {
         self.common.be_quiet();
         self
@@ -250,6 +388,11 @@ impl SiteServer {
     ///
     /// # Errors
     /// The configuration is refused, or something it asks for cannot be had.
+    ///
+    /// ```
+    /// let failure = httpyserver::Server::from_text("[[hust]]\n").start().map(drop).unwrap_err();
+    /// assert!(failure.to_string().contains("did you mean"), "{failure}");
+    /// ```
     pub fn start(self) -> Result<Running, Failure> {
         self.common.start(self.origin)
     }
@@ -258,6 +401,11 @@ impl SiteServer {
     ///
     /// # Errors
     /// As `start`; or the poll fails.
+    ///
+    /// ```no_run
+    /// httpyserver::Server::from_file("web.conf").run()?;
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn run(self) -> Result<(), Failure> {
         let quiet = self.common.quiet;
         serve_and_tell(self.start()?, quiet)

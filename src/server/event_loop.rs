@@ -76,6 +76,21 @@ pub struct EventLoop {
 }
 
 /// How a run ended.
+///
+/// ```
+/// use httpyserver::{App, Server};
+///
+///
+/// use httpyserver::server::Ended;
+///
+/// let mut server = Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+/// server.stopper()?.stop();
+/// match server.run()? {
+///     Ended::Finished => println!("everybody was served"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), httpyserver::Failure>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Everything in flight was finished.

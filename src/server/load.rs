@@ -81,6 +81,13 @@ pub enum QuickTls {
 }
 
 /// Why it does not start, or does not reload.
+///
+/// ```
+/// use httpyserver::{Failure, Server};
+///
+/// let failure = Server::from_text("[[host]]\n").start().map(drop).unwrap_err();
+/// assert!(matches!(failure, Failure::Configuration(_)), "{failure}");
+/// ```
 pub enum Failure {
     /// The configuration is refused; the text shows where and why.
     Configuration(String),

@@ -29,6 +29,16 @@ use mio::Poll;
 use std::net::SocketAddr;
 
 /// A server that has its listeners and has not yet answered anybody.
+///
+/// ```
+/// use httpyserver::{App, Server};
+///
+///
+/// let server: httpyserver::Running =
+///     Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+/// assert!(server.address().is_some());
+/// # Ok::<(), httpyserver::Failure>(())
+/// ```
 pub struct Running {
     event_loop: EventLoop,
     banner: String,
@@ -40,6 +50,19 @@ impl Running {
     ///
     /// # Errors
     /// The configuration is refused, or something it asks for cannot be had.
+    ///
+    /// ```
+    /// use httpyserver::Running;
+    /// use httpyserver::server::{ConfigSource, Origin, Overrides};
+    ///
+    /// let text = "[server]\nlisten = [\"http://127.0.0.1:0\"]\n[[host]]\nrespond = \"hello\"\n";
+    /// let source = ConfigSource {
+    ///     origin: Origin::Text(text.into()),
+    ///     overrides: Overrides::default(),
+    ///     registry: Default::default(),
+    /// };
+    /// assert!(Running::bind(source).is_ok());
+    /// ```
     pub fn bind(source: ConfigSource) -> Result<Self, Failure> {
         let loaded = source.load(None)?;
         let poll = Poll::new()?;
@@ -59,11 +82,29 @@ impl Running {
     }
 
     /// What to tell whoever started it: where it listens, what it serves.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).start()?;
+    /// assert!(server.banner().contains("127.0.0.1"));
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn banner(&self) -> &str {
         &self.banner
     }
 
     /// The first address it listens on; `None` where there are Unix sockets only.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+    /// assert!(server.address().unwrap().ip().is_loopback());
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
@@ -101,6 +142,18 @@ impl Running {
     ///
     /// # Errors
     /// The poll fails.
+    ///
+    /// ```
+    /// use httpyserver::{App, Server};
+    ///
+    ///
+    /// use httpyserver::server::Ended;
+    ///
+    /// let mut server = Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+    /// server.stopper()?.stop();
+    /// assert_eq!(server.run()?, Ended::Finished);
+    /// # Ok::<(), httpyserver::Failure>(())
+    /// ```
     pub fn run(mut self) -> Result<Ended, Failure> {
         Ok(self.event_loop.run()?)
     }

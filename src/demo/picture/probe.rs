@@ -4,6 +4,12 @@
 //! formats: PNG (ISO/IEC 15948), GIF89a, JPEG (ITU-T T.81), WebP (RFC 9649).
 
 /// A format that is taken.
+///
+/// ```
+/// use httpyserver::demo::{Format, probe};
+///
+/// assert_eq!(probe(b"GIF89a\x02\x00\x01\x00").map(|found| found.format), Ok(Format::Gif));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// image/png
@@ -17,6 +23,13 @@ pub enum Format {
 }
 
 /// What is known of a picture.
+///
+/// ```
+/// use httpyserver::demo::probe;
+///
+/// let found = probe(b"GIF89a\x02\x00\x01\x00").unwrap();
+/// assert_eq!((found.width, found.height), (2, 1));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// How it is written down.
@@ -28,6 +41,12 @@ pub struct Probe {
 }
 
 /// Why a file is no picture for us.
+///
+/// ```
+/// use httpyserver::demo::{NoPicture, probe};
+///
+/// assert_eq!(probe(b"<svg onload=alert(1)>"), Err(NoPicture::Unknown));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPicture {
     /// It is something else, or broken at its beginning.
@@ -45,6 +64,12 @@ const PIXELS_MAX: u64 = 40_000_000;
 
 impl Format {
     /// The ending of its files, and what [`crate::demo`] serves them as.
+    ///
+    /// ```
+    /// use httpyserver::demo::Format;
+    ///
+    /// assert_eq!(Format::Jpeg.extension(), "jpg");
+    /// ```
     pub fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -55,12 +80,25 @@ impl Format {
     }
 
     /// The format that [`Self::extension`] stands for.
+    ///
+    /// ```
+    /// use httpyserver::demo::Format;
+    ///
+    /// assert_eq!(Format::of_extension("webp"), Some(Format::WebP));
+    /// assert_eq!(Format::of_extension("svg"), None);
+    /// ```
     pub fn of_extension(extension: &str) -> Option<Self> {
         let all = [Self::Png, Self::Jpeg, Self::Gif, Self::WebP];
         all.into_iter().find(|format| format.extension() == extension)
     }
 
     /// Its media type.
+    ///
+    /// ```
+    /// use httpyserver::demo::Format;
+    ///
+    /// assert_eq!(Format::Png.media_type(), "image/png");
+    /// ```
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -75,6 +113,14 @@ impl Format {
 ///
 /// # Errors
 /// [`NoPicture`].
+///
+/// ```
+/// use httpyserver::demo::{NoPicture, probe};
+///
+/// assert!(probe(b"GIF89a\x02\x00\x01\x00").is_ok());
+/// // 65535 pixels each way would fill the memory of who looks at it.
+/// assert_eq!(probe(b"GIF89a\xff\xff\xff\xff"), Err(NoPicture::TooManyPixels));
+/// ```
 pub fn probe(bytes: &[u8]) -> Result<Probe, NoPicture> {
     let (format, size) = if let Some(rest) = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n") {
         (Format::Png, png(rest))

@@ -9,6 +9,7 @@ use crate::serve::Response;
 use crate::sys::fs::{Kind, Meta};
 use rustix::fs::{CWD, Mode, OFlags};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -33,9 +34,10 @@ impl OneFile<'_> {
     pub fn respond(&self) -> Result<Response, HttpError> {
         let trouble = |error: std::io::Error| {
             let status = match error.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-                    Status::NOT_FOUND
-                }
+                ErrorKind::NotFound
+                | ErrorKind::NotADirectory
+                | ErrorKind::InvalidFilename
+                | ErrorKind::InvalidInput => Status::NOT_FOUND,
                 _ if resolve::is_forbidden(&error) => Status::FORBIDDEN,
                 _ => return in_trouble(error),
             };
