@@ -1,6 +1,6 @@
-//! What goes over the wire: how many records, what was agreed on, and what was not.
+//! What goes over the wire: how many records, what was agreed on, how it ends, and what it costs.
 
-use crate::support::{Authority, PATIENCE, Start, TestServer};
+use crate::support::{Authority, PATIENCE, Start, TestServer, eventually};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, NamedGroup, StreamOwned};
 use std::io::{self, Read, Write};
@@ -53,8 +53,13 @@ fn start() -> (TestServer, Authority) {
     let config = "[server]\nlisten = \"https://127.0.0.1:0\"\n[[tls.cert]]\nchain = \"a.pem\"\n\
         key = \"a.key\"\n[[host]]\nroot = \"root\"\nlisting = true\n";
     let big = "b".repeat(1_000_000);
-    let files =
-        [("root/index.html", "home"), ("root/big.txt", &big), ("root/5k.bin", &big[..5000])];
+    let huge = big.repeat(30);
+    let files = [
+        ("root/index.html", "home"),
+        ("root/big.txt", &big),
+        ("root/5k.bin", &big[..5000]),
+        ("root/huge.txt", &huge),
+    ];
     let start = Start::new(config, &files);
     authority.issue(&["a.test"], "a").write(start.path(), "a");
     (start.run(), authority)
@@ -93,10 +98,9 @@ fn a_small_answer_is_one_record_and_a_large_one_few() {
         assert!(matches!(found[..], [(DATA, all)] if all > length), "{path}: {found:?}");
     }
     let found = ask(&mut wire, "/big.txt", 1_000_000);
+    // 62 are full, or the last; a socket that was full meanwhile makes a few more.
     let full = found.iter().filter(|(_, length)| *length == 16 * 1024 + MORE).count();
-    assert_eq!(full, 1_000_000 / (16 * 1024), "{found:?}");
-    // The head, and the rest.
-    assert!(found.len() <= full + 2, "{found:?}");
+    assert!(full > 45 && found.len() < 80, "{found:?}");
 }
 
 #[test]
@@ -127,4 +131,49 @@ fn keys_are_agreed_on_so_that_no_later_machine_can_read_it() {
     assert_eq!(group, NamedGroup::X25519MLKEM768);
     let suite = wire.conn.negotiated_cipher_suite().unwrap().suite();
     assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+}
+
+#[test]
+fn what_is_not_whole_does_not_end_like_what_is() {
+    let (server, authority) = start();
+    let mut wire = connect(&server, authority.client());
+    wire.write_all(b"GET /huge.txt HTTP/1.0\r\nHost: a.test\r\n\r\n").unwrap();
+    let mut begin = [0; 1000];
+    if let Err(error) = wire.read_exact(&mut begin) {
+        panic!("{error}: {}", String::from_utf8_lossy(&begin));
+    }
+    let file = std::fs::File::options().write(true).open(server.path("root/huge.txt")).unwrap();
+    file.set_len(10_000_000).unwrap();
+    // An end without close_notify, or a reset.
+    let error = io::copy(&mut wire, &mut io::sink()).unwrap_err();
+    let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    assert!(kinds.contains(&error.kind()), "{error}");
+    // By its new length it is whole, as soon as that is noticed.
+    let all = eventually(|| {
+        let mut wire = connect(&server, authority.client());
+        wire.write_all(b"GET /huge.txt HTTP/1.0\r\nHost: a.test\r\n\r\n").unwrap();
+        io::copy(&mut wire, &mut io::sink()).ok()
+    });
+    assert!(matches!(all, Some(10_000_000..10_001_000)), "{all:?}");
+}
+
+#[test]
+fn an_idle_connection_costs_little() {
+    let (server, authority) = start();
+    let config = Arc::new(authority.client());
+    let open = |count: usize| -> Vec<_> {
+        let connect = |_| {
+            let mut wire = connect(&server, (*config).clone());
+            ask(&mut wire, "/", 4);
+            wire
+        };
+        (0..count).map(connect).collect()
+    };
+    let _warm = open(50);
+    let before = server.resident_kib();
+    let many = open(400);
+    let each = (server.resident_kib() - before) as f64 / many.len() as f64;
+    assert!(each < 15.0, "{each} KiB");
+    let mut first = many.into_iter().next().unwrap();
+    ask(&mut first, "/", 4);
 }
