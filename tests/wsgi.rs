@@ -424,10 +424,10 @@ fn a_slow_request_holds_nobody_up() {
 
 #[test]
 fn too_many_waiting_are_turned_away() {
-    let server = server_with("workers = 1\nqueue = 2\nqueue_timeout = \"300ms\"");
+    let server = server_with("workers = 1\nqueue = 2\nqueue_timeout = \"1s\"");
     server.get("/hello");
     let mut busy = Wire::connect(&server);
-    busy.send(get("/sleep?2"));
+    busy.send(get("/sleep?4"));
     let mut waiting: Vec<_> = (0..2).map(|_| Wire::connect(&server)).collect();
     for wire in &mut waiting {
         wire.send(get("/hello"));
