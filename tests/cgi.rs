@@ -157,13 +157,20 @@ fn the_text_of_a_script_is_never_an_answer() {
             format!("{path}~"),
             format!("{path}::$DATA"),
             format!("{path}%2f"),
+            format!("{path};x"),
+            format!("{path}%00"),
+            format!("{path}%00.txt"),
+            format!("{path}%5c"),
+            path.replace("/s", "%5cs"),
             format!("/x/..{path}"),
             format!("/x/%2e%2e{path}"),
         ] {
             for host in ["a.test", "b.test", "c.test", "d.test"] {
-                for method in ["GET", "POST", "DELETE"] {
+                for (method, more) in
+                    [("GET", ""), ("GET", "Range: bytes=0-99\r\n"), ("POST", ""), ("DELETE", "")]
+                {
                     let head = format!(
-                        "{method} {spelling} HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        "{method} {spelling} HTTP/1.1\r\nHost: {host}\r\n{more}Accept: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                     );
                     let response = server.ask(head);
                     let shown = String::from_utf8_lossy(&response.body).contains("secret");

@@ -154,6 +154,40 @@ fn slow_readers_hold_no_worker() {
     }
 }
 
+/// A worker gives back what a long call holds up, while new requests come in: what it says of the ones
+/// and of the others arrives in an order that makes sense.
+#[test]
+fn requests_given_back_are_not_mixed_up_with_answers() {
+    let server = server(2);
+    for _ in 0..3 {
+        // Workers that have proven to be quick are sent several at once. Some clients leave early.
+        let mut quick: Vec<_> = (0..8).map(|_| Wire::connect(&server)).collect();
+        let end = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < end {
+            for wire in &mut quick {
+                wire.send(get("/"));
+            }
+            for wire in &mut quick {
+                assert_eq!(wire.response().text(), "hello");
+            }
+        }
+        for wire in &mut quick {
+            wire.send(get("/"));
+        }
+        drop(quick);
+        let mut long: Vec<_> = (0..40).map(|_| Wire::connect(&server)).collect();
+        for wire in &mut long {
+            wire.send(get("/big"));
+        }
+        for wire in &mut long {
+            let head = wire.head().unwrap().unwrap();
+            assert!(head.contains(" 200 "), "{head}{}", server.read("stderr.txt"));
+        }
+    }
+    let log = server.read("stderr.txt");
+    assert!(!log.contains("breaks the protocol"), "{log}");
+}
+
 #[test]
 fn slow_senders_hold_no_worker() {
     let server = server(1);

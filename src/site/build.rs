@@ -218,7 +218,8 @@ impl Builder<'_> {
     }
 
     fn files(&mut self, host: &conf::Host, files: &conf::Files) -> Rc<dyn Handler> {
-        let Some(root) = self.root(&files.root) else { return Rc::new(NoFolder) };
+        let root = self.root(&files.root).map(|root| root.without(self.closed.clone()));
+        let Some(root) = root else { return Rc::new(NoFolder) };
         Rc::new(FileHandler::new(Setup {
             root: Rc::new(root),
             files: files.clone(),
@@ -323,7 +324,7 @@ impl Builder<'_> {
 
     fn root(&mut self, path: &At<PathBuf>) -> Option<Root> {
         match Root::open(&path.value) {
-            Ok(root) => Some(root.without(self.closed.clone())),
+            Ok(root) => Some(root),
             Err(error) => {
                 self.missing_root(path, &error);
                 None

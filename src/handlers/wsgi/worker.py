@@ -597,7 +597,21 @@ def setup(sock):
     return data[12:].decode("utf-8", "surrogateescape").split("\0")
 
 
+def close_others():
+    """Closes what whoever started the server has left open: it is not meant for applications."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2:
+            try:
+                os.close(number)
+            except OSError:
+                pass     # the one that the list was read by
+
+
 def main():
+    try:
+        close_others()
+    except OSError:
+        pass             # no /proc
     sock = socket.socket(fileno=os.dup(0))
     board = memoryview(mmap.mmap(1, 4096)).cast("I")
     nothing = os.open(os.devnull, os.O_RDWR)
