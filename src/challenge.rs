@@ -95,11 +95,13 @@ fn upload(directory: &Path, request: &mut Request<'_>) -> Result {
 }
 
 /// The file's name. `{name}` matches one part of the path, so there is no slash in it; it is decoded
-/// by now, and what remains to be refused are names that mean another folder, or hide.
+/// by now, and what remains to be refused are names that mean another folder, hide, or are longer
+/// than any file's.
 fn file_name<'a>(request: &Request<'a>) -> Result<&'a str> {
     match request.param_str("name") {
         "" => Err(abort(404)),
         name if name.starts_with('.') || name.contains(['/', '\\', '\0']) => Err(abort(404)),
+        name if name.len() > 255 => Err(abort(404)),
         name => Ok(name),
     }
 }

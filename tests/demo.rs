@@ -114,16 +114,28 @@ fn a_stranger_reads() {
 #[test]
 fn every_answer_is_guarded() {
     let site = Site::new();
-    for path in ["/", "/login", "/live", "/api", "/api/quotes", "/nowhere"] {
+    for path in [
+        "/",
+        "/login",
+        "/live",
+        "/api",
+        "/api/quotes",
+        "/nowhere",
+        "/static/quotes.css",
+        "/static/none",
+        "/pictures/none.gif",
+    ] {
         let answer = site.client.get(path).send();
         let policy = answer.header("content-security-policy").unwrap_or_default();
         assert!(policy.starts_with("default-src 'none'"), "{path}: {policy:?}");
         assert!(!policy.contains("unsafe"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"), "{path}");
         assert!(
             !answer.text().contains(" style=") && !answer.text().contains(" onclick="),
             "{path}"
         );
+        assert_eq!(answer.all("content-security-policy").count(), 1, "{path}");
     }
 }
 
@@ -198,6 +210,36 @@ fn a_login_leads_back_but_nowhere_else() {
         ];
         assert_eq!(location(&client.post("/login").form(&fields).send()), led, "{next}");
     }
+}
+
+#[test]
+fn a_login_is_a_session_of_its_own() {
+    let site = Site::new();
+    register(&site.client, "anna");
+    // Somebody has put their own cookie and token into a browser, and waits for its owner to log in.
+    let planted = site.other();
+    let csrf = token(&planted, "/login");
+    let before = planted.cookie("quotes").unwrap();
+    let victim = site.other();
+    victim.set_cookie("quotes", Some(&before));
+    let fields = [("csrf_token", csrf.as_str()), ("name", "anna"), ("password", PASSWORD)];
+    assert_eq!(victim.post("/login").form(&fields).send().status(), 303);
+    assert_ne!(victim.cookie("quotes").unwrap(), before);
+    assert_eq!(victim.get("/quotes/new").send().status(), 200);
+    // What was planted is no login, and its token no token any more.
+    assert_eq!(planted.get("/quotes/new").send().status(), 303);
+    let add = [("csrf_token", csrf.as_str()), ("text", "t"), ("film", "f")];
+    assert_eq!(victim.post("/quotes/new").form(&add).send().status(), 403);
+    // A link or a picture of another site ends no login.
+    assert_eq!(victim.get("/logout").send().status(), 405);
+    assert_eq!(victim.get("/quotes/new").send().status(), 200);
+    // Logging in again ends the login before, also for a copy of its cookie.
+    let old = victim.cookie("quotes").unwrap();
+    login(&victim, "anna", PASSWORD);
+    let copy = site.other();
+    copy.set_cookie("quotes", Some(&old));
+    assert_eq!(copy.get("/quotes/new").send().status(), 303);
+    assert_eq!(victim.get("/quotes/new").send().status(), 200);
 }
 
 #[test]

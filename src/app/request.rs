@@ -564,6 +564,12 @@ impl<'a> Request<'a> {
 
     /// Whose certificate the client has shown, if `client_ca` asks for one: `CN=Ada, O=Example`, with
     /// special characters escaped (RFC 4514 §2.4).
+    ///
+    /// ```
+    /// let app = httpyserver::App::new()
+    ///     .get("/", |request| request.client_certificate().unwrap_or("nobody").to_owned());
+    /// assert_eq!(app.test().get("/").send().text(), "nobody");
+    /// ```
     pub fn client_certificate(&self) -> Option<&'a str> {
         self.raw.client.as_deref()
     }
