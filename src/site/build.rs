@@ -291,7 +291,14 @@ impl Builder<'_> {
 
     /// The pages of a folder; folders that several routes share have the same workers.
     fn pages_of(&mut self, host: &conf::Host, folder: &At<PathBuf>) -> Rc<dyn Handler> {
-        let Some(root) = self.root(folder) else { return Rc::new(NoFolder) };
+        // Closed to everybody else, but not to its own route.
+        let root = match Root::open(&folder.value) {
+            Ok(root) => root,
+            Err(error) => {
+                self.missing_root(folder, &error);
+                return Rc::new(NoFolder);
+            }
+        };
         let app = conf::App::of_pages(folder.value.clone());
         let key = format!("pages {}", folder.value.display());
         if !self.apps.contains_key(&key) {

@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The folders that scripts are started from and pages run from, as they really lie. Nothing of them is ever served as
-/// a file, by whichever host, route or link it is reached (SECURITY 22).
+/// The folders that scripts are started from and pages run from, as they really lie. Nothing of them
+/// is ever served as a file, by whichever host, route or link it is reached (SECURITY 22).
 pub(super) fn folders(config: &Config) -> Rc<[PathBuf]> {
     let routes = config.hosts.iter().flat_map(|host| &host.routes);
     let folders = routes.filter_map(|route| match &route.action {
