@@ -84,6 +84,7 @@ fn the_configurations_of_the_documents_load() {
                 ("www/errors/404.html", "lost"),
                 ("www/errors/5xx.html", "broken"),
                 ("cgi-bin/hello", ""),
+                ("htpasswd", "ann:$2b$04$WsOi1ycG.1ilGxPWDVlOyuzTVzmYvVKyHIEpLoKFKLQCm1iOiX5ES\n"),
                 ("site/app.py", "app = None\n"),
                 ("site/static/a.css", ""),
                 ("site/venv/bin/python3", ""),
@@ -91,7 +92,10 @@ fn the_configurations_of_the_documents_load() {
             ]);
             let python = folder.path().join("site/venv/bin/python3");
             std::fs::set_permissions(python, PermissionsExt::from_mode(0o755)).unwrap();
-            let listen = "[server]\nlisten = [\"http://127.0.0.1:0\"]\n";
+            let listen = match toml.contains("https = ") {
+                false => "[server]\nlisten = [\"http://127.0.0.1:0\"]\n",
+                true => "[server]\nlisten = [\"https://127.0.0.1:0\"]\n[tls]\nlocal = true\n",
+            };
             let conf = format!("{listen}{}", moved(&toml, folder.path()));
             if toml.contains("handler = \"quotes\"") {
                 let quotes = |options: &httpyserver::Options| {

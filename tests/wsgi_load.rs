@@ -135,7 +135,7 @@ fn workers_that_come_and_go_fail_no_request() {
 #[test]
 fn recycling_under_load_fails_no_request() {
     for (recycle, query, least) in [
-        ("{ requests = 50, jitter = 20 }", "", 3),
+        ("{ requests = 50, jitter = 20 }", "", 2),
         ("{ memory = \"60MiB\" }", "leak", 2),
         ("{ age = \"1s\" }", "", 2),
     ] {
