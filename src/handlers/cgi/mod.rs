@@ -5,7 +5,9 @@
 //! | `locate` | which script answers a path? |
 //! | `gate` | may it be started now? |
 //! | `start` | with which environment, and how? |
-//! | `exchange` | how do body and answer flow, and how long may it take? |
+//! | `exchange` | what has to happen before it runs, and when is it over? |
+//! | `running` | how do body and answer flow, and how long may it take? |
+//! | `input` | what does it read? |
 //! | `head` | what does the script answer? |
 //! | `complaints` | what does it write to its standard error? |
 
@@ -13,7 +15,9 @@ mod complaints;
 mod exchange;
 mod gate;
 pub mod head;
+mod input;
 mod locate;
+mod running;
 mod start;
 
 pub use locate::RunBy;
@@ -25,10 +29,13 @@ use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request};
 use crate::sys::fs::Root;
 use crate::sys::process::Ending;
-use exchange::{Input, Script, Which};
+use exchange::Script;
 use gate::Gate;
+use input::Input;
 use locate::{Located, locate};
+use rustix::io::Errno;
 use slab::Slab;
+use start::Which;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io;
@@ -192,6 +199,17 @@ const METHODS: MethodSet = MethodSet::of(&[
     Method::Delete,
     Method::Patch,
 ]);
+
+/// What a client is told of a script that cannot be started.
+fn refused(error: &io::Error) -> HttpError {
+    let reason = format!("the script cannot be started: {error}");
+    match Errno::from_io_error(error) {
+        Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC) => {
+            HttpError::new(Status::SERVICE_UNAVAILABLE, reason).with_header("Retry-After", "1")
+        }
+        _ => HttpError::new(Status::INTERNAL_SERVER_ERROR, reason),
+    }
+}
 
 impl Scripts {
     fn env(&self) -> impl Iterator<Item = (OsString, OsString)> {

@@ -1,16 +1,15 @@
 //! Starting a script: its environment, its pipes, its process.
 
 use super::complaints::Complaints;
-use super::exchange::{Feed, Input, Running, Which};
+use super::input::{Feed, Input};
+use super::running::Running;
 use super::{Run, Scripts};
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
 use crate::handlers::gateway::{Environ, Spooled};
-use crate::http::{HttpError, Status};
 use crate::serve::Request;
 use crate::sys::process::{self, Launch, Limits};
 use mio::Interest;
 use mio::unix::SourceFd;
-use rustix::io::Errno;
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,6 +19,17 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
+
+/// Which script it is, and who runs it.
+#[derive(Debug)]
+pub(super) struct Which {
+    /// Bytes of the request's rest that lead to it.
+    pub(super) end: usize,
+    /// Its name, where these lead to its folder.
+    pub(super) index: Option<String>,
+    /// Its interpreter.
+    pub(super) by: Option<PathBuf>,
+}
 
 /// A script to be started for a request.
 pub(super) struct Start<'a> {
@@ -177,17 +187,6 @@ fn pipe_from() -> io::Result<(File, Stdio)> {
     let (read, write) = process::pipe()?;
     process::set_nonblocking(&read)?;
     Ok((read.into(), write.into()))
-}
-
-/// What a client is told of a script that cannot be started.
-pub(super) fn refused(error: &io::Error) -> HttpError {
-    let reason = format!("the script cannot be started: {error}");
-    match Errno::from_io_error(error) {
-        Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC) => {
-            HttpError::new(Status::SERVICE_UNAVAILABLE, reason).with_header("Retry-After", "1")
-        }
-        _ => HttpError::new(Status::INTERNAL_SERVER_ERROR, reason),
-    }
 }
 
 #[cfg(test)]

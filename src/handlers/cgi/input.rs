@@ -1,0 +1,53 @@
+//! What a script reads, and the way to its standard input.
+
+use crate::handlers::gateway::{Spool, Spooled};
+use std::fs::File;
+
+/// What a script reads.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Nothing.
+    None,
+    /// A body that is being gathered.
+    Gather(Spool),
+    /// A body that was gathered.
+    Spooled(Spooled),
+    /// A body of so many bytes, as it comes.
+    Stream(u64),
+}
+
+impl Input {
+    /// A body to be gathered, up to `above` bytes in memory.
+    pub(super) fn gather(above: u64) -> Self {
+        Self::Gather(Spool::new(above))
+    }
+
+    /// Its length, as scripts are told it.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Gather(spool) => Some(spool.len()),
+            Self::Spooled(Spooled::Memory(bytes)) => Some(bytes.len() as u64),
+            Self::Spooled(Spooled::File { len, .. }) => Some(*len),
+            Self::Stream(length) => Some(*length),
+        }
+    }
+}
+
+/// The way to a script's standard input.
+pub(super) struct Feed {
+    pub(super) pipe: File,
+    /// Bytes that were gathered, and how many of them were written; `None`: as they come.
+    pub(super) kept: Option<(Vec<u8>, usize)>,
+    pub(super) registered: bool,
+}
+
+impl Feed {
+    pub(super) fn new(pipe: File, input: Input) -> Self {
+        let kept = match input {
+            Input::Spooled(Spooled::Memory(bytes)) => Some((bytes, 0)),
+            _ => None,
+        };
+        Self { pipe, kept, registered: false }
+    }
+}

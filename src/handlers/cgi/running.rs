@@ -1,0 +1,358 @@
+//! A script at work: its body goes in, its answer comes out, and it ends in any case.
+
+use super::complaints::Complaints;
+use super::head::{self, Head, Output};
+use super::input::Feed;
+use super::{Run, SCRATCH, Scripts, refused};
+use crate::event::{ChildId, Cx, Door};
+use crate::http::{HttpError, Status};
+use crate::serve::{ExchangeIo, Step};
+use mio::Interest;
+use mio::unix::SourceFd;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// A script at work.
+pub(super) struct Running {
+    child: ChildId,
+    run: Rc<Run>,
+    feed: Option<Feed>,
+    output: File,
+    complaints: Complaints,
+    stage: Stage,
+    /// When it was last seen to do something, or had no reason to.
+    active: Instant,
+    /// Its output ended before its answer began: until when its own end is waited for, so that the
+    /// log can say how it ended.
+    mute: Option<Instant>,
+}
+
+/// How far an answer has come.
+enum Stage {
+    /// Bytes of an incomplete head, and how many of them were searched.
+    Head { bytes: Vec<u8>, scanned: usize },
+    /// Bytes that are promised, if a length is.
+    Body { left: Option<u64> },
+}
+
+/// How reading went.
+enum Flow {
+    /// The script says nothing now.
+    Silent,
+    /// The client takes nothing now.
+    Full,
+    /// That was all, or all that anybody wants.
+    Ended,
+    /// That was all, and no answer.
+    Mute,
+    /// Something else answers.
+    Elsewhere(Step),
+}
+
+/// How long a script that has said nothing may take to end.
+const MUTE: Duration = Duration::from_secs(1);
+
+impl Running {
+    pub(super) fn new(
+        child: ChildId,
+        run: Rc<Run>,
+        feed: Option<Feed>,
+        output: File,
+        complaints: Complaints,
+        now: Instant,
+    ) -> Self {
+        let stage = Stage::Head { bytes: Vec::new(), scanned: 0 };
+        Self { child, run, feed, output, complaints, stage, active: now, mute: None }
+    }
+
+    pub(super) fn advance(
+        &mut self,
+        scripts: &Scripts,
+        io: &mut ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Step, HttpError> {
+        let mut scratch = scripts.scratch.borrow_mut();
+        scratch.resize(SCRATCH, 0);
+        let has_ended = self.run.ended.get().is_some();
+        if has_ended {
+            // Its last words may not have made an event yet.
+            io.ready.set_readable(Door::Upstream);
+            io.ready.set_readable(Door::Errors);
+        }
+        self.feed(io, cx)?;
+        let heard_all = self.listen(&mut scratch, io, cx);
+        let flow = match self.mute {
+            Some(_) => Flow::Mute,
+            None => self.read(&mut scratch, io, cx)?,
+        };
+        match flow {
+            Flow::Mute => self.wait_for_end(has_ended, io, cx),
+            Flow::Elsewhere(step) => Ok(step),
+            Flow::Ended => self.finish(io),
+            // What it has started may hold the pipe; the script itself has said all.
+            Flow::Silent if has_ended => match self.stage {
+                Stage::Head { .. } => Err(self.headless()),
+                Stage::Body { .. } => self.finish(io),
+            },
+            flow => {
+                self.watch(matches!(flow, Flow::Full), scripts.setup.cgi.limits.timeout, io, cx)?;
+                Ok(if heard_all { Step::Wait } else { Step::Again })
+            }
+        }
+    }
+
+    /// Hands it its body, as far as it takes it.
+    fn feed(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<(), HttpError> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        let mut all = false;
+        while io.ready.writable(Door::Feed) {
+            let piece = match &feed.kept {
+                Some((bytes, at)) => bytes.get(*at..).unwrap_or_default(),
+                None => io.body.peek()?,
+            };
+            if piece.is_empty() {
+                all = feed.kept.is_some() || io.body.is_finished();
+                break;
+            }
+            match feed.pipe.write(piece) {
+                Ok(n) => {
+                    self.active = cx.now();
+                    match &mut feed.kept {
+                        Some((_, at)) => *at += n,
+                        None => io.body.consume(n),
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    io.ready.clear_writable(Door::Feed);
+                    if !feed.registered {
+                        let source = &mut SourceFd(&feed.pipe.as_raw_fd());
+                        cx.register(source, io.id, Door::Feed, Interest::WRITABLE)
+                            .map_err(|error| refused(&error))?;
+                        feed.registered = true;
+                    }
+                }
+                // It does not want to read it. That is its right.
+                Err(_) => {
+                    all = true;
+                    break;
+                }
+            }
+        }
+        if all {
+            self.feed = None;
+        }
+        Ok(())
+    }
+
+    /// Whether all was heard that it has said to its standard error.
+    fn listen(&mut self, scratch: &mut [u8], io: &mut ExchangeIo<'_>, cx: &mut Cx) -> bool {
+        if !io.ready.readable(Door::Errors) {
+            return true;
+        }
+        let all = self.complaints.read(scratch, cx);
+        if all {
+            io.ready.clear_readable(Door::Errors);
+        }
+        all
+    }
+
+    /// Reads its output, as far as the client takes it.
+    fn read(
+        &mut self,
+        scratch: &mut [u8],
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<Flow, HttpError> {
+        loop {
+            let room = match self.stage {
+                Stage::Head { .. } => scratch.len(),
+                Stage::Body { .. } => io.answer.room().min(scratch.len()),
+            };
+            if room == 0 {
+                return Ok(Flow::Full);
+            }
+            let Some(n) = self.receive(scratch.get_mut(..room).unwrap_or_default(), io, cx)? else {
+                return Ok(Flow::Silent);
+            };
+            let piece = scratch.get(..n).unwrap_or_default();
+            match &mut self.stage {
+                Stage::Head { .. } if n == 0 => return Ok(Flow::Mute),
+                Stage::Head { bytes, scanned } => {
+                    bytes.extend_from_slice(piece);
+                    match head::parse(bytes, *scanned) {
+                        Output::Partial => *scanned = bytes.len(),
+                        Output::Bad(why) => return Err(bad(why)),
+                        Output::Head(head, end) => {
+                            let body = bytes.split_off(end);
+                            if let Some(flow) = self.begin(*head, body, scratch, io, cx)? {
+                                return Ok(flow);
+                            }
+                        }
+                    }
+                }
+                Stage::Body { .. } if n == 0 => return Ok(Flow::Ended),
+                Stage::Body { .. } => self.write(scratch.get(..n).unwrap_or_default(), io)?,
+            }
+        }
+    }
+
+    /// Reads once; `None`: nothing is there, and an event will tell.
+    fn receive(
+        &mut self,
+        into: &mut [u8],
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<Option<usize>, HttpError> {
+        while io.ready.readable(Door::Upstream) {
+            match self.output.read(into) {
+                Ok(n) => {
+                    self.active = cx.now();
+                    return Ok(Some(n));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    io.ready.clear_readable(Door::Upstream);
+                }
+                Err(error) => {
+                    let reason = format!("the script's output cannot be read: {error}");
+                    return Err(HttpError::fatal(Status::BAD_GATEWAY, reason));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The head is complete; `body` came with it. A short answer is known whole before its head
+    /// leaves, and gets a length.
+    fn begin(
+        &mut self,
+        head: Head,
+        mut body: Vec<u8>,
+        scratch: &mut [u8],
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<Option<Flow>, HttpError> {
+        if let Some(to) = head.local {
+            return Ok(Some(Flow::Elsewhere(Step::Reroute(to))));
+        }
+        let mut ended = false;
+        while !ended && body.len() < SCRATCH {
+            match self.receive(scratch, io, cx)? {
+                Some(0) => ended = true,
+                Some(n) => body.extend_from_slice(scratch.get(..n).unwrap_or_default()),
+                None => break,
+            }
+        }
+        let known = ended.then_some(body.len() as u64);
+        let length = head.length.or(known);
+        io.answer.head(head.status, &head.headers, length);
+        self.stage = Stage::Body { left: length };
+        if io.answer.omits_body() || !head.status.may_have_body() {
+            // Nobody will see the body: the script may go on, without a reader.
+            self.stage = Stage::Body { left: None };
+            return Ok(Some(Flow::Ended));
+        }
+        self.write(&body, io)?;
+        Ok(ended.then_some(Flow::Ended))
+    }
+
+    /// Writes part of the body: no more than was promised.
+    fn write(&mut self, piece: &[u8], io: &mut ExchangeIo<'_>) -> Result<(), HttpError> {
+        let Stage::Body { left } = &mut self.stage else { return Ok(()) };
+        let Some(left) = left else { return io.answer.write(piece) };
+        let fits = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+        *left -= fits as u64;
+        io.answer.write(piece.get(..fits).unwrap_or_default())?;
+        if fits < piece.len() {
+            return Err(broken("it is longer than its Content-Length"));
+        }
+        Ok(())
+    }
+
+    fn finish(&self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        if let Stage::Body { left: Some(1..) } = self.stage {
+            return Err(broken("it is shorter than its Content-Length"));
+        }
+        io.answer.finish()?;
+        Ok(Step::Done)
+    }
+
+    /// Has its silence end at some time, if it is the script that is waited for.
+    fn watch(
+        &mut self,
+        client_is_slow: bool,
+        timeout: Duration,
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<(), HttpError> {
+        let streams = self.feed.as_ref().is_some_and(|feed| feed.kept.is_none());
+        let body_is_missing = streams && io.ready.writable(Door::Feed) && !io.body.is_finished();
+        if client_is_slow || body_is_missing {
+            // The connection has time limits of its own for that.
+            (*io.timer, self.active) = (None, cx.now());
+            return Ok(());
+        }
+        let due = self.active + timeout;
+        if due <= cx.now() {
+            let reason = format!("{} said nothing for {} s", self.run.name, timeout.as_secs_f32());
+            return Err(HttpError::fatal(Status::GATEWAY_TIMEOUT, reason));
+        }
+        // An instant that is armed already may be too early; then this is done again.
+        io.timer.get_or_insert(due);
+        Ok(())
+    }
+
+    /// There will be no answer. Scripts end right after their output does.
+    fn wait_for_end(
+        &mut self,
+        has_ended: bool,
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<Step, HttpError> {
+        let until = *self.mute.get_or_insert(cx.now() + MUTE);
+        if has_ended || until <= cx.now() {
+            return Err(self.headless());
+        }
+        *io.timer = Some(until);
+        *io.wake_expected = true;
+        Ok(Step::Wait)
+    }
+
+    /// It said nothing that is an answer.
+    fn headless(&self) -> HttpError {
+        let how = match self.run.ended.get() {
+            Some(ending) => format!("{}: {ending}, without a complete header", self.run.name),
+            None => format!("{}: its output has no complete header", self.run.name),
+        };
+        HttpError::new(Status::BAD_GATEWAY, how)
+    }
+
+    /// The answer is complete. What the script still does is its own business, for a while.
+    pub(super) fn leave(&mut self, timeout: Duration, cx: &mut Cx) {
+        self.complaints.finish(cx);
+        self.run.exchange.set(None);
+        cx.dismiss_at(self.child, cx.now() + timeout);
+    }
+
+    pub(super) fn abort(&mut self, scripts: &Scripts, cx: &mut Cx) {
+        let mut scratch = scripts.scratch.borrow_mut();
+        scratch.resize(SCRATCH, 0);
+        self.complaints.read(&mut scratch, cx);
+        self.complaints.finish(cx);
+        self.run.exchange.set(None);
+        self.run.dismissed.set(true);
+        cx.dismiss(self.child);
+    }
+}
+
+fn bad(why: &'static str) -> HttpError {
+    HttpError::new(Status::BAD_GATEWAY, format!("the script's answer is none: {why}"))
+}
+
+pub(super) fn broken(why: &'static str) -> HttpError {
+    HttpError::fatal(Status::BAD_GATEWAY, format!("the script's answer is broken: {why}"))
+}
