@@ -1,6 +1,6 @@
 //! `allow` and `auth`, of hosts and of routes: who may have what is answered.
 
-use super::route::{METHODS, with_head};
+use super::methods::{METHODS, with_head};
 use super::schema;
 use super::table::{Item, Reader, Table};
 use crate::conf::diagnostic::Diagnostic;

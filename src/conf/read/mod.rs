@@ -9,6 +9,7 @@ mod app;
 mod cgi;
 mod global;
 mod host;
+mod methods;
 mod route;
 pub mod schema;
 mod table;

@@ -2,6 +2,7 @@
 
 use super::access;
 use super::cgi;
+use super::methods::{METHODS, with_head};
 use super::schema::{self, BESIDE_CGI, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
@@ -9,23 +10,12 @@ use crate::conf::model::{
     Access, Action, AppRoute, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
 };
 use crate::conf::rules::{self, Fault};
-use crate::http::{Method, MethodSet, Status};
+use crate::http::{Method, Status};
 use std::ops::Range;
 use toml::de::DeValue;
 
 /// The type of a fixed answer that does not say its own.
 const RESPOND_TYPE: &str = "text/plain; charset=utf-8";
-
-/// Methods a route can be for. TRACE and CONNECT are refused before routing.
-pub(super) const METHODS: [Method; 7] = [
-    Method::Get,
-    Method::Head,
-    Method::Post,
-    Method::Put,
-    Method::Delete,
-    Method::Options,
-    Method::Patch,
-];
 
 const UPLOAD_METHODS: [Method; 3] = [Method::Put, Method::Post, Method::Delete];
 
@@ -69,11 +59,6 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Opti
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
     }
     Some(Route { path, methods: methods.map(with_head), access, action })
-}
-
-/// GET without HEAD is no HTTP (RFC 9110 §9.1): whoever allows the one allows the other.
-pub(super) fn with_head(methods: MethodSet) -> MethodSet {
-    if methods.contains(Method::Get) { methods.with(Method::Head) } else { methods }
 }
 
 /// The action of a route or, with `root` for `files`, of a host; and where it is written.

@@ -1,7 +1,6 @@
 //! Users and what is remembered of them: a password is checked once in a while, not at each
 //! request.
 
-use super::check::Check;
 use super::line::Line;
 use crate::conf;
 use crate::http::{Credentials, HttpError, Known, MethodSet, Status};
@@ -45,7 +44,7 @@ pub(super) enum Opened {
     /// Somebody who has been let in before.
     For(Rc<str>),
     /// A password that has to be checked first.
-    Unknown(Check),
+    Unknown(Credentials),
 }
 
 impl Lock {
@@ -73,11 +72,7 @@ impl Lock {
     ///
     /// # Errors
     /// 401: there are none, or they are none.
-    pub(super) fn open(
-        self: &Rc<Self>,
-        request: &Request,
-        now: Instant,
-    ) -> Result<Opened, HttpError> {
+    pub(super) fn open(&self, request: &Request, now: Instant) -> Result<Opened, HttpError> {
         let method = request.head.method();
         if self.methods.is_some_and(|methods| !methods.contains(method)) {
             return Ok(Opened::Unasked);
@@ -92,7 +87,7 @@ impl Lock {
             credentials.ok_or_else(|| self.refuse("credentials that are not understood"))?;
         Ok(match self.recall(&credentials, now) {
             Some(user) => Opened::For(user),
-            None => Opened::Unknown(Check::new(Rc::clone(self), credentials)),
+            None => Opened::Unknown(credentials),
         })
     }
 

@@ -81,16 +81,19 @@ impl Guard {
             let reason = format!("{} is not among the clients that may", request.peer);
             return Err(HttpError::new(Status::FORBIDDEN, reason));
         }
-        let opened = self.lock.as_ref().map(|lock| lock.open(request, now)).transpose()?;
-        let user = match opened {
+        let user = match &self.lock {
             None => None,
-            Some(Opened::Unasked) if self.allow.is_none() => {
-                request.user = None;
-                return Ok(Admission::Open);
-            }
-            Some(Opened::Unasked) => None,
-            Some(Opened::For(user)) => Some(user),
-            Some(Opened::Unknown(check)) => return Ok(Admission::Check(check)),
+            Some(lock) => match lock.open(request, now)? {
+                Opened::Unasked if self.allow.is_none() => {
+                    request.user = None;
+                    return Ok(Admission::Open);
+                }
+                Opened::Unasked => None,
+                Opened::For(user) => Some(user),
+                Opened::Unknown(credentials) => {
+                    return Ok(Admission::Check(Check::new(lock.clone(), credentials)));
+                }
+            },
         };
         self.welcome(request, user);
         Ok(Admission::Open)

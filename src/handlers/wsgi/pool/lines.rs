@@ -1,9 +1,5 @@
-//! What does a worker write to its standard error? It goes to the error log, line by line.
+//! What does a worker write to its standard error?
 
-use super::seat::Seat;
-use super::{Pool, call};
-use crate::conf::Level;
-use crate::event::{Cx, PoolId};
 use std::os::fd::OwnedFd;
 
 /// What a worker writes to its standard error, cut into lines.
@@ -19,54 +15,44 @@ const LINE_MAX: usize = 8 * 1024;
 /// Read of a worker's log in a turn.
 const LINES_MAX: usize = 64 * 1024;
 
-impl Pool {
-    /// Writes down what a worker has said, line by line.
-    pub(super) fn read_log(&self, seat: &mut Seat, pool: Option<PoolId>, cx: &mut Cx) {
-        let mut moved = 0;
-        seat.lines.has_more = false;
-        while let Some(pipe) = &seat.lines.pipe {
-            if moved >= LINES_MAX {
-                seat.lines.has_more = true;
-                call(pool, cx);
-                break;
-            }
-            let mut piece = [0; 4096];
-            match rustix::io::read(pipe, &mut piece) {
-                Ok(0) => seat.lines.pipe = None,
-                Ok(n) => {
-                    moved += n;
-                    seat.lines.partial.extend_from_slice(piece.get(..n).unwrap_or_default());
-                    while let Some(line) = seat.lines.next() {
-                        self.say_line(seat, &line, cx);
-                    }
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => break,
-            }
-        }
-        if seat.lines.pipe.is_none() {
-            self.say_rest(seat, cx);
-        }
-    }
-
-    /// A last line without its end.
-    pub(super) fn say_rest(&self, seat: &mut Seat, cx: &mut Cx) {
-        let rest = std::mem::take(&mut seat.lines.partial);
-        if !rest.is_empty() {
-            self.say_line(seat, &rest, cx);
-        }
-    }
-
-    fn say_line(&self, seat: &Seat, line: &[u8], cx: &mut Cx) {
-        let text = String::from_utf8_lossy(line);
-        let (name, pid) = (&self.app.name.value, seat.worker.child.pid);
-        cx.report(Level::Error, format!("app {name} (pid {pid}): {}", text.trim_end()));
-    }
-}
-
 impl Lines {
     pub(super) fn new(pipe: OwnedFd) -> Self {
         Self { pipe: Some(pipe), partial: Vec::new(), has_more: false }
+    }
+
+    /// Hands over the lines that have come, as many as are good for a turn; `has_more` says whether
+    /// there may be others. A last line comes when nothing more will, with its end or without.
+    pub(super) fn read(&mut self, mut say: impl FnMut(&[u8])) {
+        let mut moved = 0;
+        self.has_more = false;
+        while let Some(pipe) = &self.pipe {
+            if moved >= LINES_MAX {
+                self.has_more = true;
+                return;
+            }
+            let mut piece = [0; 4096];
+            match rustix::io::read(pipe, &mut piece) {
+                Ok(0) => self.pipe = None,
+                Ok(n) => {
+                    moved += n;
+                    self.partial.extend_from_slice(piece.get(..n).unwrap_or_default());
+                    while let Some(line) = self.next() {
+                        say(&line);
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+        self.rest(say);
+    }
+
+    /// Hands over a last line that has no end.
+    pub(super) fn rest(&mut self, mut say: impl FnMut(&[u8])) {
+        let rest = std::mem::take(&mut self.partial);
+        if !rest.is_empty() {
+            say(&rest);
+        }
     }
 
     /// The next whole line, or as much as a line may have.

@@ -11,7 +11,7 @@
 //! | `due` | what is due, and when? |
 //! | `end` | a worker is gone: who gets what it had, and when is another one tried? |
 //! | `seat` | what is known of one worker? |
-//! | `lines` | what does a worker write to its standard error? |
+//! | `lines`, `log` | what does a worker write to its standard error, and where does it go? |
 //!
 //! What happens is reported here (an event, the end of a child, a request, a turn), acted upon, and
 //! forgotten; the only thing that is waited for is the next instant at which something is due.
@@ -23,6 +23,7 @@ mod dispatch;
 mod due;
 mod end;
 mod lines;
+mod log;
 mod news;
 mod queue;
 mod reload;
