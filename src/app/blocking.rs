@@ -1,6 +1,6 @@
 //! Work that would hold up the loop, given to a helper thread.
 
-use super::reply::Body;
+use super::reply::{Body, Job};
 use super::{Error, IntoReply, Reply, Request};
 use crate::event::{ConnId, Cx};
 use crate::http::Status;
@@ -22,15 +22,6 @@ use std::sync::{Arc, Weak};
 #[must_use = "it is done when the handler returns it"]
 pub struct Blocking<T> {
     work: Box<dyn FnOnce() -> T + Send>,
-}
-
-/// Work with what follows it. The exchange of its request starts it, and asks when it is woken.
-pub(super) trait Job {
-    /// Gives it to the helpers.
-    fn start(&mut self, id: ConnId, cx: &mut Cx) -> Result<(), Error>;
-
-    /// The answer, once the work is done.
-    fn poll(&mut self, request: &mut Request<'_>) -> Option<Reply>;
 }
 
 impl<T: Send + 'static> Blocking<T> {

@@ -1,8 +1,8 @@
 //! What a handler answers.
 
-use super::blocking::Job;
-use super::stream::{Producer, Waiter};
+use super::out::Producer;
 use super::{Error, Request};
+use crate::event::{ConnId, Cx, Wakes};
 use crate::handlers::files::OneFile;
 use crate::http::bytes::is_tchar;
 use crate::http::{Headers, HttpError, RequestHead, Status};
@@ -13,7 +13,8 @@ use http::StatusCode;
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An answer: a status, headers, and a body of one kind or another. Bytes can be written into it.
 ///
@@ -52,6 +53,24 @@ pub(super) enum Body {
     /// One answer, when work off the loop is done.
     Job(Box<dyn Job>),
     Failed(Box<Error>),
+}
+
+/// What waits for something to happen, and then has one answer.
+pub(super) trait Waiter {
+    /// The answer, if it has happened or if the time is over.
+    fn poll(&mut self, id: ConnId, wakes: &Rc<Wakes>, over: bool) -> Option<Reply>;
+
+    /// How long it waits.
+    fn patience(&self) -> Duration;
+}
+
+/// Work with what follows it. The exchange of its request starts it, and asks when it is woken.
+pub(super) trait Job {
+    /// Gives it to the helpers.
+    fn start(&mut self, id: ConnId, cx: &mut Cx) -> Result<(), Error>;
+
+    /// The answer, once the work is done.
+    fn poll(&mut self, request: &mut Request<'_>) -> Option<Reply>;
 }
 
 /// Whatever a handler may return.

@@ -1,10 +1,10 @@
 //! A request that takes time: its body is coming, work is done for it, or its answer is a stream.
 
 use super::collect::Collector;
-use super::reply::Body;
+use super::out::{Next, Out, Producer};
+use super::reply::{Body, Waiter};
 use super::request::State;
 use super::service::{Chain, Made, Service, guarded_option, made, tell};
-use super::stream::{Next, Out, Producer, Waiter};
 use super::{Error, Reply, Request};
 use crate::conf::Level;
 use crate::event::Cx;
@@ -29,7 +29,7 @@ enum Phase {
     /// There is a reply, and it takes time.
     Begin(Option<Reply>),
     /// A helper is at work.
-    Job(Box<dyn super::blocking::Job>),
+    Job(Box<dyn super::reply::Job>),
     /// Something is to happen, until then.
     Waiting(Box<dyn Waiter>, Instant),
     Stream(Stream),
