@@ -5,11 +5,13 @@
 //! | `router` | which route has this method and path? (pure) |
 //! | `request`, `pairs`, `session` | what does the client say? |
 //! | `reply`, `error` | what is it told? |
-//! | `service` | what happens on the way, in which order? |
+//! | `service` | which way does a request go, to an answer or an exchange? |
+//! | `compiled` | what happens around handlers, in which order, and what becomes of replies? |
+//! | `facts` | what may a request ask of its application? |
 //! | `collect`, `upload` | how does a body come in? |
 //! | `running` | what takes time, and how does it go on? |
 //! | `blocking` | what is done off the loop? |
-//! | `stream`, `broadcast` | how are clients told what happens later? |
+//! | `stream`, `out`, `broadcast` | how are clients told what happens later? |
 //! | `statics`, `options`, `testing` | files of the program, web.conf, tests without a socket |
 //!
 //! Handlers run on the loop, one at a time, so that what they share needs no locks: `Rc` and
@@ -19,7 +21,9 @@
 mod blocking;
 mod broadcast;
 mod collect;
+mod compiled;
 mod error;
+mod facts;
 mod options;
 mod out;
 mod pairs;
@@ -49,9 +53,11 @@ use crate::conf::{Compress, Files, Media};
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::serve::Handler;
 use crate::sys::fs::Root;
+use compiled::{Chain, CompiledRoute, Scope, Service, Target};
+use facts::{Facts, RouteWords};
 use router::Router;
-use service::{Chain, CompiledRoute, Mounted, Scope, Service, Target};
-use session::SecretKey;
+use service::Mounted;
+use session::{SecretKey, Sessions};
 use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
@@ -592,19 +598,22 @@ impl App {
         if !parts.mistakes.is_empty() {
             return Err(parts.mistakes.join("\n"));
         }
-        let Parts { router, routes, mut places, .. } = parts;
+        let Parts { router, routes, words, mut places, .. } = parts;
         places.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let key = secret.as_deref().map(SecretKey::new).or_else(SecretKey::random);
         let body_limit = routes.iter().map(|route| route.body_limit).max().unwrap_or(BODY_LIMIT);
+        let sessions = Sessions {
+            key,
+            warns_of_key: Cell::new(secret.is_none()),
+            cookie: cookie.unwrap_or_else(|| "session".into()),
+            age,
+        };
         Ok(Rc::new(Service {
             router,
             routes,
             places,
             chain,
-            key,
-            warns_of_key: Cell::new(secret.is_none()),
-            session_cookie: cookie.unwrap_or_else(|| "session".into()),
-            session_age: age,
+            facts: Facts { routes: words, sessions },
             body_limit,
         }))
     }
@@ -656,6 +665,7 @@ impl App {
 struct Parts {
     router: Router,
     routes: Vec<CompiledRoute>,
+    words: Vec<RouteWords>,
     places: Vec<(String, Chain)>,
     mistakes: Vec<String>,
 }
@@ -681,9 +691,8 @@ impl Parts {
                     }
                 }
             }
+            self.words.push(RouteWords { pattern, names });
             self.routes.push(CompiledRoute {
-                pattern,
-                names,
                 is_simple: chain.iter().all(is_quiet),
                 target,
                 chain: Rc::clone(&chain),

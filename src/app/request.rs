@@ -1,9 +1,9 @@
 //! A request as handlers see it.
 
 use super::blocking::Blocking;
+use super::facts::Facts;
 use super::pairs::Pairs;
 use super::router::Params;
-use super::service::Service;
 use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
@@ -31,7 +31,7 @@ use std::str::FromStr;
 pub struct Request<'a> {
     raw: &'a serve::Request,
     state: &'a mut State,
-    service: &'a Service,
+    facts: &'a Facts,
 }
 
 /// What belongs to a request beside its head. Nothing of it costs anything until it is asked for.
@@ -79,8 +79,8 @@ impl State {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(raw: &'a serve::Request, state: &'a mut State, service: &'a Service) -> Self {
-        Self { raw, state, service }
+    pub(super) fn new(raw: &'a serve::Request, state: &'a mut State, facts: &'a Facts) -> Self {
+        Self { raw, state, facts }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -197,7 +197,7 @@ impl<'a> Request<'a> {
     }
 
     fn find_param(&self, name: &str) -> Option<&'a str> {
-        let names = self.service.names(self.state.route?);
+        let names = self.facts.names(self.state.route?);
         let place = names.iter().position(|own| **own == *name)?;
         self.state.params.get(place, self.path())
     }
@@ -209,7 +209,7 @@ impl<'a> Request<'a> {
     /// assert_eq!(app.test().get("/ali").send().text(), "/{name}");
     /// ```
     pub fn route(&self) -> Option<&str> {
-        self.state.route.map(|route| self.service.pattern(route))
+        self.state.route.map(|route| self.facts.pattern(route))
     }
 
     /// The query.
@@ -409,7 +409,9 @@ impl<'a> Request<'a> {
     /// assert_eq!(app.test().get("/").send().text(), "stranger");
     /// ```
     pub fn session(&self) -> &Session {
-        self.state.session.get_or_init(|| self.service.open_session(self))
+        let sessions = &self.facts.sessions;
+        let open = || sessions.open(self.cookie(&sessions.cookie), self.now());
+        self.state.session.get_or_init(open)
     }
 
     /// The session, to be changed: the answer then sets its cookie anew.

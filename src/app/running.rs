@@ -1,10 +1,10 @@
 //! A request that takes time: its body is coming, work is done for it, or its answer is a stream.
 
 use super::collect::Collector;
+use super::compiled::{Chain, Made, Service, guarded_option, made, tell};
 use super::out::{Next, Out, Producer};
 use super::reply::{Body, Waiter};
 use super::request::State;
-use super::service::{Chain, Made, Service, guarded_option, made, tell};
 use super::{Error, Reply, Request};
 use crate::conf::Level;
 use crate::event::Cx;
@@ -93,7 +93,7 @@ impl Running {
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<Option<Step>, HttpError> {
-        let mut request = Request::new(io.request, &mut self.state, &self.service);
+        let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
         let reply = self.service.complete(&self.chain, &mut request, reply, cx);
         tell(&mut self.state, cx);
         match made(reply)? {
@@ -148,7 +148,7 @@ impl Running {
                     },
                     Err(error) => Err(error),
                 };
-                let mut request = Request::new(io.request, &mut self.state, &self.service);
+                let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
                 let reply = match done {
                     Ok(()) => self.service.call_number(&mut request),
                     Err(error) => Reply::failed(error),
@@ -160,7 +160,7 @@ impl Running {
                 None => Err(broken("no reply to begin")),
             },
             Phase::Job(job) => {
-                let mut request = Request::new(io.request, &mut self.state, &self.service);
+                let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
                 match guarded_option(|| job.poll(&mut request)) {
                     Some(reply) => self.follow(reply, io, cx),
                     None => {

@@ -1,76 +1,19 @@
-//! An application as it serves: routes compiled, hooks in order, the way of a request.
+//! An application as it serves: the way of a request, from its route to its answer or its exchange.
 
 use super::collect::Collector;
-use super::reply::{Body, Endpoint};
+use super::compiled::{
+    Chain, CompiledRoute, Made, Service, Target, admit, finished, guarded, guarded_option, made,
+    no_handler, tell,
+};
+use super::reply::Body;
 use super::request::State;
-use super::router::{Found, Router};
+use super::router::Found;
 use super::running::Running;
-use super::session::{AGE_MAX, SecretKey, Session};
-use super::{Error, Reply, Request};
-use crate::conf::Level;
+use super::{Reply, Request};
 use crate::event::Cx;
-use crate::handlers::files::FileHandler;
 use crate::http::{BodyLength, HttpError, Method, MethodSet, Status, escape};
-use crate::net::Bytes;
 use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
-use cookie::{Cookie, SameSite};
-use std::any::Any;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::Duration;
-
-/// A compiled application.
-pub(super) struct Service {
-    pub(super) router: Router,
-    pub(super) routes: Vec<CompiledRoute>,
-    /// Prefixes of apps within the app, longest first: whose error handlers a lost path has.
-    pub(super) places: Vec<(String, Chain)>,
-    pub(super) chain: Chain,
-    pub(super) key: Option<SecretKey>,
-    /// The key ends with the program, and nobody was told yet.
-    pub(super) warns_of_key: Cell<bool>,
-    pub(super) session_cookie: String,
-    pub(super) session_age: Option<Duration>,
-    /// Bytes of a body, the largest of all routes.
-    pub(super) body_limit: u64,
-}
-
-/// What apps within apps have to say, outermost first.
-pub(super) type Chain = Rc<[Rc<Scope>]>;
-
-pub(super) struct CompiledRoute {
-    pub(super) pattern: String,
-    pub(super) names: Vec<Box<str>>,
-    pub(super) target: Target,
-    pub(super) chain: Chain,
-    /// Nothing but its handler has a say: the fast way.
-    pub(super) is_simple: bool,
-    pub(super) body_limit: u64,
-}
-
-#[derive(Clone)]
-pub(super) enum Target {
-    Endpoint(Rc<Endpoint>),
-    /// A folder, seen from below its prefix.
-    Folder(Rc<FileHandler>),
-    /// Bytes of the program.
-    Embedded(Rc<super::statics::Embedded>),
-}
-
-/// What one app says about its routes.
-#[derive(Default)]
-pub(super) struct Scope {
-    pub(super) before: Vec<Box<Before>>,
-    pub(super) after: Vec<Box<After>>,
-    pub(super) errors: Vec<(Option<u16>, Box<ErrorHandler>)>,
-    pub(super) csrf: bool,
-    pub(super) body_limit: Option<u64>,
-}
-
-pub(super) type Before = dyn Fn(&mut Request<'_>) -> Option<Reply>;
-pub(super) type After = dyn Fn(&mut Request<'_>, &mut Reply);
-pub(super) type ErrorHandler = dyn Fn(&mut Request<'_>, &Error) -> Reply;
 
 /// An application at its place in a site.
 pub(crate) struct Mounted {
@@ -112,7 +55,7 @@ impl Handler for Mounted {
             .map_err(|_| HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8"))?;
         match self.service.router.find(method_text(request), path) {
             Found::Route(number, _) => {
-                let pattern = self.service.pattern(number);
+                let pattern = self.service.facts.pattern(number);
                 notes.push(Note::new("app", format!("route {pattern}"), format!("for {path}")));
                 Ok(Foretold::UpTo("the handler of this route, which is not called here".into()))
             }
@@ -130,14 +73,6 @@ impl Handler for Mounted {
 }
 
 impl Service {
-    pub(super) fn names(&self, route: usize) -> &[Box<str>] {
-        self.routes.get(route).map(|route| &*route.names).unwrap_or_default()
-    }
-
-    pub(super) fn pattern(&self, route: usize) -> &str {
-        self.routes.get(route).map(|route| &*route.pattern).unwrap_or_default()
-    }
-
     /// The way of a request that has just come.
     pub(super) fn serve(
         self: &Rc<Self>,
@@ -172,7 +107,7 @@ impl Service {
         };
         // A body that nobody wanted is left to the connection.
         let chain = self.chain_of(state.path(raw)).clone();
-        let mut request = Request::new(raw, &mut state, self);
+        let mut request = Request::new(raw, &mut state, &self.facts);
         let reply = self.complete(&chain, &mut request, Reply::failed(error), cx);
         self.settle(state, chain, reply, cx)
     }
@@ -200,13 +135,13 @@ impl Service {
                     Ok(Outcome::Start(Box::new(Running::collect(self, chain, state, collector))))
                 }
                 Err(error) => {
-                    let mut request = Request::new(raw, &mut state, self);
+                    let mut request = Request::new(raw, &mut state, &self.facts);
                     let reply = self.complete(&route.chain, &mut request, Reply::failed(error), cx);
                     self.settle(state, Rc::clone(&route.chain), reply, cx)
                 }
             };
         }
-        let mut request = Request::new(raw, &mut state, self);
+        let mut request = Request::new(raw, &mut state, &self.facts);
         if route.is_simple {
             let reply = guarded(|| call(&mut request));
             if matches!(reply.body, Body::Bytes(_))
@@ -215,7 +150,7 @@ impl Service {
             {
                 return Ok(Outcome::Respond(finished(reply)));
             }
-            let mut request = Request::new(raw, &mut state, self);
+            let mut request = Request::new(raw, &mut state, &self.facts);
             let reply = self.complete(&route.chain, &mut request, reply, cx);
             return self.settle(state, Rc::clone(&route.chain), reply, cx);
         }
@@ -236,7 +171,7 @@ impl Service {
         let early = match route.is_simple {
             true => None,
             false => {
-                let mut request = Request::new(raw, &mut state, self);
+                let mut request = Request::new(raw, &mut state, &self.facts);
                 guarded_option(|| admit(route, &mut request))
             }
         };
@@ -258,59 +193,9 @@ impl Service {
             Ok(outcome) => return Ok(outcome),
             Err(reply) => reply,
         };
-        let mut request = Request::new(raw, &mut state, self);
+        let mut request = Request::new(raw, &mut state, &self.facts);
         let reply = self.complete(&route.chain, &mut request, reply, cx);
         self.settle(state, Rc::clone(&route.chain), reply, cx)
-    }
-
-    /// Hooks, then the handler.
-    fn call(&self, route: &CompiledRoute, request: &mut Request<'_>) -> Reply {
-        let Target::Endpoint(call) = &route.target else {
-            return Reply::failed(no_handler());
-        };
-        guarded(|| admit(route, request).unwrap_or_else(|| call(request)))
-    }
-
-    /// As `call`, for a route by number: the body has come.
-    pub(super) fn call_number(&self, request: &mut Request<'_>) -> Reply {
-        let route = request.state().route.and_then(|number| self.routes.get(number));
-        match route {
-            Some(route) => self.call(route, request),
-            None => Reply::failed(HttpError::new(Status::INTERNAL_SERVER_ERROR, "no route")),
-        }
-    }
-
-    /// What happens to every reply that is more than work: error handlers, `after` hooks, the
-    /// session's cookie.
-    pub(super) fn complete(
-        &self,
-        chain: &[Rc<Scope>],
-        request: &mut Request<'_>,
-        mut reply: Reply,
-        cx: &Cx,
-    ) -> Reply {
-        if matches!(reply.body, Body::Job(_) | Body::Waiting(_)) {
-            return reply;
-        }
-        let now = cx.clock.unix();
-        reply = reply.opened(Some(request.raw_head()), now);
-        if let Body::Failed(error) = reply.body {
-            reply = guarded(|| handled(chain, request, error)).opened(None, now);
-        }
-        let after = chain.iter().rev().flat_map(|scope| scope.after.iter().rev());
-        for after in after {
-            let failed = guarded_option(|| {
-                after(request, &mut reply);
-                None
-            });
-            if let Some(failed) = failed {
-                reply = failed;
-            }
-        }
-        if let Some(cookie) = self.session_line(request) {
-            reply.headers.try_push("Set-Cookie", cookie.as_bytes());
-        }
-        reply
     }
 
     /// From a completed reply to what the connection does.
@@ -329,173 +214,6 @@ impl Service {
             }
         }
     }
-
-    fn chain_of(&self, path: &str) -> &Chain {
-        let covers = |prefix: &str| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let place = self.places.iter().find(|(prefix, _)| covers(prefix));
-        place.map_or(&self.chain, |(_, chain)| chain)
-    }
-
-    pub(super) fn open_session(&self, request: &Request<'_>) -> Session {
-        let age = self.session_age.unwrap_or(AGE_MAX);
-        self.key
-            .as_ref()
-            .zip(request.cookie(&self.session_cookie))
-            .and_then(|(key, text)| Session::open(text, key, request.now(), age))
-            .unwrap_or_default()
-    }
-
-    /// The cookie of a session that was changed.
-    fn session_line(&self, request: &mut Request<'_>) -> Option<String> {
-        let now = request.now();
-        let session = request.state().touched_session().filter(|session| session.has_changed())?;
-        let key = self.key.as_ref()?;
-        let (empty, sealed) = (session.is_empty(), session.seal(key, now));
-        if self.warns_of_key.replace(false) {
-            let warning =
-                "sessions are signed with a key that ends with the program: set secret_key";
-            request.tell(Level::Warning, warning);
-        }
-        let mut path = request.script_root().into_owned();
-        path.push('/');
-        let mut cookie = Cookie::build((self.session_cookie.as_str(), ""))
-            .path(path)
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .secure(request.is_secure())
-            .build();
-        match sealed {
-            _ if empty => cookie.make_removal(),
-            Some(sealed) => {
-                cookie.set_value(sealed);
-                if let Some(age) = self.session_age {
-                    let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-                    cookie.set_max_age(cookie::time::Duration::seconds(seconds));
-                }
-            }
-            None => {
-                request.tell(Level::Warning, "a session is too long for a cookie and was not kept");
-                return None;
-            }
-        }
-        Some(cookie.to_string())
-    }
-}
-
-/// What a completed reply is: an answer, or something that takes time.
-pub(super) enum Made {
-    Response(Response),
-    InTime(Reply),
-}
-
-/// Makes the answer, if it can be made now.
-pub(super) fn made(mut reply: Reply) -> Result<Made, HttpError> {
-    Ok(match std::mem::replace(&mut reply.body, Body::Bytes(Bytes::Static(b""))) {
-        Body::Bytes(bytes) => Made::Response(reply.into_response(bytes)),
-        Body::Served(response) => Made::Response(reply.dressed(*response)),
-        // They are opened when a reply is completed.
-        Body::File(_) => {
-            let reason = "a file that nobody opened";
-            return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, reason));
-        }
-        Body::Failed(error) => {
-            let mut error = error.into_http();
-            if !reply.headers.is_empty() {
-                error.headers.get_or_insert_default().append(&reply.headers);
-            }
-            return Err(error);
-        }
-        body @ (Body::Job(_) | Body::Stream(_) | Body::Waiting(_)) => {
-            reply.body = body;
-            Made::InTime(reply)
-        }
-    })
-}
-
-/// An answer of bytes.
-fn finished(mut reply: Reply) -> Response {
-    let bytes = match &mut reply.body {
-        Body::Bytes(bytes) => std::mem::replace(bytes, Bytes::Static(b"")),
-        _ => Bytes::Static(b""),
-    };
-    reply.into_response(bytes)
-}
-
-/// Says on the error log what handlers wanted to say.
-pub(super) fn tell(state: &mut State, cx: &mut Cx) {
-    for (level, notice) in state.notices.drain(..) {
-        cx.report(level, notice);
-    }
-}
-
-/// What the error handlers make of an error; innermost first, those of a status before those of
-/// all. A panic in one is not given to another.
-fn handled(chain: &[Rc<Scope>], request: &mut Request<'_>, error: Box<Error>) -> Reply {
-    let code = error.own_status().code();
-    for wanted in [Some(code), None] {
-        for scope in chain.iter().rev() {
-            let Some((_, handler)) = scope.errors.iter().rev().find(|(own, _)| *own == wanted)
-            else {
-                continue;
-            };
-            let mut reply = handler(request, &error);
-            if error.own_status().class() == 5 && error.own_status() != Status::NOT_IMPLEMENTED {
-                request.tell(Level::Error, format!("{}: {error}", request.path().escape_debug()));
-            }
-            if reply.status == Status::OK {
-                reply.status = error.own_status();
-            }
-            if let Some(headers) = error.headers() {
-                reply.headers.append(headers);
-            }
-            return reply;
-        }
-    }
-    Reply::of_body(Body::Failed(error))
-}
-
-/// What comes before a handler: tokens of forms and hooks, outermost first. An answer is the answer.
-fn admit(route: &CompiledRoute, request: &mut Request<'_>) -> Option<Reply> {
-    for scope in route.chain.iter() {
-        let is_safe = matches!(request.method_text(), "GET" | "HEAD" | "OPTIONS" | "TRACE");
-        if scope.csrf
-            && !is_safe
-            && let Err(error) = request.check_csrf()
-        {
-            return Some(Reply::failed(error));
-        }
-        let early = scope.before.iter().find_map(|before| before(request));
-        if early.is_some() {
-            return early;
-        }
-    }
-    None
-}
-
-/// Calls something of the application. A panic in it is an error like others.
-pub(super) fn guarded(call: impl FnOnce() -> Reply) -> Reply {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| panicked(&*panic))
-}
-
-/// As `guarded`, of what may have nothing to say.
-pub(super) fn guarded_option(call: impl FnOnce() -> Option<Reply>) -> Option<Reply> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Some(panicked(&*panic)))
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Reply {
-    let reason = format!("a handler panicked: {}", message(panic));
-    Reply::failed(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason))
-}
-
-fn no_handler() -> HttpError {
-    HttpError::new(Status::INTERNAL_SERVER_ERROR, "no handler")
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 fn method_text(raw: &serve::Request) -> &str {

@@ -8,7 +8,28 @@ use aws_lc_rs::{constant_time, hmac, rand};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::time::Duration;
+
+/// How an application keeps its sessions.
+pub(super) struct Sessions {
+    pub(super) key: Option<SecretKey>,
+    /// The key ends with the program, and nobody was told yet.
+    pub(super) warns_of_key: Cell<bool>,
+    /// The name of their cookie.
+    pub(super) cookie: String,
+    /// How long they last; `None`: as long as the browser runs.
+    pub(super) age: Option<Duration>,
+}
+
+impl Sessions {
+    /// The session of a client with this cookie.
+    pub(super) fn open(&self, cookie: Option<&str>, now: u64) -> Session {
+        let age = self.age.unwrap_or(AGE_MAX);
+        let opened = self.key.as_ref().zip(cookie);
+        opened.and_then(|(key, text)| Session::open(text, key, now, age)).unwrap_or_default()
+    }
+}
 
 /// What a client is remembered by. Everything in it can be read by the client.
 ///

@@ -4,7 +4,8 @@
 //! framed by its `Answer`, blocking work is done by helper threads. Only the socket is missing, and
 //! with it whatever the connection itself would say: time-outs and limits of heads.
 
-use super::service::{Mounted, Service};
+use super::compiled::Service;
+use super::service::Mounted;
 use crate::event::{ConnId, Cx, Ready};
 use crate::http::chunked::{Decoder, Step as Chunk};
 use crate::http::limits::HeadLimits;
