@@ -2,7 +2,7 @@
 
 use crate::support::{TestServer, Wire, get};
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 /// The time-out `name` is short, the others are long.
@@ -111,6 +111,21 @@ fn a_reader_that_never_reads() {
     assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "not reset");
     // The file may be kept open for the next one who asks.
     assert_eq!(server.get("/a.txt").text(), "hello");
+}
+
+/// The kernel tells of room only when half of what waits has left: at this rate, after a quarter of
+/// a minute.
+#[test]
+fn a_reader_of_some_kilobytes_a_second_is_no_slow_client() {
+    let server = TestServer::of_files(&[("root/large.bin", &"x".repeat(8 << 20))]);
+    let mut wire = Wire::connect(&server);
+    wire.send(get("/large.bin"));
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(22) {
+        let mut some = [0; 4096];
+        assert!(wire.stream.read(&mut some).unwrap() > 0, "ended after {:?}", since.elapsed());
+        std::thread::sleep(Duration::from_millis(250));
+    }
 }
 
 #[test]

@@ -300,6 +300,10 @@ impl Tls {
         self.wire.raw_fd()
     }
 
+    pub(super) fn inode(&self) -> Option<u64> {
+        self.wire.inode()
+    }
+
     /// Whether the handshake is still going on.
     pub fn is_handshaking(&self) -> bool {
         match self.stage {

@@ -4,6 +4,7 @@
 
 use super::{FileSlice, Tls};
 use crate::event::Buffers;
+use crate::sys::backlog;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -197,6 +198,16 @@ impl Transport {
             Self::Tls(tls) => tls.reset_on_close(),
             #[cfg(test)]
             Self::Scripted(script) => script.reset_on_close = true,
+        }
+    }
+
+    /// The number by which the kernel's tables call its socket.
+    pub fn inode(&self) -> Option<u64> {
+        match self {
+            Self::Plain(fd) => backlog::inode(fd.as_fd()),
+            Self::Tls(tls) => tls.inode(),
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 

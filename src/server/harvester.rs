@@ -4,6 +4,8 @@ use super::connection::{ClientConnection, Expiry};
 use super::table::ConnTable;
 use crate::conf::Timeouts;
 use crate::event::ConnId;
+use crate::sys::backlog;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// When the next sweep is due, and whom the last one marked.
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 pub struct Harvester {
     every: Duration,
     next: Instant,
+    /// While a client takes nothing of an answer.
+    patience: Duration,
     doomed: Vec<(ConnId, Expiry)>,
 }
 
@@ -20,7 +24,7 @@ impl Harvester {
         let shortest = timeouts.header.min(timeouts.body).min(timeouts.idle).min(timeouts.write);
         let shortest = shortest.min(timeouts.handshake);
         let every = (shortest / 4).clamp(EVERY_MIN, EVERY_MAX);
-        Self { every, next: now + every, doomed: Vec::new() }
+        Self { every, next: now + every, patience: timeouts.write, doomed: Vec::new() }
     }
 
     /// When the next sweep is due.
@@ -43,8 +47,27 @@ impl Harvester {
                     self.doomed.push((connection.id(), expiry));
                 }
             }
+            self.spare(table, now, min_rate);
         }
         &self.doomed
+    }
+
+    /// Takes the marks off those that do take their answer, only too slowly for that to be seen from
+    /// writing it.
+    fn spare(&mut self, table: &mut ConnTable, now: Instant, min_rate: u64) {
+        let slow = self.doomed.iter().filter(|(_, expiry)| *expiry == Expiry::Write);
+        let inodes: HashMap<_, _> =
+            slow.filter_map(|(id, _)| Some((*id, table.get(*id)?.inode()?))).collect();
+        if inodes.is_empty() {
+            return;
+        }
+        let held = backlog::of(&inodes.values().copied().collect());
+        let patience = self.patience;
+        self.doomed.retain(|(id, _)| {
+            let held = inodes.get(id).and_then(|inode| held.get(inode));
+            let connection = table.get(*id);
+            !held.zip(connection).is_some_and(|(held, c)| c.spare(*held, now, min_rate, patience))
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! The few Linux calls, over rustix: safe types, nothing of HTTP.
 
+pub mod backlog;
 pub mod culprit;
 pub mod fs;
 pub mod privilege;

@@ -105,6 +105,8 @@ pub enum Expiry {
 struct RateWatch {
     since: Instant,
     moved: u64,
+    /// What the kernel held at its beginning, if that was asked.
+    held: Option<u64>,
 }
 
 /// What the loop is to do with a connection after driving it.
@@ -177,7 +179,7 @@ impl ClientConnection {
             phase: Phase::Head,
             deadline: due,
             expiry,
-            rate: RateWatch { since: due, moved: 0 },
+            rate: RateWatch { since: due, moved: 0, held: None },
             scanned: 0,
             served: 0,
             queued: false,
@@ -424,7 +426,7 @@ impl ClientConnection {
         }
         if fresh {
             self.expiry = expiry;
-            self.rate = RateWatch { since: now, moved: 0 };
+            self.rate = RateWatch { since: now, moved: 0, held: None };
         }
         self.rate.moved += moved.received + moved.sent;
     }
@@ -452,7 +454,7 @@ impl ClientConnection {
     }
 
     /// Whether the harvester is to reap it, and for what. Also begins a new period of measuring its
-    /// rate.
+    /// rate, if the last one was good.
     pub fn overdue(&mut self, now: Instant, min_rate: u64) -> Option<Expiry> {
         if self.deadline <= now {
             return Some(self.expiry);
@@ -461,9 +463,35 @@ impl ClientConnection {
         if !matches!(self.expiry, Expiry::Body | Expiry::Write) || period < RATE_PERIOD {
             return None;
         }
-        let moved = std::mem::replace(&mut self.rate, RateWatch { since: now, moved: 0 }).moved;
-        let too_slow = u128::from(moved) * 1000 < u128::from(min_rate) * period.as_millis();
-        too_slow.then_some(self.expiry)
+        if is_slow(self.rate.moved, period, min_rate) {
+            return Some(self.expiry);
+        }
+        self.rate = RateWatch { since: now, moved: 0, held: None };
+        None
+    }
+
+    /// Whether a client that took too little, as far as could be seen, is spared: the kernel holds
+    /// `held` bytes for it. The first time that is only noted; after that, what has become less was
+    /// taken.
+    pub fn spare(&mut self, held: u64, now: Instant, min_rate: u64, patience: Duration) -> bool {
+        let noted = RateWatch { since: now, moved: 0, held: Some(held) };
+        let before = std::mem::replace(&mut self.rate, noted);
+        let Some(held_before) = before.held else {
+            self.deadline = self.deadline.max(now + patience.min(RATE_PERIOD));
+            return true;
+        };
+        let taken = (before.moved + held_before).saturating_sub(held);
+        let period = now.saturating_duration_since(before.since);
+        let goes_on = taken > 0 && !is_slow(taken, period, min_rate);
+        if goes_on {
+            self.deadline = now + patience;
+        }
+        goes_on
+    }
+
+    /// The number by which the kernel's tables call its socket.
+    pub fn inode(&self) -> Option<u64> {
+        self.transport.inode()
     }
 
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
@@ -549,6 +577,11 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Over what time a minimum rate is judged: a client may pause that long.
 const RATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// Whether so many bytes in a period are fewer than a minimum rate asks for.
+fn is_slow(moved: u64, period: Duration, min_rate: u64) -> bool {
+    u128::from(moved) * 1000 < u128::from(min_rate) * period.as_millis()
+}
 
 /// No deadline: far beyond the life of any process.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
