@@ -472,21 +472,22 @@ impl ClientConnection {
 
     /// Whether a client that took too little, as far as could be seen, is spared: the kernel holds
     /// `held` bytes for it. The first time that is only noted; after that, what has become less was
-    /// taken.
+    /// taken. Clients tell of what they took in pieces of their own, so two periods count.
     pub fn spare(&mut self, held: u64, now: Instant, min_rate: u64, patience: Duration) -> bool {
         let noted = RateWatch { since: now, moved: 0, held: Some(held) };
-        let before = std::mem::replace(&mut self.rate, noted);
-        let Some(held_before) = before.held else {
+        let Some(held_before) = self.rate.held else {
+            self.rate = noted;
             self.deadline = self.deadline.max(now + patience.min(RATE_PERIOD));
             return true;
         };
-        let taken = (before.moved + held_before).saturating_sub(held);
-        let period = now.saturating_duration_since(before.since);
-        let goes_on = taken > 0 && !is_slow(taken, period, min_rate);
-        if goes_on {
+        let taken = (self.rate.moved + held_before).saturating_sub(held);
+        let period = now.saturating_duration_since(self.rate.since);
+        if taken > 0 && !is_slow(taken, period, min_rate) {
+            self.rate = noted;
             self.deadline = now + patience;
+            return true;
         }
-        goes_on
+        period < 2 * RATE_PERIOD && now < self.deadline
     }
 
     /// The number by which the kernel's tables call its socket.
