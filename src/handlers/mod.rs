@@ -15,7 +15,8 @@ pub use respond::RespondHandler;
 use crate::http::{Method, MethodSet};
 use crate::serve::Request;
 
-/// The methods of routes that give every request the same answer and do not look at its body.
+/// The named methods, of routes that leave OPTIONS to the connection: those that give every request
+/// the same answer, and scripts, which say themselves what they take.
 const ANY_METHOD: MethodSet = MethodSet::of(&[
     Method::Get,
     Method::Head,

@@ -24,8 +24,9 @@ pub use locate::RunBy;
 
 use crate::conf;
 use crate::event::{ConnId, Cx, PoolId};
+use crate::handlers::ANY_METHOD;
 use crate::handlers::files::{add_slash, in_trouble};
-use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
+use crate::http::{BodyLength, HttpError, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request};
 use crate::sys::fs::Root;
 use crate::sys::process::Ending;
@@ -124,7 +125,7 @@ impl Handler for CgiHandler {
 
     /// Whether a script has an answer to a method is the script's to say.
     fn methods(&self) -> MethodSet {
-        METHODS
+        ANY_METHOD
     }
 
     fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
@@ -190,15 +191,6 @@ impl Handler for CgiHandler {
 }
 
 const SIGPIPE: i32 = 13;
-
-const METHODS: MethodSet = MethodSet::of(&[
-    Method::Get,
-    Method::Head,
-    Method::Post,
-    Method::Put,
-    Method::Delete,
-    Method::Patch,
-]);
 
 /// What a client is told of a script that cannot be started.
 fn refused(error: &io::Error) -> HttpError {

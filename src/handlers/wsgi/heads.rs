@@ -5,6 +5,7 @@
 
 use super::wire;
 use crate::handlers::gateway::fields::{Field, judge};
+use crate::http::bytes::parse_u64;
 use crate::http::{Headers, HttpError, Status};
 use crate::serve::write_status_line;
 use std::hash::Hasher;
@@ -102,7 +103,7 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
             }
             Some(Field::ContentLength) => {
                 let length =
-                    digits(value).ok_or_else(|| broken("a Content-Length that is none"))?;
+                    parse_u64(value).ok_or_else(|| broken("a Content-Length that is none"))?;
                 if judged.length.is_some_and(|other| other != length) {
                     return Err(broken("two different Content-Lengths"));
                 }
@@ -143,17 +144,6 @@ pub(super) fn lines_for_elsewhere(headers: &Headers) -> Vec<u8> {
         }
     }
     kept.as_bytes().to_vec()
-}
-
-/// A length: digits and nothing else.
-fn digits(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
-    }
-    value.iter().try_fold(0u64, |sum, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 /// 502: what an application has said is no answer.

@@ -71,7 +71,7 @@ impl Handler for AppHandler {
     }
 
     fn methods(&self) -> MethodSet {
-        METHODS
+        MethodSet::ALL
     }
 
     fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
@@ -103,18 +103,6 @@ impl Handler for AppHandler {
     }
 }
 
-/// All that applications may want; OPTIONS is theirs as well.
-const METHODS: MethodSet = MethodSet::of(&[
-    Method::Get,
-    Method::Head,
-    Method::Post,
-    Method::Put,
-    Method::Delete,
-    Method::Patch,
-    Method::Options,
-    Method::Extension,
-]);
-
 /// An application at a path of a host.
 pub struct Mount {
     /// The application.
@@ -127,7 +115,7 @@ pub struct Mount {
 
 impl Handler for Mount {
     fn methods(&self) -> MethodSet {
-        METHODS
+        MethodSet::ALL
     }
 
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
@@ -195,7 +183,7 @@ impl Pages {
 
 impl Handler for Pages {
     fn methods(&self) -> MethodSet {
-        METHODS
+        MethodSet::ALL
     }
 
     fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
