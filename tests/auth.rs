@@ -1,12 +1,11 @@
 //! `auth`: names and passwords.
 
-use crate::support::{Response, Start, TestServer, Wire, eventually, folder, get};
+use crate::support::{Response, Start, TestServer, Wire, eventually, folder, get, run};
 use httpyserver::server::{ConfigSource, Origin, Overrides, Question};
 use httpyserver::site::Registry;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 const CONFIG: &str = r#"
 [[host]]
@@ -468,24 +467,9 @@ fn explain_agrees_with_what_is_served() {
     }
 }
 
-/// Standard output of the binary, fed with `input`.
-fn run(arguments: &[&str], input: &str) -> (String, String, Option<i32>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_httpyserver"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr), output.status.code())
-}
-
 #[test]
 fn hashes_are_made_and_taken() {
-    let (line, _, code) = run(&["hash-password", "ann"], "open sesame\n");
+    let (code, line, _) = run(Path::new("/"), &["hash-password", "ann"], "open sesame\n");
     assert_eq!(code, Some(0));
     assert!(line.starts_with("ann:$2b$12$") && line.ends_with('\n'), "{line}");
     let config = "[[host]]\nroot = 'root'\nauth = { users = 'users' }\n";
@@ -494,7 +478,7 @@ fn hashes_are_made_and_taken() {
     assert_eq!(server.ask(get_as("/", "ann", "open sesame\n")).status, 401);
     for (name, input) in [("a:b", "x"), ("", "x"), ("a", ""), ("a", "a\tb"), ("a", &"x".repeat(73))]
     {
-        let (out, error, code) = run(&["hash-password", name], input);
+        let (code, out, error) = run(Path::new("/"), &["hash-password", name], input);
         assert_eq!((out.as_str(), code), ("", Some(1)), "{name:?} {input:?}");
         assert!(error.starts_with("error: "), "{error}");
     }
@@ -509,7 +493,7 @@ fn a_folder_can_have_a_password() {
     assert_eq!(server.ask(get_as("/", "me", "s:cret")).body, b"home");
     assert_eq!(server.ask(get_as("/", "me", "s")).status, 401);
     assert!(!server.banner.contains("s:cret"));
-    let (_, error, code) = run(&["--auth", "me", "."], "");
+    let (code, _, error) = run(Path::new("/"), &["--auth", "me", "."], "");
     assert_eq!(code, Some(2), "{error}");
 }
 
@@ -523,8 +507,7 @@ fn what_makes_a_password_worth_nothing_is_told() {
              root = 'root'\nauth = {{ users = '{file}' }}\n{more}"
         );
         std::fs::write(folder.path().join("web.conf"), config).unwrap();
-        let path = folder.path().join("web.conf");
-        let (out, error, code) = run(&["-t", "-c", path.to_str().unwrap()], "");
+        let (code, out, error) = run(folder.path(), &["-t", "-c", "web.conf"], "");
         (out + &error, code)
     };
     let (said, code) = check("http://127.0.0.1:0", "root/.users", "");

@@ -1,28 +1,10 @@
 //! The command line, and what it says about a configuration.
 
-use crate::support::{Authority, Start, TestServer, folder, repository};
+use crate::support::{Authority, Start, TestServer, folder, repository, run};
 use rustix::process::Signal;
 use std::fs::Permissions;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-/// Runs the binary to its end in a folder.
-fn run(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_httpyserver"))
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
-}
 
 const GOOD: &str = "[[host]]\nroot = \"docs\"\n";
 const TWO_MISTAKES: &str = "[timeouts]\nidle = 30\n\n[[host]]\nrooot = \"docs\"\n";

@@ -1,6 +1,6 @@
 //! What the documents say is true: examples are there, configurations load, scripts run.
 
-use crate::support::{Start, TestServer, folder, repository};
+use crate::support::{Start, TestServer, folder, repository, run};
 use httpyserver::{App, Server};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -107,14 +107,8 @@ fn the_configurations_of_the_documents_load() {
                 assert!(server.start().is_ok(), "{document}:\n{toml}");
             } else {
                 std::fs::write(folder.path().join("web.conf"), conf).unwrap();
-                let checked = std::process::Command::new(env!("CARGO_BIN_EXE_httpyserver"))
-                    .arg("-t")
-                    .arg("-c")
-                    .arg(folder.path().join("web.conf"))
-                    .output()
-                    .unwrap();
-                let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-                assert!(checked.status.success(), "{document}:\n{toml}\n{said}");
+                let (code, _, said) = run(folder.path(), &["-t", "-c", "web.conf"], "");
+                assert_eq!(code, Some(0), "{document}:\n{toml}\n{said}");
             }
             loaded += 1;
         }

@@ -1,12 +1,11 @@
 //! `httpyserver explain` says what the server would say.
 
-use crate::support::{Start, TestServer, get};
+use crate::support::{Start, TestServer, get, run};
 use httpyserver::server::{ConfigSource, Origin, Overrides, Question};
 use httpyserver::site::Registry;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::process::Command;
 
 const CONFIG: &str = r#"
 [[host]]
@@ -197,10 +196,8 @@ fn asking_has_no_effect() {
 fn the_command() {
     let start = Start::new(CONFIG, FILES);
     let run = |arguments: &[&str], place: &Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_httpyserver"));
-        let output = command.arg("explain").args(arguments).current_dir(place).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        let (code, out, err) = run(place, &[&["explain"], arguments].concat(), "");
+        (code.unwrap(), out, err)
     };
     let (code, out, _) = run(&["http://localhost/guide"], start.path());
     assert_eq!(code, 0);

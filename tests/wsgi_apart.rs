@@ -1,6 +1,6 @@
 //! What a worker is given, and what it is not: environment, descriptors, rights, Python.
 
-use crate::support::{Start, Wire, eventually, folder, get};
+use crate::support::{Start, Wire, eventually, folder, get, run};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -80,13 +80,8 @@ fn a_worker_runs_as_somebody_else_where_that_is_asked_for() {
 }
 
 fn said_at_start(start: &Start) -> String {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_httpyserver"))
-        .arg("-c")
-        .arg(start.path().join("web.conf"))
-        .arg("-t")
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    let (_, out, err) = run(start.path(), &["-c", "web.conf", "-t"], "");
+    out + &err
 }
 
 #[test]

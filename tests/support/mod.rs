@@ -1,10 +1,12 @@
 //! What all tests use: a server, a raw client, and a few ways to wait.
 
+mod command;
 mod embedded;
 mod server;
 mod tls;
 mod wire;
 
+pub(crate) use command::run;
 pub(crate) use embedded::{Answer, Embedded};
 pub(crate) use server::{Start, TestServer};
 pub(crate) use tls::{Authority, Issued, TlsWire};
