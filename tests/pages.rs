@@ -248,6 +248,25 @@ fn an_edited_page_counts_at_once() {
 }
 
 #[test]
+fn what_an_edited_module_says_counts_at_once() {
+    let server = server();
+    std::fs::create_dir(server.path("pages/words")).unwrap();
+    let page = "import words.greeting\nfrom shared import name\n\
+                def request_handler(d):\n    d.response = [200, words.greeting.text + name()]\n";
+    server.write("pages/hello.py", page);
+    for n in 0..5 {
+        server.write("pages/words/greeting.py", format!("text = 'hello {}'\n", "x".repeat(n)));
+        server.write("pages/shared.py", format!("name = lambda: '{n}'\n"));
+        assert_eq!(server.get("/p/hello").text(), format!("hello {}{n}", "x".repeat(n)));
+    }
+    std::fs::remove_file(server.path("pages/shared.py")).unwrap();
+    assert_eq!(server.get("/p/hello").status, 500);
+    server.read_until("stderr.txt", "No module named 'shared'");
+    server.write("pages/shared.py", "name = lambda: 'again'\n");
+    assert_eq!(server.get("/p/hello").text(), "hello xxxxagain");
+}
+
+#[test]
 fn slow_pages_get_more_workers() {
     let server = server();
     let mut wires: Vec<_> = (0..6).map(|_| Wire::connect(&server)).collect();

@@ -1,6 +1,7 @@
 # Pages: Python files that answer for their own path (see docs/wsgi.md). Read before worker.py, as one
 # program with it: an application of PEP 3333 like any other, whose body is the page that was asked for.
 
+import importlib
 import os
 import sys
 import urllib.parse
@@ -8,13 +9,17 @@ import urllib.parse
 
 def pages(folder):
     """The application that runs the pages of a folder."""
-    known = {}
+    known, modules = {}, PageModules(folder)
+    # Compiled modules are told apart by the second in which their source was changed, and by its size.
+    sys.dont_write_bytecode = True
 
     def load(name):
-        """The page's function, read again when its file has changed."""
+        """The page's function, read again when its file, or what pages import, has changed."""
         path = os.path.join(folder, name)
-        info = os.stat(path)
-        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+        stamp = stamp_of(path)
+        if modules.have_changed():
+            modules.forget()
+            known.clear()
         seen = known.get(name)
         if seen is None or seen[0] != stamp:
             with open(path, "rb") as file:
@@ -31,10 +36,12 @@ def pages(folder):
         return seen[1]
 
     def application(environ, start_response):
-        handler = load(environ["httpyserver.page"])
         details = RequestDetails(environ, start_response)
         before = details.response
-        handler(details)
+        try:
+            load(environ["httpyserver.page"])(details)
+        finally:
+            modules.note()
         is_untouched = details.response is before and before == NOTHING_YET
         if is_untouched and not details.connection.response_already_made:
             raise ValueError("the page has neither set request_details.response nor sent anything")
@@ -44,6 +51,50 @@ def pages(folder):
 
 
 NOTHING_YET = [200, "", {}]
+
+
+def stamp_of(path):
+    info = os.stat(path)
+    return info.st_mtime_ns, info.st_size, info.st_ino
+
+
+class PageModules:
+    """The modules of the folder of pages that pages have imported."""
+
+    def __init__(self, folder):
+        self.inside = os.path.join(folder, "")
+        self.stamps = {}
+        self.seen = 0
+
+    def note(self):
+        """Remembers what was imported since it was called last."""
+        if len(sys.modules) != self.seen:
+            self.seen = len(sys.modules)
+            for _, path in self._own():
+                if path not in self.stamps and os.path.isfile(path):
+                    self.stamps[path] = stamp_of(path)
+
+    def have_changed(self):
+        try:
+            return any(stamp_of(path) != stamp for path, stamp in self.stamps.items())
+        except OSError:
+            return True
+
+    def forget(self):
+        """All of them: what one module took from another would stay the old one in it."""
+        for name, _ in self._own():
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        self.stamps.clear()
+        self.seen = 0
+
+    def _own(self):
+        for name, module in list(sys.modules.items()):
+            # A folder without __init__.py has no file and may have several places.
+            places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+            place = next((place for place in places if isinstance(place, str)), "")
+            if place.startswith(self.inside):
+                yield name, place
 
 
 class RequestDetails:
