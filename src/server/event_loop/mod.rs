@@ -1,0 +1,377 @@
+//! The turn: wait, mark, drive, and what lies between drives.
+//!
+//! An event never does work. It sets a bit in the connection its token names and puts it on the run
+//! queue; `ClientConnection::drive` does the rest and says whether it lives on.
+
+mod clients;
+mod orders;
+mod pools;
+mod stopping;
+
+use super::acceptor::Acceptor;
+use super::access_log::AccessLog;
+use super::connection::{ClientConnection, Spares, Turn, Verdict};
+use super::control::{Control, Order};
+use super::error_log::ErrorLog;
+use super::harvester::Harvester;
+use super::load::{ConfigSource, Loaded};
+use super::table::ConnTable;
+use super::watch::CertificateWatch;
+use crate::conf::Level;
+use crate::event::{Budget, ConnId, Cx, Door, Sleeper, Stopper, Target};
+use crate::serve::Abort;
+use crate::site::Site;
+use crate::tls::{Plan, Secured};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll};
+use orders::Pending;
+use pools::HandlerPools;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use stopping::Stopping;
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+
+/// Timers obeyed in one turn, so that armed instants in the past cannot starve sockets.
+const TIMERS_PER_TURN: usize = 1024;
+
+/// A turn that begins so much later than it should: the process did not run meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often events are fetched after a pause: for sixteen thousand connections.
+const CATCH_UP_MAX: usize = 16;
+
+/// How long a line of the access log may wait.
+const LOG_EVERY: Duration = Duration::from_secs(1);
+
+/// The loop and all it owns. The fields are siblings so that each can be lent apart.
+pub struct EventLoop {
+    poll: Poll,
+    table: ConnTable,
+    cx: Cx,
+    site: Rc<Site>,
+    handlers: HandlerPools,
+    acceptor: Acceptor,
+    harvester: Harvester,
+    control: Control,
+    access: AccessLog,
+    errors: ErrorLog,
+    spares: Spares,
+    reloader: ConfigSource,
+    /// What `https` listeners speak with, and what it was loaded from.
+    tls: Option<(Plan, Rc<Secured>)>,
+    watch: CertificateWatch,
+    https_port: Option<u16>,
+    /// Connections of each address, counted only where they are limited.
+    per_client: HashMap<IpAddr, usize>,
+    connections_max: usize,
+    log_due: Option<Instant>,
+    stopping: Option<Stopping>,
+    /// A reload whose handlers are not ready yet.
+    pending: Option<Pending>,
+}
+
+/// How a run ended.
+///
+/// ```
+/// use httpyserver::server::Ended;
+/// use httpyserver::{App, Server};
+///
+/// let mut server = Server::bind("127.0.0.1:0").app(App::new()).quiet().start()?;
+/// server.stopper()?.stop();
+/// match server.run()? {
+///     Ended::Finished => println!("everybody was served"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), httpyserver::Failure>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything in flight was finished.
+    Finished,
+    /// Something was cut off.
+    Forced,
+    /// An application without which the server is worth nothing did not start.
+    AppFailed(String),
+}
+
+impl EventLoop {
+    /// A loop that serves what was loaded.
+    ///
+    /// # Errors
+    /// The poll or the signals cannot be had, a handler cannot start.
+    pub fn new(
+        poll: Poll,
+        loaded: Loaded,
+        acceptor: Acceptor,
+        reloader: ConfigSource,
+    ) -> io::Result<Self> {
+        let mut cx = Cx::new(poll.registry().try_clone()?);
+        let control = Control::new(poll.registry())?;
+        let Loaded { site, access, errors, connections_max, tls, .. } = loaded;
+        let (watch, https_port) = (orders::watch(tls.as_ref(), &mut cx), acceptor.https_port());
+        cx.clock.set_server(site.server_header.as_deref());
+        let mut handlers = HandlerPools::default();
+        let started = handlers.start(&site, &mut cx)?;
+        handlers.commit(started);
+        Ok(Self {
+            harvester: Harvester::new(&site.timeouts, cx.now()),
+            site,
+            poll,
+            table: ConnTable::default(),
+            cx,
+            handlers,
+            acceptor,
+            control,
+            access,
+            errors,
+            spares: Spares::default(),
+            reloader,
+            tls,
+            watch,
+            https_port,
+            per_client: HashMap::new(),
+            connections_max,
+            log_due: None,
+            stopping: None,
+            pending: None,
+        })
+    }
+
+    /// See `Running::stopper`.
+    ///
+    /// # Errors
+    /// There is no descriptor to be had.
+    pub fn stopper(&mut self) -> io::Result<Stopper> {
+        self.cx.stopper()
+    }
+
+    /// Serves until it is told to stop.
+    ///
+    /// # Errors
+    /// The poll itself fails.
+    pub fn run(&mut self) -> io::Result<Ended> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut turn = Vec::with_capacity(EVENTS);
+        loop {
+            let wait = self.wait();
+            let since = self.cx.now();
+            match self.poll.poll(&mut events, wait) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            self.cx.clock.tick();
+            let mut ordered = false;
+            for event in &events {
+                ordered |= self.mark(event);
+            }
+            if wait.is_some_and(|wait| self.cx.now() > since + wait + PAUSE) {
+                ordered |= self.catch_up(&mut events)?;
+            }
+            self.see_to_children();
+            self.expire_timers();
+            self.mark_woken();
+            self.cx.runq.take(&mut turn);
+            let company = turn.len();
+            for id in &turn {
+                self.drive(*id, company);
+            }
+            self.turn_handlers();
+            self.accept();
+            self.harvest();
+            if ordered {
+                for _ in 0..self.cx.take_stops() {
+                    self.obey(Order::Stop);
+                }
+                for order in self.control.take() {
+                    self.obey(order);
+                }
+            }
+            self.renew_certificates();
+            self.settle_reload();
+            self.see_to_logs();
+            if let Some(finished) = self.has_stopped() {
+                self.close_down();
+                return Ok(if finished { Ended::Finished } else { Ended::Forced });
+            }
+            if let Some((pool, what)) = self.cx.take_failure()
+                && self.handlers.serves(pool)
+            {
+                self.close_down();
+                return Ok(Ended::AppFailed(what));
+            }
+        }
+    }
+
+    /// After a pause of the whole process (it was stopped, or had no processor), the events at hand
+    /// are older than the clock. What has come since is marked as well, before anybody's time is
+    /// judged: data that lies in a pipe is no silence. Returns as [`mark`](Self::mark) does.
+    fn catch_up(&mut self, events: &mut Events) -> io::Result<bool> {
+        let mut ordered = false;
+        for _ in 0..CATCH_UP_MAX {
+            match self.poll.poll(events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            for event in &*events {
+                ordered |= self.mark(event);
+            }
+            if events.iter().count() < EVENTS {
+                break;
+            }
+        }
+        Ok(ordered)
+    }
+
+    /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
+    /// is open and nothing is to be written.
+    fn wait(&self) -> Option<Duration> {
+        if !self.cx.runq.is_empty() || self.cx.has_woken() || self.cx.has_called() {
+            return Some(Duration::ZERO);
+        }
+        let now = self.cx.now();
+        let sweep = (!self.table.is_empty()).then(|| self.harvester.next());
+        let stop = self.stopping.as_ref().and_then(Stopping::deadline);
+        let retire = self.handlers.has_retiring().then(|| now + LOG_EVERY);
+        let accept = self.acceptor.wakes_at(now);
+        let children = self.cx.children.next(now);
+        let renew = self.watch.wakes_at();
+        [sweep, stop, retire, accept, renew, self.log_due, children, self.cx.timers.next()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Sets the bits an event is about. Returns whether signals have arrived.
+    fn mark(&mut self, event: &mio::event::Event) -> bool {
+        match Target::from_token(event.token()) {
+            Some(Target::Connection(id, door)) => {
+                if let Some(connection) = self.table.get(id) {
+                    connection.ready_mut().mark(door, event);
+                    enqueue(connection, &mut self.cx);
+                }
+            }
+            Some(Target::Listener(number)) => self.acceptor.mark(number),
+            Some(Target::Child(number)) => self.cx.children.collect(number),
+            Some(Target::Pool(pool, slot)) => self.handlers.event(pool, slot, &mut self.cx),
+            Some(Target::Certificates) => self.watch.mark(self.cx.now()),
+            Some(Target::Outside) => {
+                self.cx.hear_outside();
+                return true;
+            }
+            Some(Target::Signals) => return true,
+            None => {}
+        }
+        false
+    }
+
+    /// Ends children whose time has come, and tells handlers of those that have ended.
+    fn see_to_children(&mut self) {
+        self.cx.children.see_to(self.cx.now());
+        while let Some((owner, ending)) = self.cx.children.pop_ended() {
+            self.handlers.child_ended(owner, ending, &mut self.cx);
+        }
+    }
+
+    fn expire_timers(&mut self) {
+        for _ in 0..TIMERS_PER_TURN {
+            let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) else { break };
+            let id = match sleeper {
+                Sleeper::Connection(id) => id,
+                Sleeper::Pool(pool) => {
+                    self.cx.call_pool(pool);
+                    continue;
+                }
+            };
+            if let Some(connection) = self.table.get(id)
+                && connection.timer_due(at)
+            {
+                enqueue(connection, &mut self.cx);
+            }
+        }
+    }
+
+    /// What handlers do once a turn, for all connections together.
+    fn turn_handlers(&mut self) {
+        if self.cx.has_called() {
+            for pool in self.cx.take_called() {
+                self.handlers.turn(pool, &mut self.cx);
+            }
+        }
+    }
+
+    fn mark_woken(&mut self) {
+        while let Some(id) = self.cx.pop_woken() {
+            if let Some(connection) = self.table.get(id) {
+                connection.ready_mut().set_woken();
+                enqueue(connection, &mut self.cx);
+            }
+        }
+    }
+
+    /// Drives one connection. A panic in it ends it, and nobody else.
+    fn drive(&mut self, id: ConnId, company: usize) {
+        let Some(connection) = self.table.get(id) else { return };
+        let mut turn = Turn {
+            cx: &mut self.cx,
+            site: &self.site,
+            log: &mut self.access,
+            spares: &mut self.spares,
+            tls: self.tls.as_ref().map(|(_, secured)| &**secured),
+            https_port: self.https_port,
+            budget: Budget::new(company),
+            stopping: self.stopping.is_some(),
+        };
+        let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
+        match verdict {
+            // Its answer was promised to be followed by others before the stop began.
+            Ok(Verdict::Keep) if self.stopping.is_some() && connection.is_done() => {
+                self.cut_off(id, Abort::Shutdown, "the server stopped");
+            }
+            Ok(Verdict::Keep) if connection.register_once() => {
+                let fd = connection.transport().raw_fd();
+                let both = Interest::READABLE | Interest::WRITABLE;
+                if self.cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
+                    // No memory for a watch: it would never be heard of.
+                    self.remove(id);
+                }
+            }
+            Ok(Verdict::Keep) => {}
+            Ok(Verdict::Close) => self.remove(id),
+            Err(_) => {
+                self.cx.report(Level::Error, "a panic ended a connection; please report it");
+                self.remove(id);
+            }
+        }
+    }
+
+    /// Says what there is to say, and writes the access log at most a second after its lines were
+    /// made; at once when somebody watches.
+    fn see_to_logs(&mut self) {
+        for (level, text) in self.cx.take_notices() {
+            self.errors.say(&self.cx.clock, level, &text);
+        }
+        if !self.access.has_gathered() {
+            return;
+        }
+        let now = self.cx.now();
+        let due = *self.log_due.get_or_insert(now + LOG_EVERY);
+        if now >= due || self.access.is_watched() {
+            self.access.flush();
+            self.log_due = None;
+        }
+    }
+}
+
+/// Puts a connection on the run queue, once.
+fn enqueue(connection: &mut ClientConnection, cx: &mut Cx) {
+    if connection.enqueue() {
+        cx.runq.push(connection.id());
+    }
+}

@@ -1,0 +1,170 @@
+//! What the operator orders by signals: another configuration, other log files, more workers; and
+//! renewed certificates, which are taken up unasked.
+
+use super::EventLoop;
+use super::pools::{SiteHandlers, readiness};
+use crate::conf::{Diagnostic, Level};
+use crate::event::Cx;
+use crate::serve::{Readiness, Scale};
+use crate::server::acceptor::Bound;
+use crate::server::control::Order;
+use crate::server::harvester::Harvester;
+use crate::server::load::{Failure, Loaded, cannot_listen, cannot_listen_everywhere};
+use crate::server::watch::CertificateWatch;
+use crate::tls::{Plan, Secured};
+use std::rc::Rc;
+
+/// A reload that waits for its handlers: everything else about it is done.
+pub(super) struct Pending {
+    loaded: Loaded,
+    bound: Bound,
+    handlers: SiteHandlers,
+}
+
+impl EventLoop {
+    pub(super) fn obey(&mut self, order: Order) {
+        match order {
+            Order::Reload => self.reload(),
+            Order::Reopen => self.reopen(),
+            Order::Report => self.report(),
+            Order::More => self.handlers.scale(Scale::More, &mut self.cx),
+            Order::Fewer => self.handlers.scale(Scale::Fewer, &mut self.cx),
+            Order::Stop if self.stopping.is_some() => self.hurry(),
+            Order::Stop => self.stop(Some(self.cx.now() + self.site.timeouts.shutdown)),
+            // Whoever asked for a stop in time gets it.
+            Order::StopPatiently if self.stopping.is_some() => {}
+            Order::StopPatiently => self.stop(None),
+        }
+    }
+
+    /// Builds everything new before anything old is touched. A failure changes nothing.
+    fn reload(&mut self) {
+        self.give_reload_up("another one begins");
+        let former = self.tls.as_ref().map(|(_, secured)| &**secured);
+        match self.reloader.load(former).and_then(|loaded| self.prepare(loaded)) {
+            // Most sites are ready at once.
+            Ok(pending) => {
+                self.pending = Some(pending);
+                self.settle_reload();
+            }
+            Err(failure) => self.not_reloaded(&failure),
+        }
+    }
+
+    /// Binds and starts what was loaded, beside what serves now.
+    fn prepare(&mut self, loaded: Loaded) -> Result<Pending, Failure> {
+        let listen = &loaded.listen;
+        let bound = self.acceptor.bind(listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let handlers = self.handlers.start(&loaded.site, &mut self.cx)?;
+        Ok(Pending { loaded, bound, handlers })
+    }
+
+    /// Puts what was prepared in the place of what served before, once it is ready.
+    pub(super) fn settle_reload(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        match readiness(&pending.handlers) {
+            Readiness::Starting => self.pending = Some(pending),
+            Readiness::Failed(what) => {
+                self.handlers.discard(&pending.handlers, &mut self.cx);
+                self.not_reloaded(&Failure::Start(what));
+            }
+            Readiness::Ready => match self.swap(pending) {
+                Ok(warnings) => {
+                    let text = format!("reloaded\n{warnings}");
+                    self.cx.report(Level::Info, text.trim_end());
+                }
+                Err(failure) => self.not_reloaded(&failure),
+            },
+        }
+    }
+
+    pub(super) fn give_reload_up(&mut self, why: &str) {
+        if let Some(pending) = self.pending.take() {
+            self.handlers.discard(&pending.handlers, &mut self.cx);
+            self.cx.report(Level::Warning, format!("the reload is given up: {why}"));
+        }
+    }
+
+    fn not_reloaded(&mut self, failure: &Failure) {
+        let text = format!("not reloaded, what served before goes on\n{failure}");
+        self.cx.report(Level::Error, text.trim_end());
+    }
+
+    /// Returns the warnings.
+    fn swap(&mut self, pending: Pending) -> Result<String, Failure> {
+        let Pending { loaded, bound, handlers } = pending;
+        let Loaded { site, listen, access, errors, connections_max, warnings, tls, .. } = loaded;
+        let warnings = cannot_listen_everywhere(&bound) + &warnings;
+        if let Err(error) = self.acceptor.adopt(&listen, bound, self.cx.registry()) {
+            self.handlers.discard(&handlers, &mut self.cx);
+            return Err(error.into());
+        }
+        self.https_port = self.acceptor.https_port();
+        self.handlers.commit(handlers);
+        self.access.flush();
+        (self.access, self.errors) = (access, errors);
+        self.cx.clock.set_server(site.server_header.as_deref());
+        self.harvester = Harvester::new(&site.timeouts, self.cx.now());
+        self.connections_max = connections_max;
+        self.site = site;
+        self.watch = watch(tls.as_ref(), &mut self.cx);
+        self.tls = tls;
+        Ok(warnings)
+    }
+
+    /// Takes up renewed certificate files. If they do not load, the old ones stay.
+    pub(super) fn renew_certificates(&mut self) {
+        if !self.watch.take_due(self.cx.now()) {
+            return;
+        }
+        let Some((plan, secured)) = &mut self.tls else { return };
+        if !plan.has_changed(secured) {
+            return;
+        }
+        let mut found = Vec::new();
+        let renewed = plan.load(Some(secured), true, &mut found);
+        let with = |text: String, found: &[Diagnostic]| {
+            found.iter().fold(text, |text, one| text + "\n" + &one.message)
+        };
+        match renewed {
+            Ok(renewed) => {
+                let text = format!("certificate files have changed: {renewed}");
+                *secured = Rc::new(renewed);
+                // Links may have been turned: the files may lie elsewhere now.
+                self.watch = watch(self.tls.as_ref(), &mut self.cx);
+                self.cx.report(Level::Info, with(text, &found));
+            }
+            Err(errors) => {
+                let text = "certificate files have changed and do not load; the old ones stay";
+                let text = with(text.into(), &errors);
+                if self.watch.is_news(&text) {
+                    self.cx.report(Level::Error, text);
+                }
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        for result in [self.access.reopen(), self.errors.reopen()] {
+            if let Err(error) = result {
+                self.cx.report(Level::Error, format!("cannot reopen a log file: {error}"));
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        let (open, dropped) = (self.table.len(), self.access.dropped());
+        let idle = self.table.iter_mut().filter(|connection| connection.is_idle()).count();
+        let text = format!("{open} connections, {idle} of them idle; {dropped} log lines dropped");
+        self.cx.report(Level::Info, text);
+    }
+}
+
+/// Watches the files of the certificates. Without it, HUP takes them up.
+pub(super) fn watch(tls: Option<&(Plan, Rc<Secured>)>, cx: &mut Cx) -> CertificateWatch {
+    let folders = tls.map(|(plan, _)| plan.watched()).unwrap_or_default();
+    CertificateWatch::new(&folders, cx.registry(), cx.now()).unwrap_or_else(|error| {
+        cx.report(Level::Warning, format!("certificates are not watched: {error}"));
+        CertificateWatch::default()
+    })
+}

@@ -1,0 +1,122 @@
+//! The handlers that are started, of the site that serves and of those before and after it.
+
+use crate::event::{Cx, Owner, PoolId};
+use crate::serve::{Handler, Readiness, Scale};
+use crate::site::Site;
+use crate::sys::process::Ending;
+use std::io;
+use std::rc::Rc;
+
+/// The handlers that are started, by the number of their pool, with the site they belong to: the
+/// present one, and former ones whose last requests have not ended.
+#[derive(Default)]
+pub(super) struct HandlerPools {
+    present: Option<SiteHandlers>,
+    retiring: Vec<SiteHandlers>,
+    /// Of a reload that waits for them.
+    starting: Vec<(PoolId, Rc<dyn Handler>)>,
+    next: u16,
+}
+
+pub(super) type SiteHandlers = (Rc<Site>, Vec<(PoolId, Rc<dyn Handler>)>);
+
+impl HandlerPools {
+    /// Starts the handlers of a site, beside those that serve.
+    pub(super) fn start(&mut self, site: &Rc<Site>, cx: &mut Cx) -> io::Result<SiteHandlers> {
+        let mut started: Vec<(PoolId, Rc<dyn Handler>)> = Vec::new();
+        for handler in &site.handlers {
+            let pool = PoolId(self.next);
+            self.next = self.next.wrapping_add(1);
+            if let Err(error) = handler.start(pool, cx) {
+                self.discard(&(site.clone(), started), cx);
+                return Err(error);
+            }
+            self.starting.push((pool, handler.clone()));
+            started.push((pool, handler.clone()));
+        }
+        Ok((site.clone(), started))
+    }
+
+    /// Lets the handlers of a site serve; those of the one before retire.
+    pub(super) fn commit(&mut self, started: SiteHandlers) {
+        self.starting.clear();
+        if let Some(former) = self.present.replace(started) {
+            self.retiring.push(former);
+        }
+    }
+
+    /// Gives up what was started and never served.
+    pub(super) fn discard(&mut self, started: &SiteHandlers, cx: &mut Cx) {
+        self.starting.clear();
+        started.1.iter().for_each(|(_, handler)| handler.stop(cx));
+    }
+
+    /// Whether a handler is one that serves, not one that a reload has started.
+    pub(super) fn serves(&self, pool: PoolId) -> bool {
+        self.present.iter().flat_map(|(_, handlers)| handlers).any(|(id, _)| *id == pool)
+    }
+
+    pub(super) fn turn(&self, pool: PoolId, cx: &mut Cx) {
+        if let Some(handler) = self.of(pool) {
+            handler.turn(cx);
+        }
+    }
+
+    pub(super) fn scale(&self, by: Scale, cx: &mut Cx) {
+        let handlers = self.present.iter().flat_map(|(_, handlers)| handlers);
+        handlers.for_each(|(_, handler)| handler.scale(by, cx));
+    }
+
+    /// Whether there are former ones, for which to look now and then.
+    pub(super) fn has_retiring(&self) -> bool {
+        !self.retiring.is_empty()
+    }
+
+    /// Stops the handlers of former sites whose last request has ended.
+    pub(super) fn retire(&mut self, cx: &mut Cx) {
+        self.retiring.retain(|(site, handlers)| {
+            let in_use = Rc::strong_count(site) > 1;
+            if !in_use {
+                handlers.iter().for_each(|(_, handler)| handler.stop(cx));
+            }
+            in_use
+        });
+    }
+
+    pub(super) fn stop_all(&mut self, cx: &mut Cx) {
+        for (_, handlers) in self.retiring.drain(..).chain(self.present.take()) {
+            handlers.iter().for_each(|(_, handler)| handler.stop(cx));
+        }
+    }
+
+    pub(super) fn event(&self, pool: PoolId, slot: u16, cx: &mut Cx) {
+        if let Some(handler) = self.of(pool) {
+            handler.pool_event(slot, cx);
+        }
+    }
+
+    pub(super) fn child_ended(&self, owner: Owner, ending: Ending, cx: &mut Cx) {
+        if let Some(handler) = self.of(owner.pool) {
+            handler.child_ended(owner.tag, ending, cx);
+        }
+    }
+
+    fn of(&self, pool: PoolId) -> Option<Rc<dyn Handler>> {
+        let all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
+        let mut all = all.chain(&self.starting);
+        all.find(|(id, _)| *id == pool).map(|(_, handler)| handler.clone())
+    }
+}
+
+/// How far all of them have come.
+pub(super) fn readiness((_, handlers): &SiteHandlers) -> Readiness {
+    let mut all = Readiness::Ready;
+    for (_, handler) in handlers {
+        match handler.readiness() {
+            Readiness::Ready => {}
+            Readiness::Starting => all = Readiness::Starting,
+            failed @ Readiness::Failed(_) => return failed,
+        }
+    }
+    all
+}
