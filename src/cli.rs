@@ -1,5 +1,6 @@
 //! The command line: what was typed, and what that means.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use httpyserver::challenge;
 use httpyserver::conf::{self, Format, Level, Listen, LogFormat, Place};
@@ -216,7 +217,7 @@ pub(crate) enum Task {
 
 /// Reads the command line. Exits with 2 where it is wrong, as clap does.
 pub(crate) fn parse() -> Result<Task, Failure> {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| explained(error).exit());
     if args.version {
         return Ok(Task::Version(version()));
     }
@@ -244,6 +245,22 @@ pub(crate) fn parse() -> Result<Task, Failure> {
         (true, false) => Task::Check(source),
         (false, false) => Task::Serve { source, why, quiet: args.quiet },
     })
+}
+
+/// A second folder is taken for a misplaced command, which helps nobody.
+fn explained(error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let mut command = Args::command();
+    if error.kind() != ErrorKind::ArgumentConflict || command.find_subcommand(word).is_some() {
+        return error;
+    }
+    let text = format!(
+        "one folder is served at once, and {word:?} is a second one; \
+         several are hosts or routes of a web.conf (-c FILE)"
+    );
+    command.error(ErrorKind::TooManyValues, text)
 }
 
 /// The applications that are part of this binary.

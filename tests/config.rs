@@ -29,7 +29,8 @@ fn exit_codes() {
         (&["-p", "70000", "docs"], 2, "70000"),
         (&["-b", "nonsense", "docs"], 2, "nonsense"),
         (&["-c", "good.conf", "docs"], 2, "cannot be used"),
-        (&["docs", "lone"], 2, "lone"),
+        (&["docs", "lone"], 2, "one folder"),
+        (&["docs", "explain"], 2, "explain"),
     ] {
         let (got, out, err) = run(folder.path(), arguments, "");
         assert_eq!(got, Some(code), "{arguments:?}: {out}{err}");
