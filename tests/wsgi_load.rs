@@ -1,6 +1,6 @@
 //! Workers that come and go while clients ask on: nobody notices.
 
-use crate::support::{Start, TestServer, Wire, eventually};
+use crate::support::{Start, TestServer, Wire, eventually, get};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -162,4 +162,26 @@ fn none_too_many(server: &TestServer, workers: usize) {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let count = || std::fs::read_to_string(&path).unwrap().split_whitespace().count();
     assert!(eventually(|| (count() == workers).then_some(())).is_some(), "{} children", count());
+}
+
+#[test]
+fn many_in_one_turn_are_no_more_than_the_queue_takes() {
+    let app = "import time\ndef v(environ, start_response):\n    time.sleep(0.2)\n    \
+               start_response('200 OK', [('Content-Length', '1')])\n    return [b'x']\n";
+    let config = "[app.v]\nwsgi = \"v:v\"\nworkers = 2\nqueue = 3\nqueue_timeout = \"30s\"\n\
+                  [[host]]\napp = \"v\"\n";
+    let server = TestServer::new(config, &[("v.py", app)]);
+    let mut wires: Vec<_> = (0..20).map(|_| Wire::connect(&server)).collect();
+    // Twice: as workers that are not known yet, and as ones that are known to be slow.
+    for _ in 0..2 {
+        assert_eq!(server.get("/").status, 200);
+        server.signal(Signal::STOP);
+        for wire in &mut wires {
+            wire.send(get("/"));
+        }
+        server.signal(Signal::CONT);
+        let mut statuses: Vec<_> = wires.iter_mut().map(|wire| wire.response().status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [[200; 5].as_slice(), &[503; 15]].concat());
+    }
 }

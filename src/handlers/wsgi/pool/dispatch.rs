@@ -1,6 +1,7 @@
 //! Which waiting request goes to which worker, and which one has waited too long?
 
 use super::due::GROW_AFTER;
+use super::seat::Seat;
 use super::{Inner, Pool};
 use crate::event::Cx;
 use std::time::Instant;
@@ -15,7 +16,7 @@ impl Pool {
             let free = seats
                 .iter_mut()
                 .flatten()
-                .filter(|seat| seat.worker.generation == generation && seat.worker.is_free(now));
+                .filter(|seat| seat.worker.generation == generation && seat.worker.room(now) > 0);
             let Some(seat) = free.min_by_key(|seat| seat.worker.load()) else { break };
             let Some(job) = queue.pop() else { break };
             seat.worker.give(job, now);
@@ -43,8 +44,9 @@ impl Pool {
 }
 
 impl Inner {
-    /// Whether a request would not have to wait.
-    pub(super) fn has_room(&self, now: Instant) -> bool {
-        self.seats().any(|seat| seat.worker.is_free(now))
+    /// How many requests would not have to wait.
+    pub(super) fn room(&self, now: Instant) -> usize {
+        let present = |seat: &&Seat| seat.worker.generation == self.generation;
+        self.seats().filter(present).map(|seat| seat.worker.room(now)).sum()
     }
 }

@@ -137,7 +137,9 @@ impl Pool {
             let wait = inner.not_before.map_or(0, |at| at.saturating_duration_since(now).as_secs());
             return Err(self.unavailable("it cannot be loaded", wait + 1));
         }
-        if inner.queue.len() >= self.app.queue && !inner.has_room(now) {
+        // Those that came in this turn are handed out at its end.
+        let waiting = inner.queue.len();
+        if waiting >= self.app.queue && waiting >= self.app.queue + inner.room(now) {
             return Err(self.unavailable("its queue is full", 1));
         }
         Ok(())

@@ -166,17 +166,14 @@ impl Worker {
         self.flights.len()
     }
 
-    /// Whether it may be given another request.
-    pub(super) fn is_free(&self, now: Instant) -> bool {
-        self.stage == Stage::Ready && !self.has_ended && self.flights.len() < self.depth(now)
-    }
-
-    fn depth(&self, now: Instant) -> usize {
-        match self.flights.is_empty() {
-            true => 1,
-            false if self.pace.is_quick() && self.busy_for(now) < STALLED => FLIGHTS_MAX,
-            false => 1,
+    /// How many requests it may be given.
+    pub(super) fn room(&self, now: Instant) -> usize {
+        if self.stage != Stage::Ready || self.has_ended {
+            return 0;
         }
+        let is_quick = self.pace.is_quick() && self.busy_for(now) < STALLED;
+        let depth = if is_quick { FLIGHTS_MAX } else { 1 };
+        depth.saturating_sub(self.flights.len())
     }
 
     /// How long it has been at the request it is at.
