@@ -5,18 +5,30 @@ use crate::conf::Level;
 use crate::event::Clock;
 use crate::http::{date, escape};
 use std::io;
+use std::time::{Duration, Instant};
 
-/// The error log: a line an event, written at once.
+/// Events written in a second. More are counted only: a flood of requests that fail must not fill
+/// the disk as well.
+const EVENTS_MAX: u32 = 500;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The error log: a line an event, written in the turn in which it happened.
 #[derive(Debug)]
 pub struct ErrorLog {
     sink: LogSink,
     level: Level,
+    /// When the second began in which events are counted.
+    since: Option<Instant>,
+    written: u32,
+    left_out: u32,
+    /// Something was said since the last flush.
+    is_news: bool,
 }
 
 impl ErrorLog {
     /// A log that says what is at least as grave as `level`.
     pub fn new(sink: LogSink, level: Level) -> Self {
-        Self { sink, level }
+        Self { sink, level, since: None, written: 0, left_out: 0, is_news: false }
     }
 
     /// Says something, if it is grave enough. Several lines stay several lines.
@@ -24,6 +36,36 @@ impl ErrorLog {
         if level > self.level {
             return;
         }
+        self.catch_up(clock);
+        // Who asks for everything gets everything.
+        if self.written >= EVENTS_MAX && self.level < Level::Debug {
+            self.left_out += 1;
+            return;
+        }
+        self.written += 1;
+        self.write(clock, level, text);
+    }
+
+    /// Begins another second when one is over, and says how much was left out in it.
+    pub fn catch_up(&mut self, clock: &Clock) {
+        let now = clock.now();
+        if self.since.is_some_and(|since| now < since + SECOND) {
+            return;
+        }
+        (self.since, self.written) = (Some(now), 0);
+        let left_out = std::mem::take(&mut self.left_out);
+        if left_out > 0 {
+            let text = format!("{left_out} more events were left out");
+            self.write(clock, Level::Warning, &text);
+        }
+    }
+
+    /// When there is something to be said although nothing happens.
+    pub fn wakes_at(&self) -> Option<Instant> {
+        self.since.filter(|_| self.left_out > 0).map(|since| since + SECOND)
+    }
+
+    fn write(&mut self, clock: &Clock, level: Level, text: &str) {
         let word = match level {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -44,7 +86,15 @@ impl ErrorLog {
         }
         line.push(b'\n');
         self.sink.line_added(start);
-        self.sink.flush();
+        self.is_news = true;
+    }
+
+    /// Writes what was said in this turn.
+    pub fn flush(&mut self) {
+        // What could not be written before waits for company: a full disk is not asked each turn.
+        if std::mem::take(&mut self.is_news) {
+            self.sink.flush();
+        }
     }
 
     /// Gives its file to an account, if it was made just now.
@@ -58,5 +108,46 @@ impl ErrorLog {
     /// As `LogSink::reopen`.
     pub fn reopen(&mut self) -> io::Result<()> {
         self.sink.reopen()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::LogTarget;
+    use std::time::UNIX_EPOCH;
+
+    fn said(level: Level, seconds: u64, each: u32) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let sink = LogSink::open(LogTarget::File(path.clone())).unwrap();
+        let (mut log, mut clock, start) =
+            (ErrorLog::new(sink, level), Clock::new(), Instant::now());
+        for second in 0..=seconds {
+            clock.set(start + SECOND * second as u32, UNIX_EPOCH + SECOND * second as u32);
+            assert_eq!(log.wakes_at().is_some(), log.left_out > 0);
+            log.catch_up(&clock);
+            let count = if second < seconds { each } else { 0 };
+            (0..count).for_each(|n| log.say(&clock, Level::Error, &format!("{second}/{n}")));
+        }
+        log.flush();
+        std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_written() {
+        let lines = said(Level::Warning, 2, EVENTS_MAX + 7);
+        assert_eq!(lines.len() as u32, 2 * (EVENTS_MAX + 1));
+        for second in [1, 2] {
+            let told = &lines[(EVENTS_MAX as usize + 1) * second - 1];
+            assert!(told.contains(&format!(":0{second}.")), "{told}");
+            assert!(told.ends_with(" warning 7 more events were left out"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_flood_is_written() {
+        assert_eq!(said(Level::Warning, 3, EVENTS_MAX).len() as u32, 3 * EVENTS_MAX);
+        assert_eq!(said(Level::Debug, 1, EVENTS_MAX + 7).len() as u32, EVENTS_MAX + 7);
     }
 }

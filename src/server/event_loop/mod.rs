@@ -240,8 +240,8 @@ impl EventLoop {
         let retire = self.handlers.has_retiring().then(|| now + LOG_EVERY);
         let accept = self.acceptor.wakes_at(now);
         let children = self.cx.children.next(now);
-        let renew = self.watch.wakes_at();
-        [sweep, stop, retire, accept, renew, self.log_due, children, self.cx.timers.next()]
+        let (renew, errors) = (self.watch.wakes_at(), self.errors.wakes_at());
+        [sweep, stop, retire, accept, renew, errors, self.log_due, children, self.cx.timers.next()]
             .into_iter()
             .flatten()
             .min()
@@ -357,6 +357,8 @@ impl EventLoop {
         for (level, text) in self.cx.take_notices() {
             self.errors.say(&self.cx.clock, level, &text);
         }
+        self.errors.catch_up(&self.cx.clock);
+        self.errors.flush();
         if !self.access.has_gathered() {
             return;
         }
