@@ -378,6 +378,23 @@ fn a_script_need_not_read() {
 }
 
 #[test]
+fn the_last_complaint_of_a_script_is_heard() {
+    let last = "#!/bin/sh\nprintf 'X: y\\n\\n'\nprintf x\necho bye >&2\n";
+    let server = scripts("", &[("last", last)]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..60 {
+                    assert_eq!(server.get("/cgi/last").text(), "x");
+                }
+            });
+        }
+    });
+    let heard = || server.read("stderr.txt").matches(": bye").count();
+    assert!(eventually(|| (heard() == 480).then_some(())).is_some(), "{} of 480", heard());
+}
+
+#[test]
 fn complaints_are_logged_line_by_line() {
     let server = scripts("", &[("x", &text("echo one >&2; printf two >&2; echo fine"))]);
     assert_eq!(server.get("/cgi/x").text(), "fine\n");

@@ -127,7 +127,7 @@ impl Exchange for Script {
                     let step = running.advance(&self.scripts, io, cx);
                     match step {
                         Ok(Step::Wait | Step::Again) | Err(_) => {}
-                        Ok(_) => running.leave(self.timeout(), cx),
+                        Ok(_) => running.leave(&self.scripts, cx),
                     }
                     self.state = State::Running(running);
                     return step;

@@ -332,20 +332,26 @@ impl Running {
     }
 
     /// The answer is complete. What the script still does is its own business, for a while.
-    pub(super) fn leave(&mut self, timeout: Duration, cx: &mut Cx) {
-        self.complaints.finish(cx);
+    pub(super) fn leave(&mut self, scripts: &Scripts, cx: &mut Cx) {
+        let timeout = scripts.setup.cgi.limits.timeout;
+        self.hear_last_words(scripts, cx);
         self.run.exchange.set(None);
         cx.dismiss_at(self.child, cx.now() + timeout);
     }
 
     pub(super) fn abort(&mut self, scripts: &Scripts, cx: &mut Cx) {
+        self.hear_last_words(scripts, cx);
+        self.run.exchange.set(None);
+        self.run.dismissed.set(true);
+        cx.dismiss(self.child);
+    }
+
+    /// What it said to its standard error since that was read, before its output was.
+    fn hear_last_words(&mut self, scripts: &Scripts, cx: &mut Cx) {
         let mut scratch = scripts.scratch.borrow_mut();
         scratch.resize(SCRATCH, 0);
         self.complaints.read(&mut scratch, cx);
         self.complaints.finish(cx);
-        self.run.exchange.set(None);
-        self.run.dismissed.set(true);
-        cx.dismiss(self.child);
     }
 }
 
