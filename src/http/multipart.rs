@@ -141,13 +141,14 @@ impl Scanner {
                 return Ok(Step::More);
             }
         }
-        if let Some(at) = memmem::find(input, &self.delimiter) {
-            self.state = State::Boundary;
-            return Ok(Step::Skip { take: at + self.delimiter.len() });
-        }
-        let take = input.len() - tail(input, &self.delimiter);
+        let found = memmem::find(input, &self.delimiter);
+        let take = found.unwrap_or_else(|| input.len() - tail(input, &self.delimiter));
         if dropped + take > PREAMBLE_MAX {
             return Err(wrong("no boundary at the beginning"));
+        }
+        if let Some(at) = found {
+            self.state = State::Boundary;
+            return Ok(Step::Skip { take: at + self.delimiter.len() });
         }
         self.state = State::Preamble(dropped + take);
         Ok(if take == 0 { Step::More } else { Step::Skip { take } })
@@ -179,7 +180,8 @@ impl Scanner {
 
     fn head(&mut self, input: &[u8]) -> Result<Step, HttpError> {
         let Some(end) = memmem::find(input, b"\r\n\r\n") else {
-            if input.len() > PART_HEAD_MAX {
+            // Three bytes of the blank line may be there.
+            if input.len() > PART_HEAD_MAX + 3 {
                 return Err(wrong("a part with too long a head"));
             }
             return Ok(Step::More);
@@ -403,6 +405,27 @@ mod tests {
         }
         assert_eq!(scan(b"--X--\r\n", &[]), Ok(Vec::new()));
         assert_eq!(scan(b"hello\r\n--X--", &[]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn limits_do_not_depend_on_how_it_comes() {
+        let preamble = |len| [&vec![b'a'; len][..], b"\r\n--X--"].concat();
+        let head = |len: usize| {
+            let start = b"--X\r\nContent-Disposition: form-data; name=";
+            let name = vec![b'a'; 5 + len - start.len()];
+            [&start[..], &name, b"\r\n\r\nbody\r\n--X--"].concat()
+        };
+        for (body, good) in [
+            (preamble(PREAMBLE_MAX), true),
+            (preamble(PREAMBLE_MAX + 1), false),
+            (head(PART_HEAD_MAX), true),
+            (head(PART_HEAD_MAX + 1), false),
+        ] {
+            assert_eq!(scan(&body, &[]).is_ok(), good);
+            for cut in body.len() - 30..body.len() {
+                assert_eq!(scan(&body, &[cut]).is_ok(), good, "cut at {cut}");
+            }
+        }
     }
 
     #[test]
