@@ -10,7 +10,7 @@ use std::time::Duration;
 fn a_stream_that_went_on_meanwhile_is_not_taken_for_silent() {
     let counting = "#!/bin/sh\nprintf 'X: y\\n\\n'\nn=0\nwhile [ ! -e ../enough ]; do n=$((n + 1)); \
                     echo $n; sleep 0.02; done\necho end\n";
-    let server = scripts("timeout = \"1s\"", &[("count", counting)]);
+    let server = scripts("timeout = \"3s\"", &[("count", counting)]);
     let mut stream = Wire::connect(&server);
     stream.send(get("/cgi/count"));
     let stop = AtomicBool::new(false);
@@ -24,10 +24,10 @@ fn a_stream_that_went_on_meanwhile_is_not_taken_for_silent() {
                 }
             });
         }
-        for _ in 0..4 {
+        for _ in 0..3 {
             std::thread::sleep(Duration::from_millis(200));
             server.signal(Signal::STOP);
-            std::thread::sleep(Duration::from_millis(1300));
+            std::thread::sleep(Duration::from_millis(3300));
             server.signal(Signal::CONT);
         }
         server.write("enough", "");

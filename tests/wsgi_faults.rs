@@ -6,9 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 /// A server whose Python is this program instead: it is spoken to like a worker.
-fn server_of(worker: &str) -> TestServer {
-    let config = "[app.odd]\nwsgi = \"odd\"\npython = \"worker\"\nworkers = 1\ntimeout = \"1s\"\n\
-        [[host]]\napp = \"odd\"\n[[host.route]]\npath = \"/fine\"\nrespond = \"fine\"\n";
+fn server_of(worker: &str, timeout: &str) -> TestServer {
+    let config = &format!(
+        "[app.odd]\nwsgi = \"odd\"\npython = \"worker\"\nworkers = 1\ntimeout = \"{timeout}\"\n\
+         [[host]]\napp = \"odd\"\n[[host.route]]\npath = \"/fine\"\nrespond = \"fine\"\n"
+    );
     let program = format!("#!/usr/bin/env python3\n{PRELUDE}{worker}");
     let start = Start::new(config, &[("worker", &program)]);
     let path = start.path().join("worker");
@@ -64,7 +66,7 @@ fn what_is_no_frame_ends_the_worker_and_nothing_else() {
         ("half a frame", "request()\nsock.sendall(b'\\x20\\0\\0\\0\\3')"),
         ("silence", "request()\ntime.sleep(60)"),
     ] {
-        let server = server_of(worker);
+        let server = server_of(worker, "1s");
         let mut wire = Wire::connect(&server);
         wire.send(get("/"));
         // Nobody gets an answer that looks whole, and nobody waits for ever.
@@ -83,6 +85,7 @@ fn what_is_no_frame_ends_the_worker_and_nothing_else() {
 fn a_flood_is_read_only_as_far_as_there_is_room() {
     let server = server_of(
         "i = request()\nanswer(i, b'', 0)\nwhile True:\n    say(4, 0, 0, i, b'x' * 65536)",
+        "1s",
     );
     let before = server.resident_kib();
     let mut wire = Wire::connect(&server);
@@ -103,6 +106,7 @@ fn a_flood_is_read_only_as_far_as_there_is_room() {
 fn a_log_without_end_and_without_lines_is_bounded() {
     let server = server_of(
         "i = request()\nfor n in range(200):\n    os.write(2, b'y' * 50000)\nanswer(i, b'done')\ntime.sleep(60)",
+        "20s",
     );
     let before = server.resident_kib();
     assert_eq!(server.get("/").text(), "done");

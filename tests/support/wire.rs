@@ -161,7 +161,13 @@ impl Wire {
     /// Receives once. False at the end.
     fn fill(&mut self) -> io::Result<bool> {
         let mut piece = [0; 64 * 1024];
-        let received = self.stream.read(&mut piece)?;
+        let received = loop {
+            match self.stream.read(&mut piece) {
+                // The whole test may be stopped for a while, and go on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.buffer.extend_from_slice(&piece[..received]);
         Ok(received > 0)
     }
