@@ -386,7 +386,7 @@ fn place(text: &str, bare: &str, port: u16) -> Place {
         Ok(ip) => Place::Addr((ip, port).into()),
         Err(_) => Args::command()
             .error(
-                clap::error::ErrorKind::ValueValidation,
+                ErrorKind::ValueValidation,
                 format!("{text:?} is no address: try 127.0.0.1, 0.0.0.0:8080, [::1]:8080, * or unix:/path"),
             )
             .exit(),

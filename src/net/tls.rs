@@ -14,7 +14,7 @@ use crate::event::CHUNK;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -300,8 +300,8 @@ impl Tls {
         self.wire.raw_fd()
     }
 
-    pub(super) fn inode(&self) -> Option<u64> {
-        self.wire.inode()
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.wire.socket()
     }
 
     /// Whether the handshake is still going on.

@@ -4,10 +4,9 @@
 
 use super::{FileSlice, Tls};
 use crate::event::Buffers;
-use crate::sys::backlog;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// How bytes reach a client. Owns the socket.
@@ -201,11 +200,11 @@ impl Transport {
         }
     }
 
-    /// The number by which the kernel's tables call its socket.
-    pub fn inode(&self) -> Option<u64> {
+    /// Its socket, for asking the kernel about it.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Plain(fd) => backlog::inode(fd.as_fd()),
-            Self::Tls(tls) => tls.inode(),
+            Self::Plain(fd) => Some(fd.as_fd()),
+            Self::Tls(tls) => tls.socket(),
             #[cfg(test)]
             Self::Scripted(_) => None,
         }

@@ -4,8 +4,7 @@ use super::connection::{ClientConnection, Expiry};
 use super::table::ConnTable;
 use crate::conf::Timeouts;
 use crate::event::ConnId;
-use crate::sys::backlog;
-use std::collections::HashMap;
+use crate::sys::backlog::Backlog;
 use std::time::{Duration, Instant};
 
 /// When the next sweep is due, and whom the last one marked.
@@ -16,6 +15,7 @@ pub struct Harvester {
     /// While a client takes nothing of an answer.
     patience: Duration,
     doomed: Vec<(ConnId, Expiry)>,
+    backlog: Backlog,
 }
 
 impl Harvester {
@@ -24,7 +24,8 @@ impl Harvester {
         let shortest = timeouts.header.min(timeouts.body).min(timeouts.idle).min(timeouts.write);
         let shortest = shortest.min(timeouts.handshake);
         let every = (shortest / 4).clamp(EVERY_MIN, EVERY_MAX);
-        Self { every, next: now + every, patience: timeouts.write, doomed: Vec::new() }
+        let (doomed, backlog) = (Vec::new(), Backlog::default());
+        Self { every, next: now + every, patience: timeouts.write, doomed, backlog }
     }
 
     /// When the next sweep is due.
@@ -53,20 +54,23 @@ impl Harvester {
     }
 
     /// Takes the marks off those that do take their answer, only too slowly for that to be seen from
-    /// writing it.
+    /// writing it; and off those whose turn to be asked about has not come.
     fn spare(&mut self, table: &mut ConnTable, now: Instant, min_rate: u64) {
-        let slow = self.doomed.iter().filter(|(_, expiry)| *expiry == Expiry::Write);
-        let inodes: HashMap<_, _> =
-            slow.filter_map(|(id, _)| Some((*id, table.get(*id)?.inode()?))).collect();
-        if inodes.is_empty() {
-            return;
-        }
-        let held = backlog::of(&inodes.values().copied().collect());
-        let patience = self.patience;
-        self.doomed.retain(|(id, _)| {
-            let held = inodes.get(id).and_then(|inode| held.get(inode));
-            let connection = table.get(*id);
-            !held.zip(connection).is_some_and(|(held, c)| c.spare(*held, now, min_rate, patience))
+        let (patience, backlog) = (self.patience, &mut self.backlog);
+        let mut left = ASKED_MAX;
+        self.doomed.retain(|(id, expiry)| {
+            let Some(connection) = table.get(*id).filter(|_| *expiry == Expiry::Write) else {
+                return true;
+            };
+            if left == 0 {
+                return false;
+            }
+            left -= 1;
+            match connection.socket().and_then(|socket| backlog.of(socket)) {
+                Some(held) => !connection.spare(held, now, min_rate, patience),
+                // The kernel does not say: what can be seen from writing is no reason in itself.
+                None => connection.deadline() <= now,
+            }
         });
     }
 }
@@ -82,6 +86,9 @@ pub fn longest_idle(table: &mut ConnTable, count: usize) -> Vec<ConnId> {
     idle.sort_unstable();
     idle.into_iter().take(count).map(|(_, id)| id).collect()
 }
+
+/// Connections about which the kernel is asked in a sweep: four system calls each, some milliseconds in all.
+const ASKED_MAX: usize = 1024;
 
 const EVERY_MIN: Duration = Duration::from_millis(100);
 const EVERY_MAX: Duration = Duration::from_secs(1);

@@ -26,6 +26,7 @@ use closed::Closed;
 use exchange::Serving;
 use sending::Sending;
 use std::io::ErrorKind;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,14 @@ struct RateWatch {
     moved: u64,
     /// What the kernel held at its beginning, if that was asked.
     held: Option<u64>,
+    /// How often too little had been taken since.
+    in_vain: u32,
+}
+
+impl RateWatch {
+    fn new(since: Instant, held: Option<u64>) -> Self {
+        Self { since, moved: 0, held, in_vain: 0 }
+    }
 }
 
 /// What the loop is to do with a connection after driving it.
@@ -179,7 +188,7 @@ impl ClientConnection {
             phase: Phase::Head,
             deadline: due,
             expiry,
-            rate: RateWatch { since: due, moved: 0, held: None },
+            rate: RateWatch::new(due, None),
             scanned: 0,
             served: 0,
             queued: false,
@@ -426,7 +435,7 @@ impl ClientConnection {
         }
         if fresh {
             self.expiry = expiry;
-            self.rate = RateWatch { since: now, moved: 0, held: None };
+            self.rate = RateWatch::new(now, None);
         }
         self.rate.moved += moved.received + moved.sent;
     }
@@ -460,24 +469,26 @@ impl ClientConnection {
             return Some(self.expiry);
         }
         let period = now.saturating_duration_since(self.rate.since);
-        if !matches!(self.expiry, Expiry::Body | Expiry::Write) || period < RATE_PERIOD {
+        let is_transfer = matches!(self.expiry, Expiry::Body | Expiry::Write);
+        if !is_transfer || period < RATE_PERIOD * (1 + self.rate.in_vain) {
             return None;
         }
         if is_slow(self.rate.moved, period, min_rate) {
             return Some(self.expiry);
         }
-        self.rate = RateWatch { since: now, moved: 0, held: None };
+        self.rate = RateWatch::new(now, None);
         None
     }
 
     /// Whether a client that took too little, as far as could be seen, is spared: the kernel holds
     /// `held` bytes for it. The first time that is only noted; after that, what has become less was
-    /// taken. Clients tell of what they took in pieces of their own, so two periods count.
+    /// taken. Its system tells of what it took in pieces, of a sixteenth to a half of what it can
+    /// hold, so it has all of `patience` to show that it is not too slow.
     pub fn spare(&mut self, held: u64, now: Instant, min_rate: u64, patience: Duration) -> bool {
-        let noted = RateWatch { since: now, moved: 0, held: Some(held) };
+        let noted = RateWatch::new(now, Some(held));
         let Some(held_before) = self.rate.held else {
             self.rate = noted;
-            self.deadline = self.deadline.max(now + patience.min(RATE_PERIOD));
+            self.deadline = self.deadline.max(now + patience);
             return true;
         };
         let taken = (self.rate.moved + held_before).saturating_sub(held);
@@ -487,12 +498,13 @@ impl ClientConnection {
             self.deadline = now + patience;
             return true;
         }
-        period < 2 * RATE_PERIOD && now < self.deadline
+        self.rate.in_vain += 1;
+        period < patience
     }
 
-    /// The number by which the kernel's tables call its socket.
-    pub fn inode(&self) -> Option<u64> {
-        self.transport.inode()
+    /// Its socket, for asking the kernel about it.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.transport.socket()
     }
 
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
