@@ -134,7 +134,13 @@ fn a_flood_that_nobody_reads_costs_little() {
 
 #[test]
 fn a_flood_of_complaints_is_cut() {
-    let server = scripts("", &[("x", &text("yes complaint | head -c 3000000 >&2; echo fine"))]);
+    let server = scripts(
+        "",
+        &[(
+            "x",
+            &text("yes \"a complaint of $(printf %0100d 0)\" | head -c 3000000 >&2; echo fine"),
+        )],
+    );
     assert_eq!(server.get("/cgi/x").text(), "fine\n");
     let log = server.read_until("stderr.txt", "bytes more, not logged");
     assert!(log.len() < 1_000_000, "{} bytes", log.len());
@@ -182,11 +188,13 @@ fn who_leaves_the_queue_makes_room() {
     let mut inside = Wire::connect(&server);
     inside.send(get("/cgi/wait"));
     inside.head().unwrap();
+    let descriptors = server.descriptors();
     for _ in 0..10 {
         let mut gone = Wire::connect(&server);
         gone.send(get("/cgi/wait"));
         assert!(gone.is_silent(Duration::from_millis(30)), "it waits");
         reset(gone);
+        eventually(|| (server.descriptors() <= descriptors).then_some(())).unwrap();
     }
     let mut queued = Wire::connect(&server);
     queued.send(get("/cgi/wait"));

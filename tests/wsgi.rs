@@ -1,6 +1,6 @@
 //! Python applications, as their clients and their authors meet them.
 
-use crate::support::{Start, TestServer, Wire, eventually, folder, get};
+use crate::support::{Start, TestServer, Wire, eventually, folder, get, names_below};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -420,6 +420,24 @@ fn a_slow_request_holds_nobody_up() {
         assert_eq!(wire.response().text(), "hello");
     }
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn what_an_application_does_at_its_exit_is_done_when_the_server_stops() {
+    let app = "import atexit, os, sys, time\n\
+        def bye():\n    time.sleep(0.3)\n    open('bye.%d' % os.getpid(), 'w').close()\n    \
+        print('said at exit', file=sys.stderr)\n\
+        atexit.register(bye)\n\
+        def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n";
+    let config = "[app.a]\nwsgi = \"a:app\"\nworkers = 1\n[[host]]\napp = \"a\"\n";
+    let mut server = TestServer::new(config, &[("a.py", app)]);
+    assert_eq!(server.get("/").text(), "x");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let names = names_below(&server.path(""));
+    let done = names.iter().filter(|name| name.to_string_lossy().contains("bye.")).count();
+    assert_eq!(done, 1, "{names:?}");
+    assert!(server.read("stderr.txt").contains("said at exit"));
 }
 
 #[test]

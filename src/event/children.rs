@@ -106,6 +106,15 @@ impl Children {
         }
     }
 
+    /// Dismisses those at once that would be dismissed some time.
+    pub fn hasten(&mut self, now: Instant) {
+        for (_, child) in &mut self.slab {
+            if matches!(child.fate, Fate::Limited(_)) {
+                child.dismiss(now);
+            }
+        }
+    }
+
     /// Kills all there are: the server ends.
     pub fn kill_all(&mut self) {
         self.slab.iter_mut().for_each(|(_, child)| child.kill());

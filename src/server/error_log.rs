@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Events written in a second. More are counted only: a flood of requests that fail must not fill
 /// the disk as well.
-const EVENTS_MAX: u32 = 500;
+const EVENTS_MAX: u32 = 2000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The error log: a line an event, written in the turn in which it happened.

@@ -236,7 +236,7 @@ impl EventLoop {
         }
         let now = self.cx.now();
         let sweep = (!self.table.is_empty()).then(|| self.harvester.next());
-        let stop = self.stopping.as_ref().and_then(Stopping::deadline);
+        let stop = self.stopping.as_ref().and_then(Stopping::next);
         let retire = self.handlers.has_retiring().then(|| now + LOG_EVERY);
         let accept = self.acceptor.wakes_at(now);
         let children = self.cx.children.next(now);

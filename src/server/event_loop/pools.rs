@@ -83,8 +83,9 @@ impl HandlerPools {
         });
     }
 
-    pub(super) fn stop_all(&mut self, cx: &mut Cx) {
-        for (_, handlers) in self.retiring.drain(..).chain(self.present.take()) {
+    /// Stops all. They still hear of what happens to them.
+    pub(super) fn stop_all(&self, cx: &mut Cx) {
+        for (_, handlers) in self.retiring.iter().chain(&self.present) {
             handlers.iter().for_each(|(_, handler)| handler.stop(cx));
         }
     }
