@@ -415,6 +415,148 @@ fn json_logs_and_python_applications_are_told_too() {
     assert!(log.contains("\"user\":\"ann\""), "{log}");
 }
 
+const METHODS: &str = r#"
+[[host]]
+names = ["open.test"]
+default = true
+root = "inbox"
+upload = { methods = ["PUT", "DELETE"] }
+
+  [[host.route]]
+  path = "/admin/"
+  respond = "admin"
+  methods = ["GET", "POST"]
+  auth = { users = "users" }
+
+  [[host.route]]
+  path = "/near/"
+  respond = "near"
+  methods = ["GET"]
+  allow = "127.0.0.2"
+
+  [[host.route]]
+  path = "/put/"
+  files = "inbox"
+  upload = true
+  methods = ["PUT"]
+  auth = { users = "users", for = ["PUT"] }
+
+  [[host.route]]
+  path = "/two/"
+  respond = "guarded"
+  methods = ["GET"]
+  auth = { users = "users" }
+
+  [[host.route]]
+  path = "/two/"
+  respond = { body = "open" }
+  methods = ["POST"]
+
+[[host]]
+names = ["same.test"]
+root = "inbox"
+upload = { methods = ["PUT"] }
+auth = { users = "users" }
+
+  [[host.route]]
+  path = "/get/"
+  respond = "got"
+  methods = ["GET"]
+
+[[host]]
+names = ["bare.test"]
+auth = { users = "users" }
+
+  [[host.route]]
+  path = "/get/"
+  respond = "got"
+  methods = ["GET"]
+
+  [[host.route]]
+  path = "/open/"
+  respond = "open"
+  methods = ["GET"]
+  auth = false
+"#;
+
+/// Who protects a place for some methods has not opened it for the others, and a host with `auth`
+/// says to nobody what it has not.
+#[test]
+fn other_methods_do_not_get_past_a_guard() {
+    let server = start(METHODS);
+    let source = ConfigSource {
+        origin: Origin::File(server.path("web.conf")),
+        overrides: Overrides::default(),
+        registry: Registry::default(),
+    };
+    for (host, method, path, stranger, ann) in [
+        ("open.test", "GET", "/admin/x.txt", 401, 200),
+        ("open.test", "PUT", "/admin/x.txt", 401, 405),
+        ("open.test", "DELETE", "/admin/x.txt", 401, 405),
+        ("open.test", "BREW", "/admin/x.txt", 401, 405),
+        ("open.test", "OPTIONS", "/admin/x.txt", 401, 204),
+        ("open.test", "PUT", "/%61dmin/x.txt", 401, 405),
+        ("open.test", "PUT", "/near/x.txt", 403, 403),
+        ("open.test", "POST", "/near/x.txt", 403, 403),
+        ("open.test", "PUT", "/two/x.txt", 401, 405),
+        ("open.test", "DELETE", "/none.txt", 404, 404),
+        // What is asked of some methods only is open for the others.
+        ("open.test", "GET", "/put/x.txt", 404, 404),
+        ("open.test", "PUT", "/put/x.txt", 401, 204),
+        // The same guard on both sides: nothing is gone past.
+        ("same.test", "POST", "/get/x", 401, 405),
+        ("same.test", "GET", "/get/x", 401, 200),
+        ("bare.test", "POST", "/get/x", 401, 405),
+        ("bare.test", "BREW", "/get/x", 401, 405),
+        ("bare.test", "GET", "/nothing", 401, 404),
+        ("bare.test", "PUT", "/nothing", 401, 404),
+        ("bare.test", "GET", "/open/", 200, 200),
+        ("bare.test", "POST", "/open/", 401, 405),
+    ] {
+        for (credentials, want) in [(String::new(), stranger), (basic("ann", "sesame"), ann)] {
+            let lines = format!("Host: {host}\r\n{credentials}");
+            let question = Question {
+                method: method.into(),
+                url: format!("http://{host}{path}"),
+                headers: credentials.lines().map(str::to_owned).collect(),
+                from: "127.0.0.1".parse().unwrap(),
+            };
+            let told: Value =
+                serde_json::from_str(&source.explain(&question).unwrap().to_json()).unwrap();
+            let has_note =
+                told["steps"].as_array().unwrap().iter().any(|step| step["about"] == "access");
+            assert_eq!(has_note, stranger == 401 || stranger == 403, "{told:#}");
+            if let Some(status) = told["answer"]["status"].as_u64() {
+                assert_eq!(status, want, "{told:#}");
+            }
+            let body = if method == "PUT" { "Content-Length: 1\r\n\r\nx" } else { "\r\n" };
+            let answer = server.ask(format!("{method} {path} HTTP/1.1\r\n{lines}{body}"));
+            let said = format!("{host} {method} {path} {want}\n{}", answer.head);
+            assert_eq!(u64::from(answer.status), want, "{said}");
+            let says_what = want == 405 || method == "OPTIONS" && want == 204;
+            assert_eq!(answer.header("Allow").is_some(), says_what, "{said}");
+        }
+    }
+    let allow = |host: &str, method: &str, path: &str| {
+        let lines = format!("Host: {host}\r\n{}", basic("ann", "sesame"));
+        let answer = server.ask(format!("{method} {path} HTTP/1.1\r\n{lines}\r\n"));
+        answer.header("Allow").map(str::to_owned)
+    };
+    assert_eq!(allow("open.test", "PUT", "/admin/x").unwrap(), "GET, HEAD, POST, OPTIONS");
+    assert_eq!(allow("open.test", "PUT", "/two/x").unwrap(), "GET, HEAD, POST, OPTIONS");
+    assert_eq!(allow("bare.test", "PUT", "/get/x").unwrap(), "GET, HEAD, OPTIONS");
+    // What was sent with it is dropped, and the connection goes on.
+    let mut wire = Wire::connect(&server);
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for credentials in [basic("ann", "wrong"), basic("bob", "pass:w\u{f6}rd")] {
+        wire.send(request("PUT", "/admin/x", &format!("{credentials}{chunked}")));
+        wire.send("5\r\nabcde\r\n0\r\n\r\n");
+        assert!([401, 405].contains(&wire.response().status));
+        assert_eq!(wire.get("/x.txt").status, 200);
+    }
+    assert!(!server.path("inbox/admin").exists());
+}
+
 #[test]
 fn explain_agrees_with_what_is_served() {
     let server = start(CONFIG);

@@ -6,8 +6,8 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{
-    Action, At, Compress, Config, Files, Format, Host, Https, Limits, Log, Media, Programs, Route,
-    Server, Timeouts, Tls,
+    Access, Action, At, Compress, Config, Files, Format, Host, Https, Limits, Log, Media, Programs,
+    Route, Server, Timeouts, Tls,
 };
 use super::read::{faulty, no_host};
 use super::rules::{self, Fault};
@@ -154,6 +154,7 @@ impl Classic<'_> {
             https: Https::Both,
             hsts: None,
             errors: Vec::new(),
+            access: Access::default(),
             routes: vec![Route::new(
                 At::new("/".to_owned(), root.span.clone()),
                 Action::Files(Files::of(root)),

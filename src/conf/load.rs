@@ -2,8 +2,9 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::model::{
-    Action, App, AppRoute, At, Compress, Config, Files, Format, Host, Https, Limits, Listen, Log,
-    LogFormat, LogTarget, Media, Place, Program, Programs, Route, Server, Timeouts, Tls,
+    Access, Action, App, AppRoute, At, Compress, Config, Files, Format, Host, Https, Limits,
+    Listen, Log, LogFormat, LogTarget, Media, Place, Program, Programs, Route, Server, Timeouts,
+    Tls,
 };
 use super::{classic, read, rules};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -103,6 +104,7 @@ pub fn quick(root: PathBuf) -> Config {
             https: Https::Both,
             hsts: None,
             errors: Vec::new(),
+            access: Access::default(),
             routes: vec![route],
             span: 0..0,
         }],

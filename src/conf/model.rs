@@ -399,6 +399,8 @@ pub struct Host {
     pub hsts: Option<Option<Duration>>,
     /// Own pages for errors.
     pub errors: Vec<(ErrorKey, At<String>)>,
+    /// Who may have what its routes answer that do not say their own, and know what is not there.
+    pub access: Access,
     /// Its routes. `root` has become a route `/` with files.
     pub routes: Vec<Route>,
     /// Where the host's table begins.

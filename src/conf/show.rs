@@ -235,18 +235,19 @@ fn host(out: &mut Out, host: &Host) {
         (key, quote(&page.value))
     });
     out.line("errors", table(errors));
+    access(out, &host.access, &Access::default());
     for route in &host.routes {
-        self::route(out, route);
+        self::route(out, route, &host.access);
     }
 }
 
-fn route(out: &mut Out, route: &Route) {
+fn route(out: &mut Out, route: &Route, outer: &Access) {
     out.header("[[host.route]]");
     out.line("path", quote(&route.path.value));
     if let Some(set) = route.methods {
         out.line("methods", methods(set));
     }
-    access(out, &route.access);
+    access(out, &route.access, outer);
     match &route.action {
         Action::Files(files) => self::files(out, files),
         Action::Cgi(cgi) => scripts(out, cgi),
@@ -280,9 +281,12 @@ fn route(out: &mut Out, route: &Route) {
     }
 }
 
-fn access(out: &mut Out, access: &Access) {
+/// What does not hold, though it is said in `outer`, is shown as such.
+fn access(out: &mut Out, access: &Access, outer: &Access) {
     if let Some(allow) = &access.allow {
         out.line("allow", list(allow.value.iter().map(ToString::to_string)));
+    } else if outer.allow.is_some() {
+        out.line("allow", "false");
     }
     if let Some(auth) = &access.auth {
         let users = match &auth.users {
@@ -296,6 +300,8 @@ fn access(out: &mut Out, access: &Access) {
         let mut entries = vec![("users", users), ("realm", quote(&auth.realm))];
         entries.extend(auth.methods.map(|set| ("for", methods(set))));
         out.line("auth", table(entries));
+    } else if outer.auth.is_some() {
+        out.line("auth", "false");
     }
 }
 

@@ -5,8 +5,9 @@ use crate::conf::Https;
 use crate::handlers::to_https;
 use crate::http::{HostName, HttpError, Method, MethodSet, Status, framing};
 use crate::serve::{Request, Response};
-use crate::site::{Admission, Check, Route, Site, Trace, VirtualHost};
+use crate::site::{Admission, Check, Choice, Route, Site, Trace, Untraced, VirtualHost};
 use crate::tls::Secured;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// Who a request was given to: what logs and error pages need to know of it.
@@ -51,7 +52,7 @@ pub(super) fn choose<'s>(
     site: &'s Site,
     routed: &mut Routed<'s>,
     entrance: &Entrance<'_>,
-    trace: &mut impl Trace,
+    trace: &mut impl Trace<'s>,
 ) -> Result<Chosen<'s>, HttpError> {
     request.framing = framing::frame(&request.head)?;
     let method = request.head.method();
@@ -76,23 +77,45 @@ pub(super) fn choose_route<'s>(
     host: &'s VirtualHost,
     routed: &mut Routed<'s>,
     now: Instant,
-    trace: &mut impl Trace,
+    trace: &mut impl Trace<'s>,
 ) -> Result<Chosen<'s>, HttpError> {
     routed.host = Some(host);
-    let route = host.choose_route(request.head.method(), request.path(), trace)?;
-    routed.route = Some(route);
-    request.mount = route.mount(request.path());
-    // Before anything else is said: who is refused does not even learn what the route takes.
-    if let Some(guard) = &route.guard
+    let choice = host.choose_route(request.head.method(), request.path(), trace);
+    note_route(request, routed, &choice);
+    // Before anything else is said: who is refused does not even learn what is there.
+    if let Some(guard) = choice.guard
         && let Admission::Check(check) = guard.admit(request, now)?
     {
         return Ok(Chosen::Check(check));
     }
-    admitted(request, host, route)
+    admitted(request, host, choice.route?)
 }
 
-/// As `choose_route`, where the guard of the route has let the request in.
-pub(super) fn admitted<'s>(
+/// As `choose_route`, where the guard has let the request in as that of `user`.
+pub(super) fn choose_admitted<'s>(
+    request: &mut Request,
+    host: &'s VirtualHost,
+    routed: &mut Routed<'s>,
+    user: Rc<str>,
+) -> Result<Chosen<'s>, HttpError> {
+    routed.host = Some(host);
+    let choice = host.choose_route(request.head.method(), request.path(), &mut Untraced);
+    note_route(request, routed, &choice);
+    match choice.guard {
+        Some(guard) => guard.welcome(request, Some(user)),
+        None => request.user = Some(user),
+    }
+    admitted(request, host, choice.route?)
+}
+
+fn note_route<'s>(request: &mut Request, routed: &mut Routed<'s>, choice: &Choice<'s>) {
+    if let Ok(route) = choice.route {
+        routed.route = Some(route);
+        request.mount = route.mount(request.path());
+    }
+}
+
+fn admitted<'s>(
     request: &Request,
     host: &'s VirtualHost,
     route: &'s Route,

@@ -136,8 +136,11 @@ impl ConfigSource {
                 if let Some(wsgi) = &self.overrides.wsgi {
                     config.serve_app(folder, wsgi, self.overrides.reload);
                 }
-                for route in config.hosts.iter_mut().flat_map(|host| &mut host.routes) {
-                    route.access.auth.clone_from(&self.overrides.auth);
+                for host in &mut config.hosts {
+                    let routes = host.routes.iter_mut().map(|route| &mut route.access);
+                    for access in routes.chain([&mut host.access]) {
+                        access.auth.clone_from(&self.overrides.auth);
+                    }
                 }
                 (Some(config), Diagnostics::new(source))
             }

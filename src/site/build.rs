@@ -118,6 +118,7 @@ impl Builder<'_> {
             name: name.into(),
             pages: Rc::new(self.pages(host)),
             https: host.https,
+            guard: self.guard(host, &host.access, hsts.as_ref()),
             hsts,
             routes,
         }
@@ -146,16 +147,25 @@ impl Builder<'_> {
             }
         };
         self.handlers.push(handler.clone());
-        let auth = route.access.auth.as_ref();
-        let lock = auth.map(|auth| self.locks.of(auth, host, self.config, self.diagnostics));
         Route {
             path: route.path.value.as_str().into(),
             methods: route.methods,
             kind,
             body_limit: handler.body_limit().unwrap_or(self.config.limits.body),
-            guard: Guard::of(&route.access, lock, hsts).map(Rc::new),
+            guard: self.guard(host, &route.access, hsts),
             handler,
         }
+    }
+
+    fn guard(
+        &mut self,
+        host: &conf::Host,
+        access: &conf::Access,
+        hsts: Option<&Rc<[u8]>>,
+    ) -> Option<Rc<Guard>> {
+        let auth = access.auth.as_ref();
+        let lock = auth.map(|auth| self.locks.of(auth, host, self.config, self.diagnostics));
+        Guard::of(access, lock, hsts).map(Rc::new)
     }
 
     /// An application of the program. One that is not there, or does not like its options, is a
@@ -520,10 +530,11 @@ mod tests {
 
     struct Steps(Vec<String>);
 
-    impl Trace for Steps {
-        fn decided(&mut self, decision: Decision<'_>) {
+    impl<'s> Trace<'s> for Steps {
+        fn decided(&mut self, decision: Decision<'s>) {
             self.0.push(match decision {
                 Decision::Chosen(route) => format!("chosen {}", route.path),
+                Decision::Held(route) => format!("held {}", route.path),
                 Decision::Passed(route, PassedOver::OtherPath) => format!("path {}", route.path),
                 Decision::Passed(route, PassedOver::OtherMethod) => {
                     format!("method {}", route.path)
@@ -565,7 +576,8 @@ mod tests {
             (Method::Post, "/docs/api/x", "/docs/"),
             (Method::Options, "/docs/api/x", "/docs/api/"),
         ] {
-            let route = host.choose_route(method, path.as_bytes(), &mut Untraced).ok().unwrap();
+            let choice = host.choose_route(method, path.as_bytes(), &mut Untraced);
+            let route = choice.route.ok().unwrap();
             assert_eq!(&*route.path, want, "{path}");
         }
         let mut steps = Steps(Vec::new());

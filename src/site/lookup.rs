@@ -2,24 +2,24 @@
 //!
 //! There is no order to get wrong: an exact name beats a wildcard, a longer wildcard a shorter one,
 //! any of them the default; an exact path beats a subtree, a longer subtree a shorter one, a route
-//! with methods one without.
+//! with methods one without. A method passes over a route that is not for it, but not over a guard.
 
-use super::{Route, Site, VirtualHost};
+use super::{Guard, Route, Site, VirtualHost};
 use crate::http::{HostName, HttpError, Method, MethodSet, Status};
 use std::cmp::Reverse;
 
 /// Is told each decision as it is made.
-pub trait Trace {
+pub trait Trace<'s> {
     /// One decision.
-    fn decided(&mut self, decision: Decision<'_>);
+    fn decided(&mut self, decision: Decision<'s>);
 }
 
 /// Nobody listens: costs nothing.
 pub struct Untraced;
 
-impl Trace for Untraced {
+impl<'s> Trace<'s> for Untraced {
     #[inline]
-    fn decided(&mut self, _: Decision<'_>) {}
+    fn decided(&mut self, _: Decision<'s>) {}
 }
 
 /// One step of choosing.
@@ -37,6 +37,28 @@ pub enum Decision<'a> {
     Passed(&'a Route, PassedOver),
     /// This route answers.
     Chosen(&'a Route),
+    /// Nobody does, and the guard of this route is asked before that is said.
+    Held(&'a Route),
+}
+
+/// Who answers a path, and who is asked before anything is said.
+pub struct Choice<'a> {
+    /// The route. Otherwise 404 where none has the path; 405 with `Allow` where some do, but for
+    /// other methods.
+    pub route: Result<&'a Route, HttpError>,
+    /// The guard of the place; `None`: it is open.
+    pub guard: Option<&'a Guard>,
+}
+
+/// What lies on the way to an answer.
+#[derive(Clone, Copy, Default)]
+struct Found<'a> {
+    /// Who answers.
+    route: Option<&'a Route>,
+    /// Whose guard is asked instead: see `VirtualHost::holder`.
+    holder: Option<&'a Route>,
+    /// Whether there are routes of the path at all.
+    is_place: bool,
 }
 
 /// Why a route was left.
@@ -54,11 +76,11 @@ impl Site {
     ///
     /// # Errors
     /// 400 for what is no host name, 421 where no host has it and none stands in.
-    pub fn choose_host(
-        &self,
+    pub fn choose_host<'s>(
+        &'s self,
         authority: Option<&[u8]>,
-        trace: &mut impl Trace,
-    ) -> Result<(&VirtualHost, bool), HttpError> {
+        trace: &mut impl Trace<'s>,
+    ) -> Result<(&'s VirtualHost, bool), HttpError> {
         if let Some(authority) = authority {
             let name = HostName::parse(authority)
                 .ok_or_else(|| HttpError::bad_request("the Host header is no host name"))?;
@@ -87,7 +109,7 @@ impl Site {
         }
     }
 
-    fn named(&self, lower: &[u8], trace: &mut impl Trace) -> Option<&VirtualHost> {
+    fn named<'s>(&'s self, lower: &[u8], trace: &mut impl Trace<'s>) -> Option<&'s VirtualHost> {
         if let Some(host) = self.exact.get(lower).and_then(|n| self.hosts.get(*n)) {
             trace.decided(Decision::ExactName(host));
             return Some(host);
@@ -102,34 +124,88 @@ impl Site {
 }
 
 impl VirtualHost {
-    /// The route that answers `method` on the normalised `path`.
-    ///
-    /// # Errors
-    /// 404 where no route has the path; 405 with `Allow` where some do, but for other methods.
-    pub fn choose_route(
-        &self,
+    /// The route that answers `method` on the normalised `path`, or why none does.
+    pub fn choose_route<'s>(
+        &'s self,
         method: Method,
         path: &[u8],
-        trace: &mut impl Trace,
-    ) -> Result<&Route, HttpError> {
-        let mut allowed = MethodSet::EMPTY;
+        trace: &mut impl Trace<'s>,
+    ) -> Choice<'s> {
+        let found = self.find(method, path, trace);
+        if let Some(route) = found.route {
+            return Choice { route: Ok(route), guard: route.guard.as_deref() };
+        }
+        let error = match found.is_place {
+            false => HttpError::new(Status::NOT_FOUND, "no route has this path"),
+            true => {
+                let why = "no route of this path takes the method";
+                let allowed = self.allowed(path).with(Method::Options).to_string();
+                HttpError::new(Status::METHOD_NOT_ALLOWED, why).with_header("Allow", &allowed)
+            }
+        };
+        let guard = found.holder.map_or(&self.guard, |holder| &holder.guard);
+        Choice { route: Err(error), guard: guard.as_deref() }
+    }
+
+    fn find<'s>(&'s self, method: Method, path: &[u8], trace: &mut impl Trace<'s>) -> Found<'s> {
+        let mut found = Found::default();
+        // Whether any of those passed over may be a holder: seldom, so that nobody pays for it.
+        let mut is_guarded = false;
         for route in &self.routes {
             if !route.covers(path) {
                 trace.decided(Decision::Passed(route, PassedOver::OtherPath));
-            } else if !route.takes(method) {
-                allowed = allowed.union(route.allowed());
-                trace.decided(Decision::Passed(route, PassedOver::OtherMethod));
-            } else {
-                trace.decided(Decision::Chosen(route));
-                return Ok(route);
+                continue;
             }
+            found.is_place = true;
+            if !route.takes(method) {
+                is_guarded |= route.guard.is_some();
+                trace.decided(Decision::Passed(route, PassedOver::OtherMethod));
+                continue;
+            }
+            found.route = Some(route);
+            break;
         }
-        Err(if allowed.is_empty() {
-            HttpError::new(Status::NOT_FOUND, "no route has this path")
-        } else {
-            HttpError::new(Status::METHOD_NOT_ALLOWED, "no route of this path takes the method")
-                .with_header("Allow", &allowed.with(Method::Options).to_string())
-        })
+        if is_guarded {
+            found.holder = self.holder(method, path, found.route);
+        }
+        match found {
+            Found { holder: Some(holder), .. } => {
+                found.route = None;
+                trace.decided(Decision::Held(holder));
+            }
+            Found { route: Some(route), .. } => trace.decided(Decision::Chosen(route)),
+            _ => {}
+        }
+        found
+    }
+
+    /// The first route that is not for `method`, but whose guard does not let it go on to `next`,
+    /// which is for a shorter path and has another guard, or none: who protects a place for some
+    /// methods has not opened it for the others.
+    fn holder<'s>(
+        &'s self,
+        method: Method,
+        path: &[u8],
+        next: Option<&Route>,
+    ) -> Option<&'s Route> {
+        let is_before = |route: &&Route| next.is_none_or(|next| next.path != route.path);
+        let holds = |route: &&Route| {
+            let same = |guard: &Guard| {
+                next.and_then(|next| next.guard.as_deref()).is_some_and(|next| next.is_like(guard))
+            };
+            let guard = route.guard.as_deref().filter(|guard| guard.asks(method));
+            route.covers(path) && !route.takes(method) && guard.is_some_and(|guard| !same(guard))
+        };
+        self.routes.iter().take_while(is_before).find(holds)
+    }
+
+    /// The methods that get an answer at `path`, whoever gives it.
+    fn allowed(&self, path: &[u8]) -> MethodSet {
+        let is_answered = |method: &Method| {
+            let route = self.find(*method, path, &mut Untraced).route;
+            route.is_some_and(|route| route.allowed().contains(*method))
+        };
+        Method::NAMED.into_iter().filter(is_answered).fold(MethodSet::EMPTY, MethodSet::with)
     }
 }
 

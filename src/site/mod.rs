@@ -11,7 +11,7 @@ mod scripts;
 
 pub use build::build;
 pub use guard::{Admission, Check, Guard};
-pub use lookup::{Decision, PassedOver, Trace, Untraced};
+pub use lookup::{Choice, Decision, PassedOver, Trace, Untraced};
 pub use registry::Registry;
 
 use crate::conf;
@@ -52,6 +52,8 @@ pub struct VirtualHost {
     pub https: conf::Https,
     /// The header line that tells browsers to come back encrypted only, where it has one.
     pub hsts: Option<Rc<[u8]>>,
+    /// Who may know what is not here; `None`: everybody.
+    pub guard: Option<Rc<Guard>>,
     /// Most specific first.
     pub routes: Vec<Route>,
 }
@@ -95,6 +97,7 @@ impl Site {
                 pages: Rc::default(),
                 https: conf::Https::Both,
                 hsts: None,
+                guard: None,
                 routes,
             }],
             apps: Vec::new(),

@@ -68,20 +68,20 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
             .unwrap_or(Https::Both),
         hsts: table.take("hsts").and_then(|item| tls::hsts(reader, &item)),
         errors: table.take("errors").map(|item| errors(reader, &item)).unwrap_or_default(),
+        access: access::access(reader, &mut table).within(&Access::default()),
         routes: Vec::new(),
         span: span.clone(),
     };
-    let access = access::access(reader, &mut table).within(&Access::default());
     let routes = table.take("route");
     let own = route::action(reader, &mut table, "root");
     let given = own.is_some();
     if let Some((Some(action), span)) = own {
         let path = At::new("/".to_owned(), span);
-        host.routes.push(Route { path, methods: None, access: access.clone(), action });
+        host.routes.push(Route { path, methods: None, access: host.access.clone(), action });
     }
     let has_routes = routes.is_some();
     if let Some(item) = routes {
-        host.routes.extend(route::routes(reader, &item, &access));
+        host.routes.extend(route::routes(reader, &item, &host.access));
     }
     if !given && !has_routes && !table.has_rest() {
         let message = "this host has nothing to answer with";

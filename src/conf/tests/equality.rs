@@ -25,7 +25,10 @@ fn what_is_shown_is_read_back() {
         [[host.route]]\npath = \"/\\\"/\"\nfiles = \"C\"\nupload = true\n\
         [[host.route]]\npath = \"/c/\"\ncgi = \"D\"\ncgi_limits = { memory = \"16MiB\" }\n\
         [[host.route]]\npath = \"/r\"\nallow = [\"::ffff:10.0.0.0/104\", \"unix\"]\n\
-        auth = { users = \"u/p\", realm = \"a b\", for = [\"GET\", \"PUT\"] }\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n";
+        auth = { users = \"u/p\", realm = \"a b\", for = [\"GET\", \"PUT\"] }\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n\
+        [[host]]\nnames = \"b\"\nallow = \"::1\"\nauth = { users = \"u\" }\n\
+        [[host.route]]\npath = \"/a\"\nrespond = \"\"\n\
+        [[host.route]]\npath = \"/b\"\nrespond = \"\"\nallow = false\nauth = false\n";
     let parameters = format!("{CLASSIC}\nparameter timeout 0.5\n");
     for config in [good(FULL), good(small), good(odd), good(&parameters), quick("/srv".into())] {
         let shown = effective(&config);

@@ -35,6 +35,17 @@ fn words(diagnostic: &Diagnostic) -> String {
     format!("{} {label} {help}", diagnostic.message)
 }
 
+fn access_without_places(access: &mut super::Access) {
+    access.allow.iter_mut().for_each(|at| at.span = 0..0);
+    if let Some(auth) = &mut access.auth {
+        auth.span = 0..0;
+        match &mut auth.users {
+            super::Users::File(file) => file.span = 0..0,
+            super::Users::Inline(users) => users.iter_mut().for_each(|at| at.span = 0..0),
+        }
+    }
+}
+
 /// The same configuration with all places forgotten, for comparing two texts.
 fn without_places(mut config: Config) -> Config {
     use super::{Action, Program, Python};
@@ -67,16 +78,10 @@ fn without_places(mut config: Config) -> Config {
         host.span = 0..0;
         host.names.iter_mut().for_each(|at| at.span = 0..0);
         host.errors.iter_mut().for_each(|(_, at)| at.span = 0..0);
+        access_without_places(&mut host.access);
         for route in &mut host.routes {
             route.path.span = 0..0;
-            route.access.allow.iter_mut().for_each(|at| at.span = 0..0);
-            if let Some(auth) = &mut route.access.auth {
-                auth.span = 0..0;
-                match &mut auth.users {
-                    super::Users::File(file) => file.span = 0..0,
-                    super::Users::Inline(users) => users.iter_mut().for_each(|at| at.span = 0..0),
-                }
-            }
+            access_without_places(&mut route.access);
             match &mut route.action {
                 Action::Files(files) => {
                     files.root.span = 0..0;

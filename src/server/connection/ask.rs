@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::http::HttpError;
 use crate::serve::{Exchange, Outcome, Request, Reroute, Response};
-use crate::server::choose::{Chosen, Entrance, Routed, admitted, choose, choose_route};
+use crate::server::choose::{Chosen, Entrance, Routed, choose, choose_admitted, choose_route};
 use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::rc::Rc;
 
@@ -41,7 +41,7 @@ pub(super) fn serve_again<'s>(
     follow(chosen, request, routed, turn)
 }
 
-/// As `serve`, for a request that the guard of its route has let in as that of `user`.
+/// As `serve`, for a request that its guard has let in as that of `user`.
 pub(super) fn serve_admitted<'s>(
     request: &mut Request,
     site: &'s Site,
@@ -50,14 +50,8 @@ pub(super) fn serve_admitted<'s>(
     turn: &mut Turn<'_>,
 ) -> Result<Served, HttpError> {
     let (host, _) = site.choose_host(request.head.authority(), &mut Untraced)?;
-    routed.host = Some(host);
-    let route = host.choose_route(request.head.method(), request.path(), &mut Untraced)?;
-    routed.route = Some(route);
-    match &route.guard {
-        Some(guard) => guard.welcome(request, Some(user)),
-        None => request.user = Some(user),
-    }
-    follow(admitted(request, host, route)?, request, routed, turn)
+    let chosen = choose_admitted(request, host, routed, user)?;
+    follow(chosen, request, routed, turn)
 }
 
 fn follow<'s>(

@@ -51,7 +51,8 @@ impl Serving {
         routed: Routed<'_>,
         turn: &Turn<'_>,
     ) -> Self {
-        let limit = routed.route.map_or(0, |route| route.body_limit);
+        // Without a route nobody reads the body: what is dropped of it has a bound of its own.
+        let limit = routed.route.map_or(u64::MAX, |route| route.body_limit);
         Self {
             exchange,
             body: BodyState::new(request.framing.body, limit),

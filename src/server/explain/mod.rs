@@ -5,7 +5,7 @@
 mod show;
 mod url;
 
-use super::choose::{Chosen, Entrance, Routed, admitted, choose};
+use super::choose::{Chosen, Entrance, Routed, choose, choose_admitted};
 use super::load::{ConfigSource, Failure};
 use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
@@ -123,7 +123,7 @@ impl Explainer<'_> {
         let chosen = choose(&mut request, site, &mut routed, &entrance, &mut heard);
         self.tell_choice(&heard, &routed, &request);
         let chosen = match chosen {
-            Ok(Chosen::Check(check)) => let_in(&check, &mut request, &routed),
+            Ok(Chosen::Check(check)) => let_in(&check, &mut request, &mut routed),
             other => other,
         };
         let foretold = match chosen {
@@ -188,7 +188,7 @@ impl Explainer<'_> {
     }
 
     /// Which host and which route, and why not the others.
-    fn tell_choice(&mut self, heard: &Heard, routed: &Routed<'_>, request: &Request) {
+    fn tell_choice(&mut self, heard: &Heard<'_>, routed: &Routed<'_>, request: &Request) {
         let config = self.config;
         let of_host = |host: &VirtualHost| {
             let number = self.site.hosts.iter().position(|other| std::ptr::eq(other, host));
@@ -204,21 +204,35 @@ impl Explainer<'_> {
         let why = heard.host.unwrap_or_default();
         self.tell(Note::new("host", format!("{:?}", host.name), why), Some(&conf_host.span));
         let Some(chosen) = routed.route else {
-            for (route, _) in heard.passed.iter().take(SHOWN) {
-                self.tell(Note::new("", format!("not {route}"), "another path"), None);
+            for (route, why) in heard.passed.iter().take(SHOWN) {
+                let why = match why {
+                    PassedOver::OtherPath => "another path",
+                    PassedOver::OtherMethod => "for other methods",
+                };
+                self.tell(Note::new("", format!("not {}", route.path), why), None);
+            }
+            let (guard, span) = match heard.held {
+                Some(route) => (&route.guard, written(conf_host, route).map(|own| &own.access)),
+                None => (&host.guard, Some(&conf_host.access)),
+            };
+            if let Some(guard) = guard {
+                let asked = format!("asked from {}", request.peer);
+                let why = match heard.held {
+                    Some(route) => format!("{asked}; nothing goes past that of {}", route.path),
+                    None => format!("{asked}; of the whole host"),
+                };
+                let span = span.and_then(conf::Access::span);
+                self.tell(Note::new("access", guard.to_string(), why), span);
             }
             return;
         };
         for (route, why) in &heard.passed {
             if *why == PassedOver::OtherMethod {
-                self.tell(Note::new("", format!("not {route}"), "for other methods"), None);
+                let what = format!("not {}", route.path);
+                self.tell(Note::new("", what, "for other methods"), None);
             }
         }
-        let written = |route: &Route| {
-            let same =
-                |own: &&conf::Route| own.path.value == *route.path && own.methods == route.methods;
-            conf_host.routes.iter().find(same)
-        };
+        let written = |route: &Route| written(conf_host, route);
         let does = written(chosen).map(|own| describe(&own.action)).unwrap_or_default();
         let what = format!("{} → {does}", chosen.path);
         let why = if chosen.path.ends_with('/') { "longest path" } else { "exactly this path" };
@@ -249,36 +263,41 @@ impl Explainer<'_> {
 fn let_in<'s>(
     check: &Check,
     request: &mut Request,
-    routed: &Routed<'s>,
+    routed: &mut Routed<'s>,
 ) -> Result<Chosen<'s>, HttpError> {
     let user = check.make(request)?;
-    let (Some(host), Some(route)) = (routed.host, routed.route) else {
-        return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, "a guard without a route"));
-    };
-    if let Some(guard) = &route.guard {
-        guard.welcome(request, Some(user));
-    }
-    admitted(request, host, route)
+    let host = routed
+        .host
+        .ok_or_else(|| HttpError::new(Status::INTERNAL_SERVER_ERROR, "a guard without a host"))?;
+    choose_admitted(request, host, routed, user)
 }
 
 /// Routes that were left, of those that would be shown.
 const SHOWN: usize = 8;
 
-/// Writes down what is decided.
-#[derive(Default)]
-struct Heard {
-    host: Option<&'static str>,
-    passed: Vec<(String, PassedOver)>,
+/// How a route is written in the configuration.
+fn written<'c>(host: &'c conf::Host, route: &Route) -> Option<&'c conf::Route> {
+    let same = |own: &&conf::Route| own.path.value == *route.path && own.methods == route.methods;
+    host.routes.iter().find(same)
 }
 
-impl Trace for Heard {
-    fn decided(&mut self, decision: Decision<'_>) {
+/// Writes down what is decided.
+#[derive(Default)]
+struct Heard<'s> {
+    host: Option<&'static str>,
+    passed: Vec<(&'s Route, PassedOver)>,
+    held: Option<&'s Route>,
+}
+
+impl<'s> Trace<'s> for Heard<'s> {
+    fn decided(&mut self, decision: Decision<'s>) {
         match decision {
             Decision::ExactName(_) => self.host = Some("exact name"),
             Decision::Wildcard(_) => self.host = Some("longest wildcard that covers the name"),
             Decision::Default(_) => self.host = Some("default: no host has the name"),
             Decision::NoHost => self.host = Some("no host has the name, and none is the default"),
-            Decision::Passed(route, why) => self.passed.push((route.path.to_string(), why)),
+            Decision::Passed(route, why) => self.passed.push((route, why)),
+            Decision::Held(route) => self.held = Some(route),
             Decision::Chosen(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use super::line::Line;
 use crate::conf;
-use crate::http::{Credentials, HttpError, Known, MethodSet, Status};
+use crate::http::{Credentials, HttpError, Known, Method, MethodSet, Status};
 use crate::serve::Request;
 use aws_lc_rs::{hmac, rand};
 use std::cell::RefCell;
@@ -68,13 +68,17 @@ impl Lock {
         }
     }
 
+    /// Whether requests with this method have to say who they are.
+    pub(super) fn asks(&self, method: Method) -> bool {
+        self.methods.is_none_or(|methods| methods.contains(method))
+    }
+
     /// Looks at the credentials of a request.
     ///
     /// # Errors
     /// 401: there are none, or they are none.
     pub(super) fn open(&self, request: &Request, now: Instant) -> Result<Opened, HttpError> {
-        let method = request.head.method();
-        if self.methods.is_some_and(|methods| !methods.contains(method)) {
+        if !self.asks(request.head.method()) {
             return Ok(Opened::Unasked);
         }
         let mut given = request.head.all(Known::Authorization);

@@ -10,7 +10,7 @@ pub use check::Check;
 pub(super) use locks::Locks;
 
 use crate::conf::{Access, Client};
-use crate::http::{HttpError, Status};
+use crate::http::{HttpError, Method, Status};
 use crate::serve::{Peer, Request};
 use lock::{Lock, Opened};
 use std::fmt;
@@ -68,6 +68,17 @@ impl Guard {
         let allow = access.allow.as_ref().map(|at| at.value.clone());
         let is_needed = allow.is_some() || lock.is_some();
         is_needed.then(|| Self { allow, lock, lines: Lines::new(policy) })
+    }
+
+    /// Whether a request with this method is asked for anything.
+    pub(super) fn asks(&self, method: Method) -> bool {
+        self.allow.is_some() || self.lock.as_ref().is_some_and(|lock| lock.asks(method))
+    }
+
+    /// Whether it asks for the same as `other`.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let lock = |guard: &Self| guard.lock.as_ref().map(Rc::as_ptr);
+        self.allow == other.allow && lock(self) == lock(other)
     }
 
     /// Lets a request in, or refuses it. Where both are asked for, address and password both have
