@@ -358,6 +358,27 @@ fn a_flood_of_wrong_passwords_is_held_off() {
     assert_eq!(server.ask(get_as("/", "ann", "sesame")).status, 200);
 }
 
+/// Four addresses with sixteen requests each are as many as may wait at all.
+#[test]
+fn guessing_from_several_addresses_keeps_nobody_else_out() {
+    let slow = bcrypt::hash("sesame", 10).unwrap();
+    let server = start(CONFIG);
+    server.write("users", format!("ann:{slow}\n"));
+    server.signal(Signal::HUP);
+    server.read_until("stderr.txt", "reloaded");
+    let guess = |(last, n): (u8, usize)| {
+        let mut wire = Wire::from(&format!("127.0.0.{last}"), server.address);
+        wire.send(get_as("/", "ann", &format!("guess {n}")));
+        wire
+    };
+    let pairs = (11..=15).flat_map(|last| (0..18).map(move |n| (last, n)));
+    let mut flood: Vec<_> = pairs.map(guess).collect();
+    assert_eq!(server.ask(get_as("/", "ann", "sesame")).status, 200);
+    let statuses: Vec<_> = flood.iter_mut().map(|wire| wire.response().status).collect();
+    assert!(statuses.iter().all(|status| [401, 429, 503].contains(status)), "{statuses:?}");
+    assert!(statuses.contains(&503), "there was room for all: {statuses:?}");
+}
+
 /// Many at once with the same credentials, as a browser asks for the parts of a page.
 #[test]
 fn many_at_once_are_all_let_in() {

@@ -1,7 +1,7 @@
 //! A password that nobody has checked yet. bcrypt is slow on purpose, so a helper does it; the
 //! request goes on when the password was right.
 
-use super::line::{Full, Line, source};
+use super::line::{Full, Line, Turn, source};
 use super::lock::Lock;
 use crate::conf::Level;
 use crate::event::{ConnId, Cx, Wakes};
@@ -90,14 +90,19 @@ impl Check {
                 if let Some(user) = self.lock.recall(&self.credentials, cx.now()) {
                     return Ok(Some(Step::Admitted(user)));
                 }
-                if !place.is_called() {
-                    *io.timer = Some(cx.now() + LOOK_AGAIN);
-                    *io.wake_expected = true;
-                    self.state = State::Waiting(place);
-                    return Ok(Some(Step::Wait));
+                match place.turn() {
+                    Turn::Later => {
+                        *io.timer = Some(cx.now() + LOOK_AGAIN);
+                        *io.wake_expected = true;
+                        self.state = State::Waiting(place);
+                        return Ok(Some(Step::Wait));
+                    }
+                    Turn::Lost => return Err(busy(Full::OfAll)),
+                    Turn::Now => {
+                        *io.timer = None;
+                        self.state = self.start(place, cx)?;
+                    }
                 }
-                *io.timer = None;
-                self.state = self.start(place, cx)?;
             }
             State::Started { place, right, _wanted } => match right.try_recv() {
                 Ok(true) => {
@@ -146,14 +151,17 @@ struct Place {
 impl Place {
     fn enter(lock: &Lock, io: &ExchangeIo<'_>, cx: &Cx) -> Result<Self, HttpError> {
         let line = Rc::clone(lock.line());
-        let ticket = line.borrow_mut().enter(source(io.request.peer), io.id).map_err(busy)?;
-        Ok(Self { line, ticket, id: io.id, wakes: Rc::clone(cx.wakes()) })
+        let entered = line.borrow_mut().enter(source(io.request.peer), io.id);
+        let (ticket, lost) = entered.map_err(busy)?;
+        let wakes = Rc::clone(cx.wakes());
+        lost.into_iter().for_each(|id| wakes.wake(id));
+        Ok(Self { line, ticket, id: io.id, wakes })
     }
 
     /// Whether it is its turn. Calls whoever can be called.
-    fn is_called(&self) -> bool {
+    fn turn(&self) -> Turn {
         self.call();
-        self.line.borrow().is_called(self.ticket)
+        self.line.borrow().turn(self.ticket)
     }
 
     fn call(&self) {
