@@ -578,6 +578,55 @@ fn other_methods_do_not_get_past_a_guard() {
     assert!(!server.path("inbox/admin").exists());
 }
 
+const ELSEWHERE: &str = r#"
+def app(environ, start):
+    start("200 OK", [
+        ("X-Accel-Redirect", environ["QUERY_STRING"]),
+        ("Cache-Control", "public, max-age=600"),
+        ("Set-Cookie", "a=1"),
+    ])
+    return [b""]
+"#;
+
+/// An application that sends a request to a guarded place speaks for those only who may go there, and
+/// never louder than the guard.
+#[test]
+fn what_is_sent_on_to_a_guarded_place_is_private_too() {
+    let server = TestServer::new(
+        "[app.elsewhere]\nwsgi = 'elsewhere:app'\n[[host]]\nroot = 'root'\n\
+         [[host.route]]\npath = '/to/'\napp = 'elsewhere'\n\
+         [[host.route]]\npath = '/private/'\nfiles = 'root'\nauth = { users = 'users' }\n\
+         [[host.route]]\npath = '/near/'\nfiles = 'root'\nallow = '127.0.0.2'\n",
+        &[
+            ("elsewhere.py", ELSEWHERE),
+            ("root/index.html", "home"),
+            ("users", &users(&[("ann", "sesame")])),
+        ],
+    );
+    let ask = |lines: &str, to: &str| server.ask(request("GET", &format!("/to/?{to}"), lines));
+    let (right, wrong) = (basic("ann", "sesame"), basic("ann", "x"));
+    for round in 0..2 {
+        for (lines, to, want) in [
+            (&*right, "/private/index.html", 200),
+            (&right, "/to/?/private/index.html", 200),
+            ("", "/index.html", 200),
+            ("", "/private/index.html", 401),
+            (&wrong, "/private/index.html", 401),
+            ("", "/to/?/private/index.html", 401),
+            (&right, "/near/index.html", 403),
+        ] {
+            let answer = ask(lines, to);
+            let head = &answer.head;
+            assert_eq!(answer.status, want, "round {round} {to} {head}");
+            let is_private = head.contains("Cache-Control: private\r\n");
+            assert_eq!(is_private, want == 200 && to != "/index.html", "{to} {head}");
+            for line in ["Cache-Control: public", "Set-Cookie"] {
+                assert_eq!(head.contains(line), want == 200, "{to} {head}");
+            }
+        }
+    }
+}
+
 #[test]
 fn explain_agrees_with_what_is_served() {
     let server = start(CONFIG);

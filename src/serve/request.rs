@@ -69,9 +69,12 @@ pub struct Request {
     pub user: Option<Rc<str>>,
     /// What was agreed on for the encryption: `TLSv1.3`.
     pub tls_version: Option<&'static str>,
-    /// Header lines that its answer carries, whoever gives it: those of its host, and what those have
-    /// said who sent it elsewhere.
+    /// Header lines that its answer carries, whoever gives it: those of its host and of the guards
+    /// that have let it in.
     pub policy_lines: Option<Rc<[u8]>>,
+    /// Whether it may have what the place answers that it was sent to. Who may not does not hear
+    /// either what was said by those who sent it there.
+    pub let_in: bool,
     /// The port it came in by; 0 for a Unix socket.
     pub port: u16,
     /// The name of the host that answers is the one asked for (not the default standing in), so
@@ -85,6 +88,8 @@ pub struct Request {
     rerouted: u8,
     /// The query of the place it was sent to.
     query: Option<Vec<u8>>,
+    /// Header lines of those who sent it elsewhere.
+    carried: Vec<u8>,
 }
 
 impl Request {
@@ -112,12 +117,16 @@ impl Request {
         }
         self.rerouted += 1;
         (self.decoded, self.query) = (to.path, to.query);
-        if !to.lines.is_empty() {
-            let before = self.policy_lines.take().unwrap_or_default();
-            self.policy_lines = Some([&before[..], &to.lines].concat().into());
-        }
+        self.carried.extend_from_slice(&to.lines);
+        self.let_in = false;
         self.head.become_get();
         Ok(())
+    }
+
+    /// Header lines that its answer carries, whoever gives it.
+    pub fn answer_lines(&self) -> impl Iterator<Item = &[u8]> {
+        let carried = Some(&*self.carried).filter(|lines| self.let_in && !lines.is_empty());
+        self.policy_lines.as_deref().into_iter().chain(carried)
     }
 
     /// Whether it is answered by another path than the one asked for. Its body, if it has one, was
@@ -162,6 +171,8 @@ impl Request {
         self.head.clear();
         self.decoded.clear();
         self.query = None;
+        self.carried.clear();
+        self.let_in = false;
         self.rerouted = 0;
         self.framing = Framing::default();
         self.policy_lines = None;
@@ -219,9 +230,12 @@ mod tests {
             assert!(request.reroute(to.clone()).is_ok());
         }
         assert_eq!((request.path(), request.query()), (&b"/x"[..], Some(&b"q"[..])));
-        assert_eq!(request.policy_lines.as_deref(), Some(&b"A: 1\r\n".repeat(5)[..]));
+        assert_eq!(request.answer_lines().count(), 0, "nobody has let it in");
+        request.let_in = true;
+        assert_eq!(request.answer_lines().collect::<Vec<_>>(), [b"A: 1\r\n".repeat(5)]);
         assert!(request.reroute(to).is_err());
         request.clear();
+        assert_eq!(request.answer_lines().count(), 0);
         assert!(!request.is_rerouted() && request.query().is_none());
     }
 }

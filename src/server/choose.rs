@@ -116,10 +116,11 @@ fn note_route<'s>(request: &mut Request, routed: &mut Routed<'s>, choice: &Choic
 }
 
 fn admitted<'s>(
-    request: &Request,
+    request: &mut Request,
     host: &'s VirtualHost,
     route: &'s Route,
 ) -> Result<Chosen<'s>, HttpError> {
+    request.let_in = true;
     let method = request.head.method();
     if !route.handler.methods().contains(method) {
         if method == Method::Options {

@@ -96,9 +96,12 @@ impl Serving {
     ) -> Result<Step, HttpError> {
         let mut wake_expected = false;
         let standing = cx.clock.standing_lines();
-        let with_policy = self.origin.request.policy_lines.as_ref();
-        let with_policy = with_policy.map(|lines| Rc::from([&**standing, &**lines].concat()));
-        let standing = with_policy.as_ref().unwrap_or(standing);
+        let mut more = self.origin.request.answer_lines().peekable();
+        let with_more = more.peek().is_some().then(|| {
+            let lines: Vec<_> = [&**standing].into_iter().chain(more).collect();
+            Rc::from(lines.concat())
+        });
+        let standing = with_more.as_ref().unwrap_or(standing);
         let mut io = ExchangeIo {
             id,
             request: &self.origin.request,

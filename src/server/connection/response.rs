@@ -98,9 +98,7 @@ impl ClientConnection {
         let length = response.body.len();
         queue_head(queue, &response, length);
         queue.copy(standing_lines);
-        if let Some(lines) = &request.policy_lines {
-            queue.copy(lines);
-        }
+        request.answer_lines().for_each(|lines| queue.copy(lines));
         queue.copy(connection_lines(persistent, !request.is_http11()));
         if omit_body {
             return 0;

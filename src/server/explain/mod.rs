@@ -306,9 +306,7 @@ impl<'s> Trace<'s> for Heard<'s> {
 fn known(response: &Response, request: &Request, why: String) -> Answer {
     let length = response.body.len();
     let mut headers = show::header_lines(response, length);
-    if let Some(lines) = &request.policy_lines {
-        headers.extend(show::lines(lines));
-    }
+    request.answer_lines().for_each(|lines| headers.extend(show::lines(lines)));
     Answer::Known { status: response.status, why, headers, length }
 }
 

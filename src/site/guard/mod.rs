@@ -139,7 +139,7 @@ impl Lines {
         let lines = match (&request.policy_lines, &self.with_policy) {
             (None, _) => &self.alone,
             (Some(lines), Some(with)) if *lines == with.policy => &with.both,
-            // They are there already: an internal redirect came from another guard.
+            // They are there already: another guard has let it in, before an internal redirect.
             _ => return,
         };
         request.policy_lines = Some(lines.clone());
