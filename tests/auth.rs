@@ -679,6 +679,23 @@ fn explain_agrees_with_what_is_served() {
     }
 }
 
+/// A hidden name keeps it from clients, but not a link to it.
+#[test]
+fn a_list_of_users_is_not_served_by_a_link_either() {
+    let list = users(&[("ann", "sesame")]);
+    let start = Start::new(
+        "[[host]]\nroot = 'root'\n[[host.route]]\npath = '/in/'\nfiles = 'root'\n\
+         auth = { users = 'root/.users' }\n",
+        &[("root/.users", &list), ("root/a.txt", "a")],
+    );
+    std::os::unix::fs::symlink(".users", start.path().join("root/b.txt")).unwrap();
+    let server = start.run();
+    assert_eq!(server.get("/a.txt").status, 200);
+    assert_eq!(server.get("/.users").status, 404);
+    let answer = server.get("/b.txt");
+    assert!([403, 404].contains(&answer.status), "{}", answer.head);
+}
+
 #[test]
 fn hashes_are_made_and_taken() {
     let (code, line, _) = run(Path::new("/"), &["hash-password", "ann"], "open sesame\n");
@@ -730,6 +747,26 @@ fn what_makes_a_password_worth_nothing_is_told() {
     assert!(code == Some(3) && said.contains("served-data"), "{said}");
     let (said, code) = check("http://127.0.0.1:0", "root/.users", "hidden = true\n");
     assert!(code == Some(3) && said.contains("served-data"), "{said}");
+    // By whatever way it lies there.
+    std::fs::create_dir_all(folder.path().join("root/.well-known")).unwrap();
+    std::fs::copy(folder.path().join("root/users"), folder.path().join("root/.well-known/users"))
+        .unwrap();
+    for (link, to) in [("linked", "root"), ("pw", "root/users"), ("root/.pw", "users")] {
+        std::os::unix::fs::symlink(to, folder.path().join(link)).unwrap();
+    }
+    for (file, root) in [
+        ("./root/users", "root"),
+        ("root/../root/users", "root"),
+        ("linked/users", "root"),
+        ("pw", "root"),
+        ("root/.pw", "root"),
+        ("root/users", "linked"),
+        ("root/.well-known/users", "root"),
+    ] {
+        let route = format!("[[host.route]]\npath = '/x/'\nfiles = '{root}'\n");
+        let (said, code) = check("http://127.0.0.1:0", file, &route);
+        assert!(code == Some(3) && said.contains("served-data"), "{file} {root} {said}");
+    }
     let (said, code) = check("http://127.0.0.1:0", "nowhere", "");
     assert!(code == Some(3) && said.contains("bad-users") && said.contains("nowhere"), "{said}");
 }

@@ -30,7 +30,7 @@ const OWN_PAGE_MAX: u64 = 256 * 1024;
 /// there) becomes a warning.
 pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
-    let closed = scripts::folders(config);
+    let closed = scripts::closed(config);
     let run_by = scripts::interpreters(config, diagnostics);
     let mut builder = Builder {
         config,
@@ -97,7 +97,7 @@ struct Builder<'a> {
     media: Rc<MediaTable>,
     diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
-    /// Folders of scripts: not for files.
+    /// Folders of scripts and lists of users: not for files.
     closed: Rc<[PathBuf]>,
     /// Who runs scripts.
     run_by: Vec<RunBy>,

@@ -1,6 +1,7 @@
-//! Folders of scripts: who runs them, and who else must not show what is in them.
+//! Folders of scripts: who runs them. And what must not be shown by anybody else: these folders, and
+//! lists of users.
 
-use crate::conf::{self, Action, Config, Diagnostic, Diagnostics};
+use crate::conf::{self, Action, Config, Diagnostic, Diagnostics, Users};
 use crate::handlers::CgiHandler;
 use crate::handlers::cgi::{PATH, RunBy, Setup};
 use crate::sys::fs::Root;
@@ -8,16 +9,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The folders that scripts are started from and pages run from, as they really lie. Nothing of them
-/// is ever served as a file, by whichever host, route or link it is reached (SECURITY 22).
-pub(super) fn folders(config: &Config) -> Rc<[PathBuf]> {
-    let routes = config.hosts.iter().flat_map(|host| &host.routes);
-    let folders = routes.filter_map(|route| match &route.action {
-        Action::Cgi(cgi) => cgi.root.value.canonicalize().ok(),
-        Action::Pages(folder) => folder.value.canonicalize().ok(),
+/// The folders that scripts are started from and pages run from, and the lists of users, as they
+/// really lie. Nothing of them is ever served as a file, by whichever host, route or link it is
+/// reached (SECURITY 22).
+pub(super) fn closed(config: &Config) -> Rc<[PathBuf]> {
+    let routes = || config.hosts.iter().flat_map(|host| &host.routes);
+    let folders = routes().filter_map(|route| match &route.action {
+        Action::Cgi(cgi) => Some(&cgi.root.value),
+        Action::Pages(folder) => Some(&folder.value),
         _ => None,
     });
-    folders.collect()
+    let of_hosts = config.hosts.iter().map(|host| &host.access);
+    let accesses = of_hosts.chain(routes().map(|route| &route.access));
+    let lists = accesses.filter_map(|access| match access.auth.as_ref().map(|auth| &auth.users) {
+        Some(Users::File(file)) => Some(&file.value),
+        _ => None,
+    });
+    folders.chain(lists).filter_map(|path| path.canonicalize().ok()).collect()
 }
 
 /// The handler of a route with scripts.

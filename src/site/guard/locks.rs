@@ -3,7 +3,9 @@
 use super::line::Line;
 use super::lock::Lock;
 use crate::conf::{self, Action, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
+use crate::handlers::files::resolve::is_hidden;
 use std::cell::RefCell;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -80,11 +82,14 @@ fn served(config: &Config, file: &conf::At<std::path::PathBuf>, diagnostics: &mu
         Action::App(app) => app.files.as_ref(),
         _ => None,
     });
+    let lies = file.value.canonicalize().ok();
     let shows = |files: &&conf::Files| {
-        let beneath = file.value.strip_prefix(&files.root.value);
-        let is_hidden =
-            |path: &Path| path.iter().any(|segment| segment.as_encoded_bytes().starts_with(b"."));
-        beneath.is_ok_and(|beneath| files.hidden || !is_hidden(beneath))
+        let root = files.root.value.canonicalize().ok();
+        let real = lies.as_ref().zip(root.as_ref());
+        let real = real.and_then(|(lies, root)| lies.strip_prefix(root).ok());
+        // As it is written, and as it is after all links: a client may get there by either.
+        let mut ways = file.value.strip_prefix(&files.root.value).into_iter().chain(real);
+        ways.any(|beneath| files.hidden || !is_hidden(beneath.as_os_str().as_bytes()))
     };
     if let Some(files) = folders.into_iter().find(shows) {
         diagnostics.push(
