@@ -298,6 +298,30 @@ fn changed_users_count_at_once() {
     assert!(said.contains("hash-password"), "{said}");
 }
 
+/// A reload waits neither for a pipe nor for a device without end.
+#[test]
+fn a_list_of_users_that_is_no_file_holds_nobody_up() {
+    let server = start(CONFIG);
+    let place = server.path("users");
+    for n in 1..=2 {
+        std::fs::remove_file(&place).unwrap();
+        match n {
+            1 => {
+                let (at, mode) = (rustix::fs::CWD, rustix::fs::Mode::RUSR);
+                rustix::fs::mkfifoat(at, &place, mode).unwrap();
+            }
+            _ => std::os::unix::fs::symlink("/dev/zero", &place).unwrap(),
+        }
+        server.signal(Signal::HUP);
+        let said = eventually(|| {
+            let said = server.read("stderr.txt");
+            (said.matches("not reloaded").count() == n).then_some(said)
+        });
+        assert!(said.unwrap().contains("no regular file"));
+        assert_eq!(server.ask(get_as("/", "ann", "sesame")).status, 200);
+    }
+}
+
 /// What began before a reload is judged by what was before it, and what comes after by what is.
 #[test]
 fn a_reload_during_a_check_changes_no_answer() {

@@ -53,8 +53,8 @@ fn each_mistake_has_its_caret_and_says_what_to_do() {
     for (chain, key, line, says) in [
         ("none.pem", "a.key", 4, "none.pem cannot be read: No such file"),
         ("a.pem", "none.key", 5, "none.key cannot be read: No such file"),
-        ("folder", "a.key", 4, "folder cannot be read: it is no file"),
-        ("a.pem", "pipe", 5, "pipe cannot be read: it is no file"),
+        ("folder", "a.key", 4, "folder cannot be read: it is no regular file"),
+        ("a.pem", "pipe", 5, "pipe cannot be read: it is no regular file"),
         ("no.pem", "a.key", 4, "no.pem: there is no certificate in it\n"),
         ("a.key", "a.pem", 4, "a.key: there is no certificate in it, but a private key"),
         ("a.pem", "a.pem", 5, "a.pem: there is no private key in it, but a certificate"),

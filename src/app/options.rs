@@ -1,9 +1,13 @@
 //! What web.conf tells an application.
 
 use super::{Error, Result};
+use crate::sys::file;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// A key is short.
+const SECRET_MAX: u64 = 64 * 1024;
 
 /// The `options` beside a `handler` in web.conf. Each key is asked for by its type; what nobody
 /// asked for is a mistake that [`Options::finish`] finds.
@@ -163,10 +167,10 @@ impl Options {
                 })?
                 .into_bytes()
         } else if let Some(path) = text.strip_prefix("file:") {
-            std::fs::read(self.folder.join(path))
-                .map_err(|error| mistake(format!("the file of the option `{key}`: {error}")))?
-                .trim_ascii()
-                .to_vec()
+            let read = file::read(&self.folder.join(path), SECRET_MAX);
+            let (content, _) =
+                read.map_err(|error| mistake(format!("the file of the option `{key}`: {error}")))?;
+            content.trim_ascii().to_vec()
         } else {
             text.as_bytes().to_vec()
         };

@@ -2,6 +2,7 @@
 
 pub mod backlog;
 pub mod culprit;
+pub mod file;
 pub mod fs;
 pub mod privilege;
 pub mod process;

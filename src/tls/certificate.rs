@@ -1,14 +1,12 @@
 //! One certificate with its chain and its key, and what it says of itself.
 
-use rustix::fs::OFlags;
+use crate::sys::file;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use std::fs::OpenOptions;
-use std::io::Read;
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
@@ -36,23 +34,10 @@ pub(super) struct Certificate {
 
 /// The content of a file, and its permissions. The error names the file.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, u32), String> {
-    let mut content = Vec::new();
-    // A pipe by that name must not hold up who opens it.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let mode = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)
-        .and_then(|file| {
-            let meta = file.metadata()?;
-            if !meta.is_file() || meta.len() > FILE_MAX {
-                return Err(std::io::Error::other("it is no file of a sensible size"));
-            }
-            file.take(FILE_MAX).read_to_end(&mut content)?;
-            Ok(meta.mode())
-        })
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    Ok((content, mode))
+    let read = file::read(path, FILE_MAX);
+    let (content, about) =
+        read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Ok((content, about.mode()))
 }
 
 /// The certificates of a PEM text.

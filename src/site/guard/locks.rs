@@ -4,6 +4,7 @@ use super::line::Line;
 use super::lock::Lock;
 use crate::conf::{self, Action, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
 use crate::handlers::files::resolve::is_hidden;
+use crate::sys::file;
 use std::cell::RefCell;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -57,9 +58,8 @@ impl Locks {
 /// The users of a file, and what is wrong with it.
 fn read(path: &Path) -> (Vec<User>, Vec<String>) {
     let shown = path.display();
-    let text = std::fs::metadata(path).and_then(|about| match about.len() {
-        0..=USERS_MAX => std::fs::read_to_string(path),
-        _ => Err(std::io::Error::other("it is larger than 4 MiB")),
+    let text = file::read(path, USERS_MAX).and_then(|(content, _)| {
+        String::from_utf8(content).map_err(|_| std::io::Error::other("it is not UTF-8 text"))
     });
     let text = match text {
         Ok(text) => text,
