@@ -750,6 +750,27 @@ fn a_folder_can_have_a_password() {
     assert_eq!(code, Some(2), "{error}");
 }
 
+/// Excerpts of the configuration go to the log: neither hashes nor what was meant to be one.
+#[test]
+fn what_is_wrong_with_users_is_said_without_their_hashes() {
+    let hash = bcrypt::hash("sesame", 4).unwrap();
+    for (auth, name, code) in [
+        (format!("auth = {{ users = {{ ann = \"{hash}\" }} }}"), "plain-passwords", 0),
+        (format!("auth = {{ users = {{ ann = \"{hash}\" }}, relm = 1 }}"), "unknown-key", 3),
+        (format!("auth = {{ users = {{ ann = \"{hash}\", eve = 'h1dden' }} }}"), "bad-users", 3),
+        ("auth = { users = { 'e:e' = 'h1dden' } }".into(), "bad-users", 3),
+        (format!("auth.users.ann = '{hash}'\nauth.users.eve = 'h1dden'"), "bad-users", 3),
+        ("auth = { users = { eve = [\n'h1dden'\n] } }".into(), "wrong-type", 3),
+    ] {
+        let config = format!("[server]\nlisten = 'http://*:0'\n[[host]]\nroot = '.'\n{auth}\n");
+        let folder = folder(&[("web.conf", &config)]);
+        let (got, out, error) = run(folder.path(), &["-t", "-c", "web.conf"], "");
+        let said = out + &error;
+        assert!(got == Some(code) && said.contains(name), "{said}");
+        assert!(!said.contains("h1dden") && !said.contains(&hash[..12]), "{said}");
+    }
+}
+
 #[test]
 fn what_makes_a_password_worth_nothing_is_told() {
     let folder =

@@ -90,12 +90,14 @@ pub struct Diagnostics {
     pub source: Source,
     /// What was found: errors first, each kind in the order of the text.
     pub list: Vec<Diagnostic>,
+    /// What of the text is not shown, in bytes: excerpts go to logs.
+    pub secrets: Vec<Range<usize>>,
 }
 
 impl Diagnostics {
     /// Nothing found yet.
     pub fn new(source: Source) -> Self {
-        Self { source, list: Vec::new() }
+        Self { source, ..Self::default() }
     }
 
     /// Adds one, in its place.
@@ -133,9 +135,9 @@ impl Diagnostics {
             return String::new();
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let mut out = String::new();
+        let (mut out, text) = (String::new(), self.shown_text());
         for diagnostic in &self.list {
-            out.push_str(&renderer.render(&[self.group(diagnostic)]));
+            out.push_str(&renderer.render(&[self.group(diagnostic, &text)]));
             out.push('\n');
         }
         out.push_str(&printable(&self.source.name));
@@ -156,7 +158,21 @@ impl Diagnostics {
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
+    /// The text with stars in place of what is secret, so that places stay what they are.
+    fn shown_text(&self) -> String {
+        let mut text = self.source.text.clone();
+        for secret in &self.secrets {
+            let range = self.boundary(secret.start)..self.boundary(secret.end);
+            let star = |byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { '*' };
+            if let Some(part) = text.get(range.clone()) {
+                let stars: String = part.bytes().map(star).collect();
+                text.replace_range(range, &stars);
+            }
+        }
+        text
+    }
+
+    fn group<'a>(&'a self, diagnostic: &'a Diagnostic, text: &'a str) -> Group<'a> {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -165,7 +181,7 @@ impl Diagnostics {
         let mut group = if diagnostic.span.is_empty() {
             title.element(Origin::path(printable(&self.source.name)))
         } else {
-            title.element(self.snippet(diagnostic))
+            title.element(self.snippet(diagnostic, text))
         };
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(printable(help)));
@@ -176,12 +192,13 @@ impl Diagnostics {
     fn snippet<'a>(
         &'a self,
         diagnostic: &'a Diagnostic,
+        text: &'a str,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let primary = AnnotationKind::Primary.span(self.visible(&diagnostic.span));
         let others = diagnostic.also.iter().map(|(span, label)| {
             AnnotationKind::Context.span(self.visible(span)).label(printable(label))
         });
-        Snippet::source(&self.source.text)
+        Snippet::source(text)
             .path(printable(&self.source.name))
             .annotation(primary.label(diagnostic.label.as_deref().map(printable)))
             .annotations(others)
@@ -257,6 +274,18 @@ web.conf: 2 errors, 1 warning
         assert_eq!(all.render(false), want);
         assert!(all.render(true).contains("\u{1b}["));
         assert!(all.has_errors());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut all = of("a = 'gehe\u{ef}m\n!' # b\n", vec![Diagnostic::error("x", "m", 0..1)]);
+        all.list[0].also.push((12..14, "l".to_owned()));
+        all.secrets = vec![4..14, 3..99];
+        let rendered = all.render(false);
+        assert!(rendered.contains("a =") && !rendered.contains("gehe"), "{rendered}");
+        all.secrets = vec![4..9, 9..15];
+        let rendered = all.render(false);
+        assert!(rendered.contains("\n1 | a = ********\n"), "{rendered}");
     }
 
     #[test]

@@ -33,7 +33,10 @@ pub fn load(
     };
     let (config, found) = match format {
         Format::Classic => classic::read(&all.source.text, folder),
-        Format::Toml | Format::Quick => read::read(&all.source.text, folder),
+        Format::Toml | Format::Quick => {
+            all.secrets = read::secrets(&all.source.text);
+            read::read(&all.source.text, folder)
+        }
     };
     found.into_iter().for_each(|diagnostic| all.push(diagnostic));
     ((!all.has_errors()).then_some(config), all)

@@ -25,7 +25,7 @@ use schema::ROOT;
 use std::ops::Range;
 use std::path::Path;
 use table::{Reader, Table};
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 /// Reads a TOML configuration. The configuration is worth something only without errors.
 pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
@@ -36,6 +36,34 @@ pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
     let mut found = believable(text, &syntax, reader.found);
     found.extend(syntax);
     (config, found)
+}
+
+/// Where hashes of passwords stand in a text, or what somebody has put in place of one.
+pub(super) fn secrets(text: &str) -> Vec<Range<usize>> {
+    let (tree, _) = DeTable::parse_recoverable(text);
+    let mut found = Vec::new();
+    secrets_of(tree.get_ref(), &mut found);
+    found
+}
+
+/// All values of tables that are called `users`.
+fn secrets_of(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
+    for (key, value) in table {
+        match value.get_ref() {
+            DeValue::Table(users) if *key.get_ref() == "users" => {
+                found.extend(users.values().map(toml::Spanned::span));
+            }
+            DeValue::Table(inner) => secrets_of(inner, found),
+            DeValue::Array(items) => {
+                for item in items {
+                    if let DeValue::Table(inner) = item.get_ref() {
+                        secrets_of(inner, found);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
