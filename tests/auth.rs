@@ -48,6 +48,7 @@ const FILES: &[(&str, &str)] = &[
         "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s %s %s' \"$REMOTE_USER\" \"$AUTH_TYPE\" \"$HTTP_AUTHORIZATION\"\n",
     ),
     ("cgi/home", "#!/bin/sh\nprintf 'Location: /index.html\\n\\n'\n"),
+    ("cgi/away", "#!/bin/sh\nprintf 'Location: /hello/who\\n\\n'\n"),
 ];
 
 /// A list of users whose passwords are cheap to check.
@@ -64,7 +65,7 @@ fn start(config: &str) -> TestServer {
     let mut files = FILES.to_vec();
     files.extend([("users", ours.as_str()), ("others", others.as_str())]);
     let start = Start::new(config, &files);
-    for script in ["cgi/who", "cgi/home"] {
+    for script in ["cgi/who", "cgi/home", "cgi/away"] {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(start.path().join(script), mode).unwrap();
@@ -429,11 +430,42 @@ fn scripts_and_logs_are_told_who_it_is() {
     let answer = server.ask(get_as("/hello/who", "bob", "pass:w\u{f6}rd"));
     assert_eq!((answer.status, text(&answer)), (200, String::new()));
     server.read_until("access.log", "127.0.0.1 - bob [");
+    // Nor is somebody whom another place has let in, before an internal redirect.
+    let answer = server.ask(get_as("/cgi/away", "ann", "sesame"));
+    assert_eq!((answer.status, text(&answer)), (200, String::new()));
     // An internal redirect to a guarded place is asked by its guard.
     assert_eq!(server.ask(get("/hello/home")).status, 401);
     assert_eq!(server.ask(get_as("/hello/home", "ann", "sesame")).body, b"home");
     assert_eq!(server.ask(get_as("/hello/home", "ann", "wrong")).status, 401);
     server.read_until("access.log", "127.0.0.1 - ann [");
+}
+
+/// A password that the guard has checked is nothing for applications; one that nobody has asked for
+/// is theirs to check.
+#[test]
+fn applications_see_the_credentials_that_no_guard_has_checked() {
+    let app = "def app(environ, start):\n    start('200 OK', [('X-Accel-Redirect', '/open/')] if environ['PATH_INFO'] == '/away' else [])\n    \
+        return [(environ.get('REMOTE_USER', '-') + ' ' + environ.get('HTTP_AUTHORIZATION', '-')).encode()]\n";
+    let server = TestServer::new(
+        "[app.who]\nwsgi = 'who:app'\n[[host]]\napp = 'who'\n\
+         auth = { users = 'users', for = ['GET'] }\n\
+         [[host.route]]\npath = '/open/'\napp = 'who'\nauth = false\n",
+        &[("who.py", app), ("users", &users(&[("ann", "sesame")]))],
+    );
+    let right = basic("ann", "sesame");
+    let value = right.trim().strip_prefix("Authorization: ").unwrap();
+    for _ in 0..2 {
+        for (method, path, lines, want) in [
+            ("GET", "/", &*right, "ann -".to_owned()),
+            ("GET", "/away", &right, "- -".to_owned()),
+            ("GET", "/open/", &right, format!("- {value}")),
+            ("GET", "/open/", "Authorization: Bearer x\r\n", "- Bearer x".to_owned()),
+            ("DELETE", "/", &right, format!("- {value}")),
+        ] {
+            let answer = server.ask(request(method, path, lines));
+            assert_eq!((answer.status, answer.text()), (200, &*want), "{method} {path}");
+        }
+    }
 }
 
 #[test]

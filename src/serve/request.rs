@@ -67,6 +67,9 @@ pub struct Request {
     pub client: Option<Rc<str>>,
     /// Who has proved with a password to be who, to the guard of the route.
     pub user: Option<Rc<str>>,
+    /// A guard, perhaps that of the route that sent it elsewhere, has asked for its credentials and
+    /// checked them: they were meant for the server, not for programs.
+    pub credentials_checked: bool,
     /// What was agreed on for the encryption: `TLSv1.3`.
     pub tls_version: Option<&'static str>,
     /// Header lines that its answer carries, whoever gives it: those of its host and of the guards
@@ -118,7 +121,8 @@ impl Request {
         self.rerouted += 1;
         (self.decoded, self.query) = (to.path, to.query);
         self.carried.extend_from_slice(&to.lines);
-        self.let_in = false;
+        // Whom one guard has let in is nobody to the next, nor where nobody is asked.
+        (self.let_in, self.user) = (false, None);
         self.head.become_get();
         Ok(())
     }
@@ -176,7 +180,7 @@ impl Request {
         self.rerouted = 0;
         self.framing = Framing::default();
         self.policy_lines = None;
-        self.user = None;
+        (self.user, self.credentials_checked) = (None, false);
         self.host_matched = false;
         self.mount = 0;
         (self.secure, self.tls_version, self.client) = (false, None, None);

@@ -93,7 +93,7 @@ impl AppExchange {
             script_name,
             path_info: path.get(script_name.len()..).unwrap_or_default(),
             content_length: length,
-            authorization: true,
+            authorization: !request.credentials_checked,
         };
         let mut values = self.pool.memory();
         let mut own: [Range<usize>; OWN.len()] = Default::default();

@@ -95,10 +95,7 @@ impl Guard {
         let user = match &self.lock {
             None => None,
             Some(lock) => match lock.open(request, now)? {
-                Opened::Unasked if self.allow.is_none() => {
-                    request.user = None;
-                    return Ok(Admission::Open);
-                }
+                Opened::Unasked if self.allow.is_none() => return Ok(Admission::Open),
                 Opened::Unasked => None,
                 Opened::For(user) => Some(user),
                 Opened::Unknown(credentials) => {
@@ -110,9 +107,9 @@ impl Guard {
         Ok(Admission::Open)
     }
 
-    /// Notes on a request that it was let in, and as whose. Whom another guard has let in, before an
-    /// internal redirect, is nobody here.
+    /// Notes on a request that it was let in, and as whose.
     pub fn welcome(&self, request: &mut Request, user: Option<Rc<str>>) {
+        request.credentials_checked |= user.is_some();
         request.user = user;
         self.lines.put(request);
     }
