@@ -136,6 +136,12 @@ fn right_ones_are_let_in_and_wrong_ones_asked_again() {
             answer.head
         );
     }
+    // A name is not longer in the log than names can be, and escaped once.
+    let odd = format!("{}\"\u{e9}\u{202e}{}", "x".repeat(5), "y".repeat(20_000));
+    assert_eq!(server.ask(get_as("/", &odd, "x")).status, 401);
+    let log = server.read_until("stderr.txt", "for \"xxxxx\"\u{e9}\\xe2\\x80\\xaeyyy");
+    let longest = log.lines().map(str::len).max().unwrap();
+    assert!(log.contains("yyy\"... from 127.0.0.1") && longest < 500, "{longest}");
     // Who guesses is told of, by the name tried and without the password.
     let log = server.read_until("stderr.txt", "for \"nobody\" from 127.0.0.1");
     assert!(log.contains("wrong user name or password for \"ann\""), "{log}");

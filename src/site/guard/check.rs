@@ -17,6 +17,9 @@ use std::time::Duration;
 /// may be at work for somebody who has left.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// Bytes of a name that are told; no user has a longer one.
+const NAME_SHOWN: usize = 255;
+
 /// Credentials on their way.
 pub struct Check {
     lock: Rc<Lock>,
@@ -56,7 +59,12 @@ impl Check {
 
     fn wrong(&self, request: &Request) -> HttpError {
         let (user, peer) = (self.credentials.user(), request.peer);
-        self.lock.refuse(format!("wrong user name or password for {user:?} from {peer}"))
+        // A name may be as long as a head. Whoever shows it escapes what has to be.
+        let ends = user.char_indices().map(|(at, c)| at + c.len_utf8());
+        let end = ends.take_while(|end| *end <= NAME_SHOWN).last().unwrap_or(0);
+        let shown = user.get(..end).unwrap_or_default();
+        let more = if shown.len() < user.len() { "..." } else { "" };
+        self.lock.refuse(format!("wrong user name or password for \"{shown}\"{more} from {peer}"))
     }
 
     /// Has a helper compare the password.
