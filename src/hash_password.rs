@@ -1,6 +1,6 @@
 //! `httpyserver hash-password`: from a password to the line of a list of users.
 
-use httpyserver::conf::check_name;
+use httpyserver::conf::{check_name, check_name_of_line};
 use httpyserver::server::Failure;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{BufRead, IsTerminal, Write};
@@ -17,7 +17,7 @@ const BYTES_MAX: usize = 72;
 
 /// Asks for a password, twice and without echo at a terminal, and makes the line.
 pub(crate) fn line(name: &str) -> Result<String, Failure> {
-    check_name(name).map_err(|why| fault(&format!("{name:?} {why}")))?;
+    check_name_of_line(name).map_err(|why| fault(&format!("{name:?} {why}")))?;
     let password = if std::io::stdin().is_terminal() { asked()? } else { read_line()? };
     let hash = hash(&password, COST)?;
     Ok(format!("{name}:{hash}\n"))

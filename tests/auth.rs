@@ -767,8 +767,15 @@ fn hashes_are_made_and_taken() {
     let server = TestServer::new(config, &[("root/index.html", "home"), ("users", &line)]);
     assert_eq!(server.ask(get_as("/", "ann", "open sesame")).status, 200);
     assert_eq!(server.ask(get_as("/", "ann", "open sesame\n")).status, 401);
-    for (name, input) in [("a:b", "x"), ("", "x"), ("a", ""), ("a", "a\tb"), ("a", &"x".repeat(73))]
-    {
+    for (name, input) in [
+        ("a:b", "x"),
+        ("", "x"),
+        ("#a", "x"),
+        (" a", "x"),
+        ("a", ""),
+        ("a", "a\tb"),
+        ("a", &"x".repeat(73)),
+    ] {
         let (code, out, error) = run(Path::new("/"), &["hash-password", name], input);
         assert_eq!((out.as_str(), code), ("", Some(1)), "{name:?} {input:?}");
         assert!(error.starts_with("error: "), "{error}");

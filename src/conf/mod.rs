@@ -24,4 +24,4 @@ pub use network::Network;
 pub use read::schema::closest;
 pub use show::effective;
 pub(crate) use units::{show_duration, show_size};
-pub use users::{User, check_hash, check_name, read_users};
+pub use users::{User, check_hash, check_name, check_name_of_line, read_users};

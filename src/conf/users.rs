@@ -19,9 +19,11 @@ pub const COSTS: std::ops::RangeInclusive<u32> = 4..=15;
 /// What is advised with every hash that is not taken.
 pub(super) const HOW: &str = "make one with `httpyserver hash-password NAME` or `htpasswd -B`";
 
-/// Reads a file of `name:hash` lines; empty ones and those that begin with `#` say nothing. Returns
-/// the users, and the mistakes with the numbers of their lines.
+/// Reads a file of `name:hash` lines; empty ones and those that begin with `#` say nothing, nor does
+/// the mark that some editors put before a text. Returns the users, and the mistakes with the numbers
+/// of their lines.
 pub fn read_users(text: &str) -> (Vec<User>, Vec<(usize, String)>) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut users, mut mistakes, mut names) = (Vec::new(), Vec::new(), HashSet::new());
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
@@ -57,6 +59,20 @@ pub fn check_name(name: &str) -> Result<(), String> {
         return Err("has a name with a colon or a control character".to_owned());
     }
     Ok(())
+}
+
+/// Whether the line of somebody who is called so is read as that.
+///
+/// # Errors
+/// Why not, as the end of a sentence.
+pub fn check_name_of_line(name: &str) -> Result<(), String> {
+    check_name(name)?;
+    match name.starts_with(|c: char| c == '#' || c == '\u{feff}' || c.is_whitespace()) {
+        true => Err("has a name that begins with a blank or `#`: its line would say nothing, or \
+                     another one"
+            .to_owned()),
+        false => Ok(()),
+    }
 }
 
 /// Whether it is a hash of bcrypt that can be checked in bounded time. Others can be tried too
@@ -117,6 +133,20 @@ mod tests {
             let (_, why) = mistakes.iter().find(|(number, _)| *number == line).unwrap();
             assert!(why.contains(says), "{line}: {why}");
         }
+    }
+
+    #[test]
+    fn who_has_a_line_is_read_from_it() {
+        let names =
+            ["ann", "a b", "b ", "a#", "J\u{f6}rg", "#x", " x", "\tx", "\u{a0}x", "\u{feff}x"];
+        for name in names {
+            let (users, _) = read_users(&format!("{name}:{HASH}\n"));
+            let is_read = users.iter().any(|user| user.name == name);
+            assert_eq!(check_name_of_line(name).is_ok(), is_read, "{name:?}");
+        }
+        let (users, mistakes) = read_users(&format!("\u{feff}ann:{HASH}\nbob:{HASH}\n"));
+        assert_eq!((users.len(), mistakes.len()), (2, 0));
+        assert_eq!(users[0].name, "ann");
     }
 
     /// The largest list that is taken is read in a moment: a reload reads it between two requests.
