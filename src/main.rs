@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let code = match run() {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{}", cli::shown(&failure));
+            complain(&format!("{}\n", cli::shown(&failure)));
             match failure {
                 Failure::Configuration(_) => CONFIGURATION,
                 Failure::Start(_) => START,
@@ -39,12 +39,12 @@ fn run() -> Result<u8, Failure> {
         Task::Version(text) => print(&text),
         Task::Check(source) => {
             let (_, warnings) = source.check()?;
-            eprint!("{warnings}");
+            complain(&warnings);
             print("the configuration is good\n")
         }
         Task::Show(source) => {
             let (config, warnings) = source.check()?;
-            eprint!("{warnings}");
+            complain(&warnings);
             print(&httpyserver::conf::effective(&config))
         }
         Task::Explain(source, question, json) => {
@@ -67,12 +67,18 @@ fn run() -> Result<u8, Failure> {
                 Ended::Finished => OK,
                 Ended::Forced => FORCED,
                 Ended::AppFailed(what) => {
-                    eprintln!("error: {what}");
+                    complain(&format!("error: {what}\n"));
                     APPLICATION
                 }
             })
         }
     }
+}
+
+/// As `print`, on standard error: the exit code tells what is to be told even so.
+fn complain(text: &str) {
+    let mut out = std::io::stderr();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Prints, and does not mind a reader that has left.

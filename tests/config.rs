@@ -127,6 +127,30 @@ fn the_help_fits_a_terminal() {
     }
 }
 
+/// `httpyserver -t 2>&1 | head -1`: the code says what it would have said.
+#[test]
+fn a_reader_that_has_left_changes_no_exit_code() {
+    let warned = "[[host]]\nroot = 'nowhere'\n";
+    let folder = folder(&[("bad.conf", "[[host]]\nrooot = 1\n"), ("warned.conf", warned)]);
+    for (arguments, code) in [
+        (&["-t", "-c", "bad.conf"][..], 3),
+        (&["-t", "-c", "warned.conf"], 0),
+        (&["-T", "-c", "warned.conf"], 0),
+        (&["-t", "-c", "none.conf"], 3),
+        (&["hash-password", ""], 1),
+    ] {
+        let closed = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            writer
+        };
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_httpyserver"));
+        command.args(arguments).current_dir(folder.path()).stdin(std::process::Stdio::null());
+        let status = command.stdout(closed()).stderr(closed()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
+
 #[test]
 fn the_shipped_files_are_good() {
     for name in ["web.conf", "web.conf.classic"] {
