@@ -164,9 +164,11 @@ fn the_shipped_files_are_good() {
     let (mut without, mut taken) = (String::new(), 0);
     for line in full.lines() {
         let key = line.trim_start();
-        if key.starts_with("handler = ") {
+        taken += usize::from(key.starts_with("handler = "));
+        if cfg!(feature = "demo") {
+            without = without + line + "\n";
+        } else if key.starts_with("handler = ") {
             without += "respond = \"\"\n";
-            taken += 1;
         } else if !key.starts_with("options = ") {
             without = without + line + "\n";
         }
