@@ -15,7 +15,8 @@ pub(super) struct Url {
 }
 
 impl Url {
-    /// Reads `http://host/path`, `host/path` or `/path`.
+    /// Reads `http://host/path`, `host/path` or `/path`; a `*` in place of the path is the server as a
+    /// whole, for OPTIONS (RFC 9112 §3.2.4).
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let (secure, scheme_said, rest) = match text.split_once("://") {
             Some(("https", rest)) => (true, true, rest),
@@ -23,12 +24,14 @@ impl Url {
             Some((scheme, _)) => return Err(format!("{scheme:?} is neither http nor https")),
             None => (false, false, text),
         };
+        let whole = rest.strip_suffix('*').filter(|bare| !bare.contains(['/', '?', '#']));
+        let rest = whole.unwrap_or(rest);
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
         if authority.contains('@') {
             return Err("a URL with a user: say it by -H 'Authorization: ...'".to_owned());
         }
-        if authority.is_empty() && (scheme_said || target.is_empty()) {
+        if authority.is_empty() && (scheme_said || target.is_empty() && whole.is_none()) {
             return Err(format!("{text:?} is no URL: try http://localhost:8080/"));
         }
         let said = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
@@ -40,7 +43,8 @@ impl Url {
             None => None,
         };
         let authority = if authority.is_empty() { "localhost" } else { authority };
-        Ok(Self { secure, authority: authority.to_owned(), port, target: sendable(target) })
+        let target = if whole.is_some() { "*".to_owned() } else { sendable(target) };
+        Ok(Self { secure, authority: authority.to_owned(), port, target })
     }
 
     /// The head of the request that a client would send.
@@ -90,6 +94,9 @@ mod tests {
             ("http://[::1]:81/", "http [::1]:81 Some(81) /"),
             ("a.b/c", "http a.b None /c"),
             ("a.b:80?x", "http a.b:80 Some(80) /?x"),
+            ("http://a.b:80*", "http a.b:80 Some(80) *"),
+            ("*", "http localhost None *"),
+            ("/*", "http localhost None /*"),
             ("/a b/ü", "http localhost None /a%20b/%C3%BC"),
         ] {
             let url = Url::read(text).unwrap();
@@ -101,8 +108,15 @@ mod tests {
 
     #[test]
     fn what_is_no_url() {
-        for text in ["", "ftp://a/", "http:///x", "http://a:b/", "http://me@a/", "http://a:99999/"]
-        {
+        for text in [
+            "",
+            "http://*",
+            "ftp://a/",
+            "http:///x",
+            "http://a:b/",
+            "http://me@a/",
+            "http://a:99999/",
+        ] {
             assert!(Url::read(text).is_err(), "{text}");
         }
     }
