@@ -56,6 +56,9 @@ fn gzip_is_among_what_the_client_takes() {
         ("deflate, GZip;q=0.5", true),
         ("invalid-encoding", false),
         ("gzip;q=0, br", false),
+        ("gzip;Q=0", false),
+        ("gzip;q=0;x=y", false),
+        ("br\r\nAccept-Encoding: gzip", true),
     ] {
         wire.send(format!(
             "GET /echo/abcabcabc HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepted}\r\n\r\n"

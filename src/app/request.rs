@@ -8,7 +8,7 @@ use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
 use crate::conf::Level;
-use crate::http::{ErrorForm, Known, RequestHead, Status, error_form, target};
+use crate::http::{ErrorForm, Known, RequestHead, Status, accepts_coding, error_form, target};
 use crate::serve;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
@@ -382,6 +382,19 @@ impl<'a> Request<'a> {
             }
         }
         map
+    }
+
+    /// Whether the client takes a body in this coding: `gzip`, `br`. Without `Accept-Encoding` it
+    /// does not. An answer that depends on it says so by `Vary`.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.accepts_coding("gzip").to_string());
+    /// let client = app.test();
+    /// let ask = |accepted| client.get("/").header("Accept-Encoding", accepted).send().text();
+    /// assert_eq!((ask("br, gzip").as_str(), ask("gzip;q=0").as_str()), ("true", "false"));
+    /// ```
+    pub fn accepts_coding(&self, coding: &str) -> bool {
+        accepts_coding(self.raw.head.all(Known::AcceptEncoding), coding)
     }
 
     /// A cookie's value, as it was sent.

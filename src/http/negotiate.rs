@@ -2,14 +2,15 @@
 
 use super::{bytes, list};
 
-/// Whether a body in `coding` may be sent to a client with this Accept-Encoding (§12.5.3).
+/// Whether a body in `coding` may be sent to a client with these lines of Accept-Encoding
+/// (§12.5.3): one list, in however many lines it comes (§5.3).
 ///
 /// Without the header every coding would be acceptable; only `identity` is then taken for it,
 /// since who does not ask for gzip often cannot read it.
-pub fn accepts_coding(header: Option<&[u8]>, coding: &str) -> bool {
+pub fn accepts_coding<'h>(lines: impl IntoIterator<Item = &'h [u8]>, coding: &str) -> bool {
     let is_identity = coding.eq_ignore_ascii_case("identity");
     let (mut named, mut any) = (None, None);
-    for (name, quality) in weighted(header.unwrap_or_default()) {
+    for (name, quality) in lines.into_iter().flat_map(weighted) {
         if is_coding(name, coding) {
             named = Some(quality.max(named.unwrap_or(0)));
         } else if name == b"*" {
@@ -135,6 +136,14 @@ mod tests {
             let name = header.unwrap_or(b"(none)").escape_ascii();
             assert_eq!(accepts_coding(header, "gzip"), gzip, "gzip: {name}");
             assert_eq!(accepts_coding(header, "identity"), identity, "identity: {name}");
+        }
+        for (lines, gzip) in [
+            ([&b"br"[..], b"gzip"], true),
+            ([b"br", b"deflate"], false),
+            ([b"gzip;q=0", b"*"], false),
+            ([b"*", b"gzip; Q=0;x=y"], false),
+        ] {
+            assert_eq!(accepts_coding(lines, "gzip"), gzip, "{lines:?}");
         }
     }
 

@@ -64,13 +64,9 @@ fn is_plain(head: &RequestHead) -> bool {
 }
 
 fn choose<'a>(entry: &'a Entry, head: &RequestHead) -> &'a Variant {
-    let mut lines = head.all(Known::AcceptEncoding);
-    let (first, second) = (lines.next(), lines.next());
-    // A list in several lines is one list (RFC 9110 §5.3); who sends that gets the plain file.
-    if second.is_none() && accepts_coding(first, "gzip") {
-        entry.gzip().unwrap_or(&entry.plain)
-    } else {
-        &entry.plain
+    match accepts_coding(head.all(Known::AcceptEncoding), "gzip") {
+        true => entry.gzip().unwrap_or(&entry.plain),
+        false => &entry.plain,
     }
 }
 
