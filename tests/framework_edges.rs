@@ -233,7 +233,36 @@ fn forms_that_want_too_much_are_refused() {
     let answer = server.ask("POST", "/", kind, pairs.as_bytes());
     assert_eq!(answer.body, "1000 fields, 0 files", "no more are read");
     let long = format!("a={}", "x".repeat(1 << 20));
-    assert_eq!(server.ask("POST", "/", kind, long.as_bytes()).status, 413);
+    let answer = server.ask("POST", "/", kind, long.as_bytes());
+    assert_eq!(answer.body, "0 fields, 0 files", "it is data, see below");
+}
+
+#[test]
+fn a_form_too_long_to_be_read_is_data_and_413_for_who_needs_a_field() {
+    let client = App::new()
+        .body_limit(4 << 20)
+        .post("/need", |request: &mut Request<'_>| -> Result<String> {
+            Ok(request.form().require("wanted")?.len().to_string())
+        })
+        .post("/data", |request: &mut Request<'_>| -> Result<String> {
+            let spooled = request.take_spooled().map(|file| file.size());
+            Ok(format!("{} {spooled:?} {}", request.data()?.len(), request.form().is_cut()))
+        })
+        .post("/token", |request: &mut Request<'_>| request.check_csrf())
+        .test();
+    let kind = "application/x-www-form-urlencoded";
+    let ask = |path, body: &str| client.post(path).header("Content-Type", kind).body(body).send();
+    let (short, long) = ("wanted=x".to_owned(), format!("wanted={}", "x".repeat(1 << 20)));
+    let (many, missing) = (format!("{}wanted=x", "a&".repeat(1000)), "a=b".to_owned());
+    for (body, need, token) in
+        [(&short, 200, 403), (&missing, 400, 403), (&long, 413, 413), (&many, 413, 413)]
+    {
+        assert_eq!(ask("/need", body).status(), need, "{} bytes", body.len());
+        assert_eq!(ask("/token", body).status(), token, "{} bytes", body.len());
+    }
+    assert_eq!(ask("/data", &short).text(), "8 None false");
+    assert_eq!(ask("/data", &many).text(), "2008 None true");
+    assert_eq!(ask("/data", &long).text(), format!("0 Some({}) true", long.len()));
 }
 
 #[test]

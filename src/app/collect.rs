@@ -2,17 +2,19 @@
 //! little, on the disk beyond, forms taken apart as they come.
 
 use super::pairs::{PAIRS_MAX, Pairs};
-use super::request::State;
+use super::request::{Form, State};
 use super::upload::Upload;
 use crate::handlers::files::in_trouble;
 use crate::http::multipart::{self, PartHead, Scanner, Step};
 use crate::http::{HttpError, Known, RequestHead, Status};
+use std::cell::OnceCell;
 use std::io;
 
 /// Bodies and fields up to this size stay in memory.
 const MEMORY_MAX: usize = 256 * 1024;
 
-/// All fields of a multipart form together, and of a form in a URL's encoding.
+/// All fields of a multipart form together, and a form in a URL's encoding: that is taken apart in
+/// memory, when it is asked for. A longer one is but data.
 const FIELDS_MAX: usize = 1024 * 1024;
 
 /// Files of one form: each is a descriptor until its request is answered.
@@ -27,13 +29,17 @@ pub(super) struct Collector {
 
 enum Kind {
     /// Whatever it is, as it is.
-    Raw {
-        memory: Vec<u8>,
-        spooled: Option<Upload>,
-    },
-    /// `application/x-www-form-urlencoded`
-    Urlencoded(Vec<u8>),
+    Raw(Raw),
     Multipart(Box<Multipart>),
+}
+
+struct Raw {
+    memory: Vec<u8>,
+    /// How much may stay there.
+    memory_max: usize,
+    spooled: Option<Upload>,
+    /// `application/x-www-form-urlencoded`: what `curl` says of everything it is told to post.
+    is_form: bool,
 }
 
 struct Multipart {
@@ -60,9 +66,7 @@ impl Collector {
         let kind = head.get(Known::ContentType).unwrap_or_default();
         let end = memchr::memchr(b';', kind).unwrap_or(kind.len());
         let is = |name: &str| kind[..end].trim_ascii().eq_ignore_ascii_case(name.as_bytes());
-        let kind = if is("application/x-www-form-urlencoded") {
-            Kind::Urlencoded(Vec::new())
-        } else if multipart::is_form_data(kind) {
+        let kind = if multipart::is_form_data(kind) {
             Kind::Multipart(Box::new(Multipart {
                 scanner: Scanner::of_content_type(kind)?,
                 pending: Vec::new(),
@@ -72,7 +76,9 @@ impl Collector {
                 files: Vec::new(),
             }))
         } else {
-            Kind::Raw { memory: Vec::new(), spooled: None }
+            let is_form = is("application/x-www-form-urlencoded");
+            let memory_max = if is_form { FIELDS_MAX } else { MEMORY_MAX };
+            Kind::Raw(Raw { memory: Vec::new(), memory_max, spooled: None, is_form })
         };
         Ok(Self { kind, limit, received: 0 })
     }
@@ -85,47 +91,45 @@ impl Collector {
             return Err(HttpError::fatal(Status::CONTENT_TOO_LARGE, reason));
         }
         match &mut self.kind {
-            Kind::Raw { memory, spooled } => {
-                if spooled.is_none() && memory.len() + bytes.len() > MEMORY_MAX {
-                    let mut file =
-                        Upload::begin(String::new(), "", String::new()).map_err(no_room)?;
-                    file.write(&std::mem::take(memory)).map_err(no_room)?;
-                    *spooled = Some(file);
-                }
-                match spooled {
-                    Some(file) => file.write(bytes).map_err(no_room)?,
-                    None => memory.extend_from_slice(bytes),
-                }
-            }
-            Kind::Urlencoded(memory) => {
-                if memory.len() + bytes.len() > FIELDS_MAX {
-                    return Err(too_long());
-                }
-                memory.extend_from_slice(bytes);
-            }
-            Kind::Multipart(form) => form.take(bytes)?,
+            Kind::Raw(raw) => raw.take(bytes).map_err(no_room),
+            Kind::Multipart(form) => form.take(bytes),
         }
-        Ok(())
     }
 
     /// All has come: hands it to the request.
     pub(super) fn finish(self, state: &mut State) -> Result<(), HttpError> {
         match self.kind {
-            Kind::Raw { memory, spooled } => {
-                state.data = spooled.is_none().then_some(memory);
-                state.spooled = spooled;
-            }
-            Kind::Urlencoded(memory) => {
-                state.form = Pairs::of_urlencoded(&memory);
-                state.data = Some(memory);
+            Kind::Raw(raw) => {
+                state.form = match (raw.is_form, &raw.spooled) {
+                    (false, _) => Form::Read(Pairs::default()),
+                    (true, None) => Form::InData(OnceCell::new()),
+                    (true, Some(_)) => Form::Read(Pairs::unread()),
+                };
+                state.data = raw.spooled.is_none().then_some(raw.memory);
+                state.spooled = raw.spooled;
             }
             Kind::Multipart(form) => {
                 if !form.scanner.is_finished() {
                     let reason = "a form that ends before its last boundary";
                     return Err(HttpError::new(Status::BAD_REQUEST, reason));
                 }
-                (state.form, state.files) = (form.fields, form.files);
+                (state.form, state.files) = (Form::Read(form.fields), form.files);
             }
+        }
+        Ok(())
+    }
+}
+
+impl Raw {
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.spooled.is_none() && self.memory.len() + bytes.len() > self.memory_max {
+            let mut file = Upload::begin(String::new(), "", String::new())?;
+            file.write(&std::mem::take(&mut self.memory))?;
+            self.spooled = Some(file);
+        }
+        match &mut self.spooled {
+            Some(file) => file.write(bytes)?,
+            None => self.memory.extend_from_slice(bytes),
         }
         Ok(())
     }

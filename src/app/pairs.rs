@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::http::Status;
+use std::borrow::Cow;
 use std::str::FromStr;
 
 /// Names and values in the order in which they came; a name may come several times.
@@ -16,18 +17,28 @@ use std::str::FromStr;
 /// assert_eq!(app.test().get("/search?q=rust+web&page=2").send().text(), "rust web on page 2");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pairs(Vec<(String, String)>);
+pub struct Pairs {
+    pairs: Vec<(String, String)>,
+    is_cut: bool,
+}
 
 impl Pairs {
     /// Reads `application/x-www-form-urlencoded`. Of no more than 1000 pairs: nobody needs more, and
     /// each costs an allocation or two.
     pub(super) fn of_urlencoded(text: &[u8]) -> Self {
-        let pairs = form_urlencoded::parse(text).take(PAIRS_MAX);
-        Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+        let mut all = form_urlencoded::parse(text);
+        let pairs = all.by_ref().take(PAIRS_MAX);
+        let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
+        Self { pairs: pairs.map(owned).collect(), is_cut: all.next().is_some() }
+    }
+
+    /// Those of a form that is too long to be read.
+    pub(super) fn unread() -> Self {
+        Self { pairs: Vec::new(), is_cut: true }
     }
 
     pub(super) fn push(&mut self, name: String, value: String) {
-        self.0.push((name, value));
+        self.pairs.push((name, value));
     }
 
     /// The first value of `name`.
@@ -53,7 +64,7 @@ impl Pairs {
     /// assert_eq!(app.test().get("/?a=1&b=2&a=3").send().text(), "1,3");
     /// ```
     pub fn get_all<'p>(&'p self, name: &str) -> impl Iterator<Item = &'p str> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// The first value of `name` as another type; `None` if it is missing or no such thing.
@@ -72,7 +83,7 @@ impl Pairs {
     /// The first value of `name`, which has to be there.
     ///
     /// # Errors
-    /// 400 if it is missing.
+    /// 400 if it is missing; 413 if it is not among those that were read.
     ///
     /// ```
     /// use httpyserver::{App, Request, Result};
@@ -85,9 +96,31 @@ impl Pairs {
     /// assert_eq!(client.get("/").send().status(), 400);
     /// ```
     pub fn require(&self, name: &str) -> Result<&str, Error> {
-        self.get(name).ok_or_else(|| {
-            Error::of_status(Status::BAD_REQUEST, format!("the field {name:?} is missing"))
+        self.get(name).ok_or_else(|| match self.is_cut {
+            true => Self::too_long(),
+            false => {
+                Error::of_status(Status::BAD_REQUEST, format!("the field {name:?} is missing"))
+            }
         })
+    }
+
+    /// Whether some were left out: there were more than 1000, or it is a form in a URL's encoding
+    /// of more than 1 MiB, of which nothing is read.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/", |request| request.args().is_cut().to_string());
+    /// let client = app.test();
+    /// assert_eq!(client.get("/?a=1").send().text(), "false");
+    /// assert_eq!(client.get(&format!("/?{}", "a&".repeat(1001))).send().text(), "true");
+    /// ```
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// What who sent too much is told.
+    pub(super) fn too_long() -> Error {
+        let reason = "a form or query with too many fields, or too long ones";
+        Error::of_status(Status::CONTENT_TOO_LARGE, reason)
     }
 
     /// Whether `name` is there.
@@ -113,7 +146,7 @@ impl Pairs {
     /// assert_eq!(app.test().get("/?b=2&a=1").send().text(), "b:2 a:1 ");
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many there are.
@@ -126,7 +159,7 @@ impl Pairs {
     /// assert_eq!(app.test().get("/?a=1&a=2").send().text(), "2");
     /// ```
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs.len()
     }
 
     /// Whether there are none.
@@ -139,7 +172,7 @@ impl Pairs {
     /// assert_eq!(app.test().get("/").send().text(), "true");
     /// ```
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 }
 

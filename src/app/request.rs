@@ -44,7 +44,7 @@ pub(super) struct State {
     pub(super) params: Params,
     pub(super) data: Option<Vec<u8>>,
     pub(super) spooled: Option<Upload>,
-    pub(super) form: Pairs,
+    pub(super) form: Form,
     pub(super) files: Vec<Upload>,
     /// Seconds since 1970.
     pub(super) now: u64,
@@ -52,6 +52,20 @@ pub(super) struct State {
     session: OnceCell<Session>,
     values: Vec<Box<dyn Any>>,
     pub(super) notices: Vec<(Level, String)>,
+}
+
+/// The fields of a form.
+pub(super) enum Form {
+    /// Of several parts, taken apart as they came; or none.
+    Read(Pairs),
+    /// In a URL's encoding: in the data, and taken apart when somebody asks.
+    InData(OnceCell<Pairs>),
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self::Read(Pairs::default())
+    }
 }
 
 impl State {
@@ -234,14 +248,21 @@ impl<'a> Request<'a> {
         self.raw.head.query().and_then(|query| std::str::from_utf8(query).ok()).unwrap_or_default()
     }
 
-    /// The fields of a form, of either kind; empty if the body is none.
+    /// The fields of a form, of either kind; empty if the body is none. A form in a URL's encoding
+    /// of more than 1 MiB is not read, whatever `body_limit` says: `require` then answers 413, and
+    /// [`Pairs::is_cut`] tells.
     ///
     /// ```
     /// let app = httpyserver::App::new().post("/", |request| request.form().get("name").unwrap_or("none").to_owned());
     /// assert_eq!(app.test().post("/").form(&[("name", "ali")]).send().text(), "ali");
     /// ```
     pub fn form(&self) -> &Pairs {
-        &self.state.form
+        match &self.state.form {
+            Form::Read(form) => form,
+            Form::InData(form) => form.get_or_init(|| {
+                Pairs::of_urlencoded(self.state.data.as_deref().unwrap_or_default())
+            }),
+        }
     }
 
     /// The files of a form that have not been taken.
@@ -283,8 +304,8 @@ impl<'a> Request<'a> {
         Some(self.state.files.remove(place))
     }
 
-    /// The body as it came; empty for a multipart form, whose parts are in `form` and `files`. One
-    /// of more than 256 KiB is read from the disk.
+    /// The body as it came, whatever type it says it has; only of a multipart form, whose parts are
+    /// in `form` and `files`, nothing is here. What `take_spooled` would take is read from the disk.
     ///
     /// # Errors
     /// It cannot be read.
@@ -301,7 +322,8 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Takes a body of more than 256 KiB as the file it lies in, so that it need not be read.
+    /// Takes a body of more than 256 KiB (1 MiB if it says that it is a form in a URL's encoding) as
+    /// the file it lies in, so that it need not be read.
     ///
     /// ```
     /// let app = httpyserver::App::new().post("/", |request| match request.take_spooled() {
@@ -524,7 +546,7 @@ impl<'a> Request<'a> {
     /// Refuses a request that did not come from a form of this session.
     ///
     /// # Errors
-    /// 403 without the right token.
+    /// 403 without the right token; 413 if the form that may hold it is too long to be read.
     ///
     /// ```
     /// use httpyserver::{App, Request, Result};
@@ -543,6 +565,7 @@ impl<'a> Request<'a> {
         match given {
             Some(token) if self.session().is_csrf_token(token) => Ok(()),
             Some(_) => Err(Error::of_status(Status::FORBIDDEN, "a CSRF token of another session")),
+            None if self.form().is_cut() => Err(Pairs::too_long()),
             None => Err(Error::of_status(Status::FORBIDDEN, "no CSRF token")),
         }
     }
