@@ -256,6 +256,22 @@ fn guessing_is_slowed_down() {
 }
 
 #[test]
+fn a_login_of_ones_own_buys_no_more_guesses() {
+    let site = Site::new();
+    register(&site.client, "anna");
+    register(&site.client, "eve");
+    let guesser = site.other();
+    for n in 0..9 {
+        assert_eq!(login(&guesser, &format!("somebody{n}"), "a guess").status(), 403, "{n}");
+    }
+    for _ in 0..3 {
+        assert_eq!(login(&guesser, "eve", PASSWORD).status(), 303, "what works costs nothing");
+    }
+    assert_eq!(login(&guesser, "somebody9", "a guess").status(), 403);
+    assert_eq!(login(&guesser, "anna", PASSWORD).status(), 429);
+}
+
+#[test]
 fn registration_is_for_this_machine_only() {
     let folder = tempfile::tempdir().unwrap();
     for (registration, passed_on, may) in [

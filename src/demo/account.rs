@@ -110,12 +110,14 @@ fn login(demo: &Rc<Demo>, request: &mut Request<'_>) -> Result {
     let Form { name, password, next } = Form::read(request);
     // No name is longer; what is tried as one may be.
     let tried: String = name.to_lowercase().chars().take(password::NAME_MAX).collect();
-    let keys = [format!("from {}", neighbourhood(&request.remote_addr())), format!("as {tried}")];
+    let from = format!("from {}", neighbourhood(&request.remote_addr()));
+    let keys = [from, format!("as {tried}")];
     slow_down(&demo.failed_logins.borrow(), &keys)?;
     // Counted before the work is done: many at once are many.
     for key in &keys {
         demo.failed_logins.borrow_mut().failed(key.clone(), now());
     }
+    let [from, by_name] = keys;
     let site = Arc::clone(&demo.site);
     let tried = name.clone();
     let before = login_of(request);
@@ -133,9 +135,10 @@ fn login(demo: &Rc<Demo>, request: &mut Request<'_>) -> Result {
     Ok(request.blocking(work).then(move |request, entered| -> Result {
         match entered.map_err(failed)? {
             Some(entered) => {
-                for key in &keys {
-                    demo.failed_logins.borrow_mut().worked(key);
-                }
+                let mut failed_logins = demo.failed_logins.borrow_mut();
+                // Of an address, what failed still counts: who guesses has a name of their own.
+                failed_logins.take_back(&from);
+                failed_logins.forget(&by_name);
                 let hello = format!("Welcome back, {}.", entered.name);
                 Ok(welcome(request, &entered, &hello, &next))
             }

@@ -31,7 +31,7 @@ impl<K: Hash + Eq> Throttle<K> {
         (failures.count >= self.most && left > 0).then_some(left)
     }
 
-    /// It did not work.
+    /// Counts an attempt: it did not work, or is not known to work yet.
     pub fn failed(&mut self, key: K, now: i64) {
         if self.failures.len() >= KEYS_MAX {
             let period = self.period;
@@ -47,8 +47,15 @@ impl<K: Hash + Eq> Throttle<K> {
         failures.count = failures.count.saturating_add(1);
     }
 
-    /// It worked: what failed before does not count.
-    pub fn worked(&mut self, key: &K) {
+    /// Takes one attempt back: it worked, or could not be made. What failed before still counts.
+    pub fn take_back(&mut self, key: &K) {
+        if let Some(failures) = self.failures.get_mut(key) {
+            failures.count = failures.count.saturating_sub(1);
+        }
+    }
+
+    /// It worked, and what failed before does not count any more.
+    pub fn forget(&mut self, key: &K) {
         self.failures.remove(key);
     }
 }
@@ -72,7 +79,12 @@ mod tests {
         throttle.failed("a", 1061);
         throttle.failed("a", 1061);
         assert_eq!(throttle.wait(&"a", 1061), Some(59));
-        throttle.worked(&"a");
+        throttle.take_back(&"a");
+        assert_eq!(throttle.wait(&"a", 1061), None);
+        throttle.failed("a", 1061);
+        assert_eq!(throttle.wait(&"a", 1061), Some(59), "the others still count");
+        throttle.forget(&"a");
+        throttle.take_back(&"a");
         assert_eq!(throttle.wait(&"a", 1061), None);
     }
 
