@@ -18,6 +18,9 @@ pub use users::{LOGIN_AGE, User};
 
 use rusqlite::{Connection, OpenFlags};
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -54,6 +57,8 @@ pub enum StoreError {
         /// The version of its schema.
         found: i64,
     },
+    /// There is no file, and none can be made.
+    File(io::Error),
     /// SQLite could not.
     Sqlite(rusqlite::Error),
 }
@@ -63,9 +68,19 @@ impl Store {
     /// `now` is in seconds since 1970, here and everywhere below.
     ///
     /// # Errors
-    /// [`StoreError::Newer`], or whatever SQLite says of the file.
+    /// [`StoreError::Newer`], [`StoreError::File`], or whatever SQLite says of the file.
     pub fn open(folder: &Path, now: i64) -> Result<Self, StoreError> {
-        let store = Self { path: folder.join("quotes.db"), idle: Mutex::default() };
+        let path = folder.join("quotes.db");
+        // Not left to SQLite, which lets everybody read what it makes. The files beside it get the
+        // mode of this one.
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::File(error));
+            }
+            _ => {}
+        }
+        let store = Self { path, idle: Mutex::default() };
         store.with(|connection| {
             schema::migrate(connection, now)?;
             users::forget_old_logins(connection, now)
@@ -95,9 +110,7 @@ impl Store {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         // Each connection is used by one thread at a time, so SQLite needs no locks of its own.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -130,6 +143,7 @@ impl fmt::Display for StoreError {
             Self::Newer { found } => {
                 write!(f, "the database has version {found}, of a later httpyserver")
             }
+            Self::File(error) => write!(f, "the database cannot be made: {error}"),
             Self::Sqlite(error) => write!(f, "the database says: {error}"),
         }
     }

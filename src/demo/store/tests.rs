@@ -49,6 +49,22 @@ fn a_new_store_has_the_first_quotes() {
 }
 
 #[test]
+fn nobody_else_may_read_the_files_with_the_passwords() {
+    use std::os::unix::fs::PermissionsExt;
+    let store = store();
+    store.add_user("anna", "hash", NOW).unwrap();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(store.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.path());
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["quotes.db", "quotes.db-shm", "quotes.db-wal"]);
+}
+
+#[test]
 fn it_is_all_there_when_it_is_opened_again() {
     let store = store();
     let user = store.add_user("anna", "hash", NOW).unwrap();
