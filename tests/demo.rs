@@ -562,6 +562,21 @@ fn a_disk_that_fails_is_no_page_of_secrets() {
 }
 
 #[test]
+fn who_writes_while_somebody_else_does_for_long_may_try_again() {
+    let site = Site::new();
+    register(&site.client, "anna");
+    let csrf = token(&site.client, "/quotes/new");
+    let other = rusqlite::Connection::open(site.folder.path().join("data/quotes.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let fields = [("csrf_token", csrf.as_str()), ("text", "It waits."), ("film", "F")];
+    let answer = site.client.post("/quotes/new").form(&fields).send();
+    assert_eq!((answer.status().as_u16(), answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(site.client.get("/").send().status(), 200, "readers do not wait");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(site.client.post("/quotes/new").form(&fields).send().status(), 303);
+}
+
+#[test]
 fn damaged_pictures_are_refused_or_have_a_size() {
     let seeds = corpus("picture");
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

@@ -1,6 +1,6 @@
 //! What all pages begin and end with.
 
-use super::site::{Fail, Site};
+use super::site::{Fail, Site, Trouble};
 use super::store::{StoreError, User};
 use super::throttle::Throttle;
 use super::view::{Flash, Frame};
@@ -114,7 +114,13 @@ pub fn failed(fail: Fail) -> Error {
         Fail::Store(StoreError::NotFound) => Error::new(404, "no such quote"),
         Fail::Store(StoreError::NotYours) => Error::new(403, "the quote of somebody else"),
         Fail::Store(StoreError::Full) => Error::new(507, "a user or the site has all it may have"),
-        other => Error::from(other),
+        other => match other.trouble() {
+            Some(Trouble::DiskFull) => Error::new(507, other.to_string()),
+            Some(Trouble::Busy) => {
+                Error::new(503, other.to_string()).with_header("Retry-After", "5")
+            }
+            None => Error::from(other),
+        },
     }
 }
 

@@ -173,7 +173,10 @@ fn error_page(request: &mut Request<'_>, error: &Error) -> Reply {
         413 => ("That is too large", "A picture may have 8 MiB. Go back and choose a smaller one."),
         429 => ("One moment", "There were too many attempts. Wait a few minutes and try again."),
         503 => ("One moment", "Too many are here at once. Try again in a few seconds."),
-        507 => ("No room for more", "You have added as many quotes as this site takes from one."),
+        507 => (
+            "No room for more",
+            "You have added as many quotes as this site takes from one, or its disk is full.",
+        ),
         400..500 => ("That did not work", "Something about the request was not right."),
         _ => ("Something broke", "It is not your fault, and it is in the log. Try again later."),
     };

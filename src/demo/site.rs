@@ -4,6 +4,7 @@ use super::picture::{PictureError, Pictures};
 use super::random;
 use super::settings::{Key, Settings, keep_key, session_key};
 use super::store::{Store, StoreError, User};
+use rusqlite::ErrorCode;
 use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
@@ -97,6 +98,37 @@ pub fn now() -> i64 {
     since.as_secs().cast_signed()
 }
 
+/// A failure that is nobody's mistake, and may be over later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is no room for what was to be written.
+    DiskFull,
+    /// Somebody else has used the database for too long.
+    Busy,
+}
+
+impl Fail {
+    /// Whether it is one of those.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Store(StoreError::Sqlite(error)) => match error.sqlite_error_code()? {
+                ErrorCode::DiskFull => Some(Trouble::DiskFull),
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some(Trouble::Busy),
+                _ => None,
+            },
+            Self::Io(error)
+            | Self::Picture(PictureError::Io(error))
+            | Self::Store(StoreError::File(error)) => match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some(Trouble::DiskFull)
+                }
+                _ => None,
+            },
+            Self::Store(_) | Self::Picture(_) | Self::Password(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Fail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,5 +163,40 @@ impl From<io::Error> for Fail {
 impl From<bcrypt::BcryptError> for Fail {
     fn from(error: bcrypt::BcryptError) -> Self {
         Self::Password(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    fn trouble(result: rusqlite::Result<()>) -> Option<Trouble> {
+        Fail::from(StoreError::from(result.unwrap_err())).trouble()
+    }
+
+    #[test]
+    fn a_full_disk_and_a_lock_are_told_from_what_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let connection = Connection::open(folder.path().join("db")).unwrap();
+            connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+            connection
+        };
+        let (one, other) = (open(), open());
+        one.execute_batch("CREATE TABLE t (x); PRAGMA max_page_count = 2").unwrap();
+        let large = "INSERT INTO t VALUES (zeroblob(100000))";
+        assert_eq!(trouble(one.execute_batch(large)), Some(Trouble::DiskFull));
+        one.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(trouble(other.execute_batch("BEGIN IMMEDIATE")), Some(Trouble::Busy));
+        assert_eq!(trouble(one.execute_batch("no SQL")), None);
+        for (kind, trouble) in [
+            (io::ErrorKind::StorageFull, Some(Trouble::DiskFull)),
+            (io::ErrorKind::QuotaExceeded, Some(Trouble::DiskFull)),
+            (io::ErrorKind::PermissionDenied, None),
+        ] {
+            assert_eq!(Fail::Io(kind.into()).trouble(), trouble, "{kind}");
+            assert_eq!(Fail::Picture(PictureError::Io(kind.into())).trouble(), trouble, "{kind}");
+        }
     }
 }
