@@ -1,6 +1,6 @@
 //! The demo site: with the framework's test client, and through the running server.
 
-use crate::support::{TestServer, Wire, corpus};
+use crate::support::{TestServer, Wire, corpus, eventually};
 use httpyserver::App;
 use httpyserver::app::testing::{TestAnswer, TestClient};
 use httpyserver::demo::{Registration, Settings, probe, site};
@@ -700,6 +700,14 @@ fn watchers_hear_of_quotes_also_after_a_reload() {
     add("second-line");
     hear(&mut fresh, "second-line");
     hear(&mut watcher, "second-line");
+
+    // Other settings of the site make no other site.
+    server.configure(&CONF.replace("bcrypt_cost = 10", "bcrypt_cost = 11"));
+    server.signal(Signal::HUP);
+    let reloads = || server.read("stderr.txt").matches("reloaded").count();
+    eventually(|| (reloads() == 2).then_some(())).expect("a second reload");
+    add("third-line");
+    hear(&mut watcher, "third-line");
 }
 
 #[test]

@@ -17,9 +17,9 @@ pub struct Demo {
     /// Who watches.
     pub live: Broadcast,
     /// Failed logins, by address and by name.
-    pub failed_logins: RefCell<Throttle<String>>,
+    pub failed_logins: Rc<RefCell<Throttle<String>>>,
     /// Registrations, by address.
-    pub registrations: RefCell<Throttle<String>>,
+    pub registrations: Rc<RefCell<Throttle<String>>>,
 }
 
 /// The form's category of flash messages that tell of something bad.

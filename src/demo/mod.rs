@@ -61,8 +61,8 @@ static FILES: &[(&str, &[u8])] = &[
 /// options = { data = "/var/lib/httpyserver/moviequotes", registration = "loopback", bcrypt_cost = 12 }
 /// ```
 ///
-/// A configuration that is loaded again finds the sites that are there: who watches a live page
-/// goes on watching, and who is logged in stays so.
+/// A configuration that is loaded again finds the sites that are there, by the folder of their data:
+/// who watches a live page goes on watching, and who is logged in stays so.
 ///
 /// ```no_run
 /// use httpyserver::{Server, demo};
@@ -77,11 +77,16 @@ pub fn handler() -> impl Fn(&Options) -> Result<App> {
         let settings = read(options)?;
         let mut sites = sites.borrow_mut();
         sites.retain(|demo| demo.strong_count() > 0);
-        let known = sites.iter().filter_map(Weak::upgrade);
-        if let Some(demo) = known.into_iter().find(|demo| demo.site.settings == settings) {
+        let known = || sites.iter().filter_map(Weak::upgrade);
+        if let Some(demo) = known().find(|demo| demo.site.settings == settings) {
             return Ok(build(&demo));
         }
-        let demo = Demo::new(settings)?;
+        // With other settings it is still the site of its data.
+        let before = known().find(|demo| demo.site.settings.data == settings.data);
+        let demo = match before {
+            Some(before) => before.with_settings(settings),
+            None => Demo::new(settings)?,
+        };
         sites.push(Rc::downgrade(&demo));
         Ok(build(&demo))
     }
@@ -126,9 +131,20 @@ impl Demo {
         Ok(Rc::new(Self {
             site: Arc::new(Site::new(settings)?),
             live: Broadcast::new(live::BACKLOG),
-            failed_logins: RefCell::new(account::login_throttle()),
-            registrations: RefCell::new(account::registration_throttle()),
+            failed_logins: Rc::new(RefCell::new(account::login_throttle())),
+            registrations: Rc::new(RefCell::new(account::registration_throttle())),
         }))
+    }
+
+    /// The same site with other settings: who watches hears of quotes that are added from now on, and
+    /// who guessed has not a try more.
+    fn with_settings(&self, settings: Settings) -> Rc<Self> {
+        Rc::new(Self {
+            site: Arc::new(Site::with_key(settings, self.site.key)),
+            live: self.live.clone(),
+            failed_logins: Rc::clone(&self.failed_logins),
+            registrations: Rc::clone(&self.registrations),
+        })
     }
 }
 

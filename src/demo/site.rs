@@ -43,7 +43,12 @@ impl Site {
     /// No random numbers for a key.
     pub fn new(settings: Settings) -> io::Result<Self> {
         let key = session_key(&settings.data)?;
-        Ok(Self { settings, key, open: OnceLock::new(), opening: Mutex::default() })
+        Ok(Self::with_key(settings, key))
+    }
+
+    /// The same, for a key that is known.
+    pub fn with_key(settings: Settings, key: Key) -> Self {
+        Self { settings, key, open: OnceLock::new(), opening: Mutex::default() }
     }
 
     /// The data, opened by whoever asks first: a disk that is not there keeps no other site from
