@@ -2,7 +2,7 @@
 //! core on purpose, so they are called on the helper pool only.
 
 use super::draft::Problem;
-use bcrypt::BcryptError;
+use bcrypt::{BcryptError, HashParts};
 
 /// The shortest password that is taken, in characters.
 pub const CHARACTERS_MIN: usize = 10;
@@ -51,18 +51,30 @@ pub fn verify(password: &str, hash: Option<&str>, cost: u32) -> bool {
     // What could not have been registered is wrong; a long one must not cost more.
     let tried = password.get(..BYTES_MAX).unwrap_or(password);
     match hash {
-        Some(hash) if password.len() <= BYTES_MAX => bcrypt::verify(tried, hash).unwrap_or(false),
+        Some(hash) if password.len() <= BYTES_MAX => {
+            let right = bcrypt::verify(tried, hash).unwrap_or(false);
+            // One that was made at a lower cost takes less. Each cost is twice the one before, so
+            // that those from its own on make up for it.
+            let own = hash.parse::<HashParts>().map_or(cost, |parts| parts.get_cost());
+            (own..cost).for_each(|cost| pass_time(tried.as_bytes(), cost));
+            right
+        }
         _ => {
-            let _ =
-                bcrypt::hash(tried.as_bytes().get(..BYTES_MAX).unwrap_or(tried.as_bytes()), cost);
+            pass_time(tried.as_bytes().get(..BYTES_MAX).unwrap_or(tried.as_bytes()), cost);
             false
         }
     }
 }
 
+/// Takes as long as a password of this cost.
+fn pass_time(password: &[u8], cost: u32) {
+    let _ = bcrypt::hash(password, cost);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn what_may_be_registered() {
@@ -83,6 +95,23 @@ mod tests {
             let fields: Vec<_> = check(name, password).iter().map(|p| p.field).collect();
             assert_eq!(fields, wrong, "{name:?} {password:?}");
         }
+    }
+
+    #[test]
+    fn the_time_tells_no_names_after_the_cost_was_raised() {
+        let old = hash("correct horse", 4).unwrap();
+        let time = |hash| {
+            let once = || {
+                let begin = Instant::now();
+                assert!(!verify("wrong horse", hash, 9));
+                begin.elapsed()
+            };
+            (0..5).map(|_| once()).min().unwrap()
+        };
+        // Without more ado the old one takes a thirty-second of the time.
+        let (known, unknown) = (time(Some(&old)), time(None));
+        assert!(known > unknown / 3, "{known:?} and {unknown:?}");
+        assert!(verify("correct horse", Some(&old), 9));
     }
 
     #[test]
