@@ -22,6 +22,7 @@ mod errors;
 mod explain;
 mod fairness;
 mod framework;
+mod framework_answers;
 mod framework_edges;
 mod hostile;
 mod http1;

@@ -1,6 +1,5 @@
 //! A handler that failed.
 
-use super::reply::status_of;
 use crate::http::{Headers, HttpError, Status};
 use http::StatusCode;
 use std::any::Any;
@@ -66,7 +65,8 @@ pub fn abort(status: impl TryInto<StatusCode>) -> Error {
 }
 
 impl Error {
-    /// An error. A status that is none becomes 500.
+    /// An error. A status that says of no failure (below 400, 600 and beyond) becomes 500: what is
+    /// none, such as a redirect, is a [`Reply`](super::Reply).
     ///
     /// ```
     /// use httpyserver::Error;
@@ -75,8 +75,14 @@ impl Error {
     /// assert_eq!(error.status(), 409);
     /// ```
     pub fn new(status: impl TryInto<StatusCode>, reason: impl Into<Cow<'static, str>>) -> Self {
-        let status = status.try_into().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self::of_status(status_of(status), reason)
+        let code = status.try_into().map_or(500, |status| status.as_u16());
+        match Status::new(code).filter(|status| status.is_error()) {
+            Some(status) => Self::of_status(status, reason),
+            None => {
+                let reason = format!("{code} is no status of a failure: {}", reason.into());
+                Self::of_status(Status::INTERNAL_SERVER_ERROR, reason)
+            }
+        }
     }
 
     pub(super) fn of_status(status: Status, reason: impl Into<Cow<'static, str>>) -> Self {

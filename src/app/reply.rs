@@ -328,7 +328,8 @@ impl Reply {
         StatusCode::from_u16(self.status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// Sets the status. One that the server does not know (600 and beyond) becomes 500.
+    /// Sets the status. One that ends no request (100 to 199) or that nobody knows (600 and beyond)
+    /// makes the answer a 500. What has no body by its status (204, 304) is sent without one.
     ///
     /// ```
     /// use httpyserver::{Reply, StatusCode};
@@ -338,7 +339,10 @@ impl Reply {
     /// assert_eq!(reply.status(), 201);
     /// ```
     pub fn set_status(&mut self, status: StatusCode) -> &mut Self {
-        self.status = status_of(status);
+        match Status::new(status.as_u16()).filter(|status| status.class() > 1) {
+            Some(status) => self.status = status,
+            None => self.fail(format!("{} is no status of an answer", status.as_u16())),
+        }
         self
     }
 
@@ -382,11 +386,14 @@ impl Reply {
         } else if NOT_YOURS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             // Two lines of them would be two meanings.
         } else if !self.headers.try_push(name, value.as_bytes()) {
-            let reason = format!("the header {name:?} has a value that no header may have");
-            self.body =
-                Body::Failed(Box::new(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)));
+            self.fail(format!("the header {name:?} has a value that no header may have"));
         }
         self
+    }
+
+    /// What was asked of it cannot be sent.
+    fn fail(&mut self, reason: String) {
+        self.body = Body::Failed(Box::new(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)));
     }
 
     /// Adds a cookie, with all the attributes it has. One whose value would be read as more
@@ -408,9 +415,7 @@ impl Reply {
         let parts = [Some(cookie.value()), cookie.path(), cookie.domain()];
         let is_name = !cookie.name().is_empty() && cookie.name().bytes().all(is_tchar);
         if !is_name || parts.into_iter().flatten().any(|part| part.contains([';', ','])) {
-            let reason = format!("the cookie {:?} would be read as something else", cookie.name());
-            self.body =
-                Body::Failed(Box::new(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)));
+            self.fail(format!("the cookie {:?} would be read as something else", cookie.name()));
             return self;
         }
         self.add_header("Set-Cookie", cookie.to_string())
@@ -670,11 +675,6 @@ impl Write for Reply {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// The server's own type; what it does not know is a mistake of the handler.
-pub(super) fn status_of(status: StatusCode) -> Status {
-    Status::new(status.as_u16()).unwrap_or(Status::INTERNAL_SERVER_ERROR)
 }
 
 impl IntoReply for Reply {

@@ -601,7 +601,7 @@ fn whole(response: Response, request: &Request) -> Vec<u8> {
         }
     });
     queue.copy(connection_lines(true, false));
-    if request.head.method() != crate::http::Method::Head {
+    if may_have_body && request.head.method() != crate::http::Method::Head {
         match response.body {
             Body::Empty => {}
             Body::Bytes(bytes) => queue.share(bytes),

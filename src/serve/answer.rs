@@ -12,7 +12,7 @@ use std::rc::Rc;
 pub struct AnswerState {
     /// HTTP/1.1: may be sent in chunks.
     chunks_allowed: bool,
-    /// HEAD: the body is left away.
+    /// HEAD, or a status that has no body: it is left away.
     omit_body: bool,
     /// Whether the connection may go on after it; an answer that ends by closing says no.
     persistent: bool,
@@ -108,8 +108,9 @@ impl<'a> Answer<'a> {
         self.state.is_started()
     }
 
-    /// Whether the body is left away (HEAD). What is written of it then takes no room: a producer
-    /// without end should finish after its head.
+    /// Whether the body is left away: to HEAD, and, once the head was written, with a status that
+    /// has none. What is written of it then takes no room: a producer without end should finish
+    /// after its head.
     pub fn omits_body(&self) -> bool {
         self.state.omit_body
     }
@@ -129,6 +130,7 @@ impl<'a> Answer<'a> {
         debug_assert!(!self.is_started(), "a second head");
         let state = &mut *self.state;
         state.status = Some(status);
+        state.omit_body |= !status.may_have_body();
         state.phase = match length {
             _ if !status.may_have_body() => Phase::Length(0),
             Some(length) => Phase::Length(length),

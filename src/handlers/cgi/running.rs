@@ -251,7 +251,7 @@ impl Running {
         let length = head.length.or(known);
         io.answer.head(head.status, &head.headers, length);
         self.stage = Stage::Body { left: length };
-        if io.answer.omits_body() || !head.status.may_have_body() {
+        if io.answer.omits_body() {
             // Nobody will see the body: the script may go on, without a reader.
             self.stage = Stage::Body { left: None };
             return Ok(Some(Flow::Ended));

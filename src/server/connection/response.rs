@@ -94,7 +94,8 @@ impl ClientConnection {
         let persistent = self.settle_next(request, unread, turn.stopping);
         let standing_lines = turn.cx.clock.standing_lines();
         let queue = self.send.get_or_insert_with(|| turn.spares.queue());
-        let omit_body = request.head.method() == Method::Head;
+        // Bytes that no length announces would be taken for the next answer.
+        let omit_body = request.head.method() == Method::Head || !response.status.may_have_body();
         let length = response.body.len();
         queue_head(queue, &response, length);
         queue.copy(standing_lines);
