@@ -26,7 +26,8 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// As soon as the client has taken enough of what was written.
+    /// As soon as the client has taken enough of what was written. After a call that wrote nothing,
+    /// others have their turn first.
     More,
     /// After a while.
     After(Duration),

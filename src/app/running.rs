@@ -223,12 +223,19 @@ impl Stream {
             }
             _ => {}
         }
+        let began = Instant::now();
         loop {
-            if io.answer.room() == 0 {
+            let room = io.answer.room();
+            if room == 0 {
                 self.until = Until::Now;
                 return Ok(Step::Wait);
             }
             match self.produce(io, cx)? {
+                // Room alone bounds no stream that writes nothing, and none that takes its time.
+                Next::More if io.answer.room() == room || began.elapsed() >= TURN => {
+                    self.until = Until::Now;
+                    return Ok(Step::Again);
+                }
                 Next::More => {}
                 Next::After(span) => {
                     let at = now + span.min(FOREVER);
@@ -276,6 +283,9 @@ fn broken(how: &'static str) -> HttpError {
 
 /// Longer than any process lives, and short enough to be added to any instant.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long a stream may go on before others have their turn. One call may take longer.
+const TURN: Duration = Duration::from_millis(2);
 
 /// Memory that a stream keeps between two calls: there may be thousands of them.
 const BUFFER_KEEP: usize = 1024;

@@ -519,7 +519,11 @@ impl Turn<'_> {
             let moved = !queue.is_empty();
             sent.extend(queue.take_all().unwrap_or_default());
             match step {
-                Ok(Step::Again) => {}
+                Ok(Step::Again) if Instant::now() < self.deadline => {}
+                Ok(Step::Again) => {
+                    self.exchange.abort(Abort::Gone, cx);
+                    return (sent, false);
+                }
                 Ok(Step::Wait) => {
                     let wants = body.take_wanted() && !body.is_finished();
                     if wants && !self.body.is_empty() {

@@ -156,8 +156,10 @@ impl ClientConnection {
         let after = (serving.body.received(), self.recv.unread().len(), queue.pending());
         match step {
             Ok(Step::Again) => {
+                // What a client that is gone has sent before is still of use.
+                let hung_up = self.ready.gone() && serving.body.is_finished();
                 self.phase = Phase::Serving(serving);
-                Ok(Progress::Yield)
+                if hung_up { Err(Closed::Reset) } else { Ok(Progress::Yield) }
             }
             Ok(Step::Wait) => {
                 let cut_short = serving.wants_body
