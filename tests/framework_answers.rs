@@ -1,8 +1,9 @@
 //! What comes of the replies of handlers, hooks and error handlers: as it is sent, over sockets.
 
 use crate::support::{Embedded, Wire, eventually};
-use httpyserver::{App, Json, Next, Reply, Request, Result, StatusCode, abort};
+use httpyserver::{App, Broadcast, Json, Next, Reply, Request, Result, StatusCode, abort};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 // ---- statuses -----------------------------------------------------------------------------------
@@ -112,4 +113,124 @@ fn a_stream_that_never_writes_holds_nobody_up() {
     drop(silent);
     eventually(|| (Arc::strong_count(&alive) == 2).then_some(())).expect("it has left");
     assert!(server.stop());
+}
+
+/// Whatever is said of an answer, it may be there already or not.
+#[test]
+fn status_headers_and_cookies_of_a_reply_that_takes_time_are_sent() {
+    let server = Embedded::of(|| {
+        let live = Broadcast::new(1);
+        App::new()
+            .get("/work", |request| (StatusCode::CREATED, request.blocking(|| "made")))
+            .get("/then", |request| {
+                let reply = request.blocking(|| 5).then(|_, n| {
+                    let reply = Reply::text(n.to_string()).with_header("X-Mine", "inner");
+                    reply.with_cookie(("inner", "1")).with_header("X-Other", "inner")
+                });
+                let reply = reply.with_status(StatusCode::ACCEPTED).with_header("X-Mine", "outer");
+                reply.with_cookie(("outer", "1")).with_type("text/x-outer")
+            })
+            .get("/twice", |request| {
+                let reply = request
+                    .blocking(|| 5)
+                    .then(|request, n| request.blocking(move || n + 1).then(|_, n| n.to_string()));
+                reply.with_status(StatusCode::ACCEPTED).with_header("X-Mine", "outer")
+            })
+            .get("/poll", move |_| {
+                let patience = Duration::from_millis(1);
+                let reply = Reply::long_poll(live.subscribe(None), patience, |_| "nothing");
+                reply.with_status(StatusCode::ACCEPTED).with_header("X-Mine", "outer")
+            })
+            .get("/failed", |request| (StatusCode::CREATED, request.blocking(|| None::<String>)))
+    });
+    let made = server.get("/work");
+    assert_eq!((made.status, made.body.as_str()), (201, "made"));
+    let then = server.get("/then");
+    assert_eq!((then.status, then.body.as_str()), (202, "5"));
+    for line in ["X-Mine: outer", "X-Other: inner", "Content-Type: text/x-outer"] {
+        assert!(then.has(line), "{line} in {}", then.head);
+    }
+    assert!(then.has("Set-Cookie: inner=1") && then.has("Set-Cookie: outer=1"), "{}", then.head);
+    assert!(!then.has("X-Mine: inner") && !then.has("Content-Type: text/plain; charset=utf-8"));
+    for (path, body) in [("/twice", "6"), ("/poll", "nothing")] {
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.body.as_str()), (202, body), "{path}");
+        assert!(answer.has("X-Mine: outer"), "{path}: {}", answer.head);
+    }
+    assert_eq!(server.get("/failed").status, 404, "a failure is none the less");
+}
+
+// ---- failures, hooks and error handlers ---------------------------------------------------------
+
+#[test]
+fn an_error_handler_that_takes_its_time_answers_with_the_status_of_the_error() {
+    let hooked = Arc::new(AtomicUsize::new(0));
+    let counted = hooked.clone();
+    let server = Embedded::of(move || {
+        let live = Broadcast::new(1);
+        App::new()
+            .after(move |_, reply| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let status = reply.status().as_u16().to_string();
+                reply.set_header("X-Seen", status);
+            })
+            .error_handler(404, |request, _| request.blocking(|| "slow page"))
+            .error_handler(410, move |_, _| {
+                Reply::long_poll(live.subscribe(None), Duration::from_millis(1), |_| "polled")
+            })
+            .error_handler(401, |request, _| {
+                request.blocking(|| ()).then(|_, ()| Reply::redirect("/login"))
+            })
+            .error_handler(500, |request, _| request.blocking(|| -> String { panic!("again") }))
+            .get("/{code:uint}", |request: &mut Request<'_>| -> Result<String> {
+                Err(abort(request.param::<u16>("code")?))
+            })
+            .get("/slow", |request| request.blocking(|| None::<String>))
+            .get("/fine", |request| request.blocking(|| "fine"))
+    });
+    for (path, status, body) in [
+        ("/404", 404, "slow page"),
+        ("/nothing", 404, "slow page"),
+        ("/slow", 404, "slow page"),
+        ("/410", 410, "polled"),
+        ("/401", 303, ""),
+        ("/fine", 200, "fine"),
+    ] {
+        hooked.store(0, Ordering::Relaxed);
+        let answer = server.get(path);
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{path}");
+        assert!(answer.has(&format!("X-Seen: {status}")), "{path}: {}", answer.head);
+        assert_eq!(hooked.load(Ordering::Relaxed), 1, "{path}: a hook is called once");
+    }
+    assert_eq!(server.get("/500").status, 500, "what fails in it is not given to it again");
+}
+
+#[test]
+fn an_after_hook_sees_the_status_of_a_failure() {
+    let server = Embedded::of(|| {
+        App::new()
+            .after(|_, reply| {
+                let status = reply.status().as_u16().to_string();
+                reply.set_header("X-Seen", status);
+            })
+            .get("/none", |_| None::<String>)
+            .get("/abort", |_| -> Result<String> { Err(abort(403)) })
+            .get("/panic", |_| -> String { panic!("as it should") })
+            .get("/status", |_| StatusCode::CONFLICT)
+            .get("/header", |_| Reply::text("x").with_header("X", "a\nb"))
+            .get("/late", |request| request.blocking(|| StatusCode::CONFLICT))
+    });
+    for (path, status) in [
+        ("/none", 404),
+        ("/nowhere", 404),
+        ("/abort", 403),
+        ("/panic", 500),
+        ("/status", 409),
+        ("/header", 500),
+        ("/late", 409),
+    ] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.has(&format!("X-Seen: {status}")), "{path}: {}", answer.head);
+    }
 }

@@ -89,8 +89,8 @@ impl Service {
         }
     }
 
-    /// What happens to every reply that is more than work: error handlers, `after` hooks, the
-    /// session's cookie.
+    /// What happens to every reply: error handlers, `after` hooks, the session's cookie. To one that
+    /// is yet to come, error handlers apart, when it has come.
     pub(super) fn complete(
         &self,
         chain: &[Rc<Scope>],
@@ -98,13 +98,22 @@ impl Service {
         mut reply: Reply,
         cx: &Cx,
     ) -> Reply {
-        if matches!(reply.body, Body::Job(_) | Body::Waiting(_)) {
-            return reply;
-        }
         let now = cx.clock.unix();
         reply = reply.opened(Some(request.raw_head()), now);
         if let Body::Failed(error) = reply.body {
-            reply = guarded(|| handled(chain, request, error)).opened(None, now);
+            reply = match request.state().failure.replace(error.own_status()) {
+                None => guarded(|| handled(chain, request, *error)).opened(None, now),
+                // That of the error handler, which took its time and failed.
+                Some(_) => Reply::failed(*error),
+            };
+        }
+        if matches!(reply.body, Body::Job(_) | Body::Waiting(_)) {
+            return reply;
+        }
+        if let Some(failure) = request.state().failure
+            && reply.status == Status::OK
+        {
+            reply.status = failure;
         }
         let after = chain.iter().rev().flat_map(|scope| scope.after.iter().rev());
         for after in after {
@@ -208,7 +217,7 @@ pub(super) fn tell(state: &mut State, cx: &mut Cx) {
 
 /// What the error handlers make of an error; innermost first, those of a status before those of
 /// all. A panic in one is not given to another.
-fn handled(chain: &[Rc<Scope>], request: &mut Request<'_>, error: Box<Error>) -> Reply {
+fn handled(chain: &[Rc<Scope>], request: &mut Request<'_>, error: Error) -> Reply {
     let code = error.own_status().code();
     for wanted in [Some(code), None] {
         for scope in chain.iter().rev() {
@@ -220,16 +229,13 @@ fn handled(chain: &[Rc<Scope>], request: &mut Request<'_>, error: Box<Error>) ->
             if error.own_status().class() == 5 && error.own_status() != Status::NOT_IMPLEMENTED {
                 request.tell(Level::Error, format!("{}: {error}", request.path().escape_debug()));
             }
-            if reply.status == Status::OK {
-                reply.status = error.own_status();
-            }
             if let Some(headers) = error.headers() {
                 reply.headers.append(headers);
             }
             return reply;
         }
     }
-    Reply::of_body(Body::Failed(error))
+    Reply::failed(error)
 }
 
 /// What comes before a handler: tokens of forms and hooks, outermost first. An answer is the answer.

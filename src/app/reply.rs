@@ -55,6 +55,12 @@ pub(super) enum Body {
     Failed(Box<Error>),
 }
 
+/// What is said of an answer before it is there.
+pub(super) struct Dress {
+    pub(super) status: Status,
+    pub(super) fields: Headers,
+}
+
 /// What waits for something to happen, and then has one answer.
 pub(super) trait Waiter {
     /// The answer, if it has happened or if the time is over.
@@ -171,7 +177,8 @@ impl Reply {
     }
 
     pub(super) fn failed(error: impl Into<Error>) -> Self {
-        Self::of_body(Body::Failed(Box::new(error.into())))
+        let error = error.into();
+        Self { status: error.own_status(), ..Self::of_body(Body::Failed(Box::new(error))) }
     }
 
     /// Text.
@@ -393,7 +400,8 @@ impl Reply {
 
     /// What was asked of it cannot be sent.
     fn fail(&mut self, reason: String) {
-        self.body = Body::Failed(Box::new(Error::of_status(Status::INTERNAL_SERVER_ERROR, reason)));
+        self.status = Status::INTERNAL_SERVER_ERROR;
+        self.body = Body::Failed(Box::new(Error::of_status(self.status, reason)));
     }
 
     /// Adds a cookie, with all the attributes it has. One whose value would be read as more
@@ -587,14 +595,23 @@ impl Reply {
                 headers
             }
         };
-        for (name, _) in own.iter() {
-            let name = String::from_utf8_lossy(name);
-            if !LISTS.iter().any(|list| list.eq_ignore_ascii_case(&name)) {
-                headers.remove(&name);
-            }
-        }
-        headers.append(&own);
+        lay_over(&mut headers, &own);
         Response { status: self.status, head: Head::Fields(headers), body: response.body }
+    }
+
+    /// With what was said of it before it was there. That has the last word, as it would have if the
+    /// reply had been there at once.
+    pub(super) fn dressed_in(mut self, dress: &Dress) -> Self {
+        if dress.status != Status::OK {
+            self.status = dress.status;
+        }
+        let mut fields = dress.fields.clone();
+        if let Some(own) = fields.get("content-type") {
+            self.content_type = String::from_utf8_lossy(own).into_owned().into();
+            fields.remove("content-type");
+        }
+        lay_over(&mut self.headers, &fields);
+        self
     }
 
     /// The headers as they are sent.
@@ -662,6 +679,17 @@ impl Default for Reply {
     }
 }
 
+/// Puts `own` in the place of headers of the same name; what may stand several times goes beside.
+fn lay_over(headers: &mut Headers, own: &Headers) {
+    for (name, _) in own.iter() {
+        let name = String::from_utf8_lossy(name);
+        if !LISTS.iter().any(|list| list.eq_ignore_ascii_case(&name)) {
+            headers.remove(&name);
+        }
+    }
+    headers.append(own);
+}
+
 /// What is written becomes the body, after what is there.
 impl Write for Reply {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -727,7 +755,7 @@ impl IntoReply for StatusCode {
 
 impl Reply {
     fn failed_with(status: StatusCode) -> Self {
-        Self::of_body(Body::Failed(Box::new(Error::new(status, "the handler said so"))))
+        Self::failed(Error::new(status, "the handler said so"))
     }
 }
 
@@ -750,7 +778,7 @@ impl<R: IntoReply, E: Into<Error>> IntoReply for Result<R, E> {
     fn into_reply(self) -> Reply {
         match self {
             Ok(reply) => reply.into_reply(),
-            Err(error) => Reply::of_body(Body::Failed(Box::new(error.into()))),
+            Err(error) => Reply::failed(error),
         }
     }
 }
@@ -802,7 +830,7 @@ impl<V: IntoVerdict, E: Into<Error>> IntoVerdict for Result<V, E> {
     fn into_verdict(self) -> Option<Reply> {
         match self {
             Ok(verdict) => verdict.into_verdict(),
-            Err(error) => Some(Reply::of_body(Body::Failed(Box::new(error.into())))),
+            Err(error) => Some(Reply::failed(error)),
         }
     }
 }

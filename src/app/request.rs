@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) spooled: Option<Upload>,
     pub(super) form: Form,
     pub(super) files: Vec<Upload>,
+    /// What was answered by an error handler: the status of its reply, unless it has one.
+    pub(super) failure: Option<Status>,
     /// Seconds since 1970.
     pub(super) now: u64,
     args: OnceCell<Pairs>,

@@ -3,7 +3,7 @@
 use super::collect::Collector;
 use super::compiled::{Chain, Made, Service, guarded_option, made, tell};
 use super::out::{Next, Out, Producer};
-use super::reply::{Body, Waiter};
+use super::reply::{Body, Dress, Waiter};
 use super::request::State;
 use super::{Error, Reply, Request};
 use crate::conf::Level;
@@ -29,9 +29,9 @@ enum Phase {
     /// There is a reply, and it takes time.
     Begin(Option<Reply>),
     /// A helper is at work.
-    Job(Box<dyn super::reply::Job>),
+    Job(Box<dyn super::reply::Job>, Dress),
     /// Something is to happen, until then.
-    Waiting(Box<dyn Waiter>, Instant),
+    Waiting(Box<dyn Waiter>, Instant, Dress),
     Stream(Stream),
 }
 
@@ -108,20 +108,20 @@ impl Running {
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<Option<Step>, HttpError> {
-        let (status, fields) = (reply.status, reply.fields());
+        let dress = Dress { status: reply.status, fields: reply.fields() };
         match reply.body {
             Body::Job(mut job) => {
                 if let Err(error) = job.start(io.id, cx) {
-                    return self.follow(Reply::of_body(Body::Failed(Box::new(error))), io, cx);
+                    return self.follow(Reply::failed(error), io, cx);
                 }
-                self.phase = Phase::Job(job);
+                self.phase = Phase::Job(job, dress);
             }
             Body::Waiting(waiter) => {
                 let until = cx.now() + waiter.patience().min(FOREVER);
-                self.phase = Phase::Waiting(waiter, until);
+                self.phase = Phase::Waiting(waiter, until, dress);
             }
             Body::Stream(producer) => {
-                io.answer.head(status, &fields, None);
+                io.answer.head(dress.status, &dress.fields, None);
                 if io.answer.omits_body() {
                     io.answer.finish()?;
                     return Ok(Some(Step::Done));
@@ -159,21 +159,27 @@ impl Running {
                 Some(reply) => self.begin(reply, io, cx),
                 None => Err(broken("no reply to begin")),
             },
-            Phase::Job(job) => {
+            Phase::Job(job, dress) => {
                 let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
                 match guarded_option(|| job.poll(&mut request)) {
-                    Some(reply) => self.follow(reply, io, cx),
+                    Some(reply) => {
+                        let reply = reply.dressed_in(dress);
+                        self.follow(reply, io, cx)
+                    }
                     None => {
                         *io.wake_expected = true;
                         Ok(Some(Step::Wait))
                     }
                 }
             }
-            Phase::Waiting(waiter, until) => {
+            Phase::Waiting(waiter, until, dress) => {
                 let over = cx.now() >= *until || cx.stopping;
                 let (id, wakes) = (io.id, cx.wakes());
                 match guarded_option(|| waiter.poll(id, wakes, over)) {
-                    Some(reply) => self.follow(reply, io, cx),
+                    Some(reply) => {
+                        let reply = reply.dressed_in(dress);
+                        self.follow(reply, io, cx)
+                    }
                     None => {
                         *io.timer = Some(*until);
                         *io.wake_expected = true;
