@@ -234,3 +234,34 @@ fn an_after_hook_sees_the_status_of_a_failure() {
         assert!(answer.has(&format!("X-Seen: {status}")), "{path}: {}", answer.head);
     }
 }
+
+#[test]
+fn a_body_that_is_too_long_is_answered_by_the_error_handler() {
+    let server = Embedded::of(|| {
+        App::new().error_handler(413, |_, _| "too much").post("/", |_| "taken").group(
+            "/small",
+            |app| {
+                app.body_limit(3).error_handler(413, |_, _| "too much for this").post("/", |_| "")
+            },
+        )
+    });
+    for (path, length, text) in [
+        ("/", (1_u64 << 20) + 1, "too much"),
+        ("/", u64::MAX, "too much"),
+        ("/small/", 4, "too much for this"),
+        ("/small/", 1 << 40, "too much for this"),
+    ] {
+        for expect in ["", "Expect: 100-continue\r\n"] {
+            let mut wire = Wire::to(server.address);
+            let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\n{expect}");
+            wire.send(format!("{head}Content-Length: {length}\r\n\r\n"));
+            // Not a byte of the body was sent, and none was asked for.
+            let answer = wire.response();
+            assert_eq!((answer.status, answer.body.as_slice()), (413, text.as_bytes()), "{length}");
+        }
+    }
+    let chunks = "4\r\nabcd\r\n0\r\n\r\n";
+    let head = "POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = Wire::to(server.address).send([head, chunks].concat()).response();
+    assert_eq!((answer.status, answer.body.as_slice()), (413, &b"too much for this"[..]));
+}

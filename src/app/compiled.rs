@@ -24,8 +24,6 @@ pub(super) struct Service {
     pub(super) places: Vec<(String, Chain)>,
     pub(super) chain: Chain,
     pub(super) facts: Facts,
-    /// Bytes of a body, the largest of all routes.
-    pub(super) body_limit: u64,
 }
 
 /// What apps within apps have to say, outermost first.

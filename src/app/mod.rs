@@ -601,7 +601,6 @@ impl App {
         let Parts { router, routes, words, mut places, .. } = parts;
         places.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let key = secret.as_deref().map(SecretKey::new).or_else(SecretKey::random);
-        let body_limit = routes.iter().map(|route| route.body_limit).max().unwrap_or(BODY_LIMIT);
         let sessions = Sessions {
             key,
             warns_of_key: Cell::new(secret.is_none()),
@@ -614,7 +613,6 @@ impl App {
             places,
             chain,
             facts: Facts { routes: words, sessions },
-            body_limit,
         }))
     }
 

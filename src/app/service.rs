@@ -10,6 +10,7 @@ use super::request::State;
 use super::router::Found;
 use super::running::Running;
 use super::{Reply, Request};
+use crate::conf;
 use crate::event::Cx;
 use crate::http::{BodyLength, HttpError, Method, MethodSet, Status, escape};
 use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
@@ -27,8 +28,9 @@ impl Handler for Mounted {
         MethodSet::ALL
     }
 
+    /// Each route has its own, and error handlers have their say when it is passed.
     fn body_limit(&self) -> Option<u64> {
-        Some(self.service.body_limit)
+        Some(u64::MAX)
     }
 
     fn handle(&self, request: &serve::Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
@@ -56,7 +58,9 @@ impl Handler for Mounted {
         match self.service.router.find(method_text(request), path) {
             Found::Route(number, _) => {
                 let pattern = self.service.facts.pattern(number);
-                notes.push(Note::new("app", format!("route {pattern}"), format!("for {path}")));
+                let limit = self.service.routes.get(number).map_or(0, |route| route.body_limit);
+                let why = format!("for {path}, body {}", conf::show_size(limit));
+                notes.push(Note::new("app", format!("route {pattern}"), why));
                 Ok(Foretold::UpTo("the handler of this route, which is not called here".into()))
             }
             Found::AddSlash => Ok(Foretold::Response(add_slash(request))),

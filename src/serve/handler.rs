@@ -25,7 +25,8 @@ pub trait Handler {
         MethodSet::of(&[Method::Get, Method::Head])
     }
 
-    /// How long a request body may be; `None`: what the site allows.
+    /// How long a request body may be; `None`: what the site allows. `u64::MAX`: the handler sees to
+    /// it itself, and answers 413 before it asks for more.
     fn body_limit(&self) -> Option<u64> {
         None
     }

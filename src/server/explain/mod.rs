@@ -253,7 +253,10 @@ impl Explainer<'_> {
     fn limits(&mut self, route: &Route) {
         let timeouts = &self.site.timeouts;
         let shown = conf::show_duration;
-        let what = format!("body {}", conf::show_size(route.body_limit));
+        let what = match route.body_limit {
+            u64::MAX => "body as its handler has it".to_owned(),
+            limit => format!("body {}", conf::show_size(limit)),
+        };
         let why = format!("idle {}, write {}", shown(timeouts.idle), shown(timeouts.write));
         self.tell(Note::new("limits", what, why), None);
     }
