@@ -265,3 +265,27 @@ fn a_body_that_is_too_long_is_answered_by_the_error_handler() {
     let answer = Wire::to(server.address).send([head, chunks].concat()).response();
     assert_eq!((answer.status, answer.body.as_slice()), (413, &b"too much for this"[..]));
 }
+
+#[test]
+fn what_the_router_answers_passes_hooks_and_error_handlers_too() {
+    let server = Embedded::of(|| {
+        App::new()
+            .after(|_, reply| {
+                reply.set_header("X-Seen", "yes");
+            })
+            .error_handler(404, |_, _| "nothing here")
+            .get("/item", |_| "item")
+            .get("/folder/", |_| "folder")
+    });
+    let options = server.ask("OPTIONS", "/item", "", b"");
+    assert!(options.status == 204 && options.has("X-Seen: yes"), "{}", options.head);
+    assert!(options.has("Allow: GET, HEAD, OPTIONS"), "{}", options.head);
+    let slash = server.get("/folder?a=b");
+    assert!(slash.status == 308 && slash.has("X-Seen: yes"), "{}", slash.head);
+    assert!(slash.has("Location: /folder/?a=b"), "{}", slash.head);
+    for path in ["/%ff", "/item/%c3%28", "/other"] {
+        let lost = server.get(path);
+        assert_eq!((lost.status, lost.body.as_str()), (404, "nothing here"), "{path}");
+        assert!(lost.has("X-Seen: yes"), "{path}: {}", lost.head);
+    }
+}

@@ -87,7 +87,7 @@ impl State {
             usize::MAX => "/",
             mount => {
                 let path = raw.path().get(mount..).unwrap_or_default();
-                // What is not UTF-8 has no route, so that no handler sees this.
+                // What is not UTF-8 has no route: only error handlers and hooks see this.
                 std::str::from_utf8(path).unwrap_or("/")
             }
         }

@@ -86,34 +86,42 @@ impl Service {
     ) -> Result<Outcome, HttpError> {
         let mut state = State::new(mount, cx.clock.unix());
         let whole = raw.path().get(if mount == usize::MAX { 0 } else { mount }..);
-        if whole.is_none_or(|path| std::str::from_utf8(path).is_err()) {
-            return Err(HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8"));
-        }
-        let method = method_text(raw);
-        let error = match self.router.find(method, state.path(raw)) {
-            Found::Route(number, params) => {
-                (state.route, state.params) = (Some(number), params);
-                return self.begin(number, raw, state, cx);
-            }
-            Found::Options(allow) => {
-                let response = Response::new(Status::NO_CONTENT);
-                return Ok(Outcome::Respond(response.with_header("Allow", allow.as_bytes())));
-            }
-            Found::AddSlash => return Ok(Outcome::Respond(add_slash(raw))),
-            Found::NotAllowed(allow) => {
-                HttpError::new(Status::METHOD_NOT_ALLOWED, "the route does not take this method")
-                    .with_header("Allow", &allow)
-            }
-            Found::Missing if !self.router.knows(method) => {
-                HttpError::new(Status::NOT_IMPLEMENTED, "a method that nobody here knows")
-            }
-            Found::Missing => HttpError::new(Status::NOT_FOUND, "no route has this path"),
+        let reply = match whole.map(std::str::from_utf8) {
+            Some(Ok(_)) => match self.router.find(method_text(raw), state.path(raw)) {
+                Found::Route(number, params) => {
+                    (state.route, state.params) = (Some(number), params);
+                    return self.begin(number, raw, state, cx);
+                }
+                other => self.without_route(other, raw),
+            },
+            _ => Reply::failed(HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8")),
         };
         // A body that nobody wanted is left to the connection.
         let chain = self.chain_of(state.path(raw)).clone();
         let mut request = Request::new(raw, &mut state, &self.facts);
-        let reply = self.complete(&chain, &mut request, Reply::failed(error), cx);
+        let reply = self.complete(&chain, &mut request, reply, cx);
         self.settle(state, chain, reply, cx)
+    }
+
+    /// What the router itself answers.
+    fn without_route(&self, found: Found, raw: &serve::Request) -> Reply {
+        let (status, why) = match found {
+            Found::Options(allow) => {
+                let response = Response::new(Status::NO_CONTENT);
+                return Reply::served(response.with_header("Allow", allow.as_bytes()));
+            }
+            Found::AddSlash => return Reply::served(add_slash(raw)),
+            Found::NotAllowed(allow) => {
+                let (status, why) =
+                    (Status::METHOD_NOT_ALLOWED, "the route does not take this method");
+                return Reply::failed(HttpError::new(status, why).with_header("Allow", &allow));
+            }
+            Found::Missing if !self.router.knows(method_text(raw)) => {
+                (Status::NOT_IMPLEMENTED, "a method that nobody here knows")
+            }
+            Found::Route(..) | Found::Missing => (Status::NOT_FOUND, "no route has this path"),
+        };
+        Reply::failed(HttpError::new(status, why))
     }
 
     /// A route was found: with a body it waits for that, otherwise it answers.
