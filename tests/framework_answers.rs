@@ -1,7 +1,9 @@
 //! What comes of the replies of handlers, hooks and error handlers: as it is sent, over sockets.
 
 use crate::support::{Embedded, Wire, eventually};
-use httpyserver::{App, Broadcast, Json, Next, Reply, Request, Result, StatusCode, abort};
+use httpyserver::{
+    App, Broadcast, Json, Next, Options, Reply, Request, Result, Server, StatusCode, abort,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -287,5 +289,45 @@ fn what_the_router_answers_passes_hooks_and_error_handlers_too() {
         let lost = server.get(path);
         assert_eq!((lost.status, lost.body.as_str()), (404, "nothing here"), "{path}");
         assert!(lost.has("X-Seen: yes"), "{path}: {}", lost.head);
+    }
+}
+
+// ---- sessions -----------------------------------------------------------------------------------
+
+#[test]
+fn a_session_comes_back_wherever_the_application_is_mounted() {
+    fn counting(_: &Options) -> Result<App> {
+        Ok(App::new().secret_key("key").get("/", |request: &mut Request<'_>| {
+            let seen = request.session().get::<u32>("seen").unwrap_or(0) + 1;
+            request.session_mut().set("seen", seen);
+            seen.to_string()
+        }))
+    }
+    let paths = ["/my app/", "/zähler/", "/plain/", "/count", "/one more"];
+    let mut text =
+        "[server]\nlisten = \"http://127.0.0.1:0\"\n[[host]]\ndefault = true\n".to_owned();
+    for path in paths {
+        text += &format!("[[host.route]]\npath = \"{path}\"\nhandler = \"counting\"\n");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.conf");
+    std::fs::write(&file, text).unwrap();
+    let server = Embedded::of_site(move || Server::from_file(&file).handler("counting", counting));
+    for (path, cookie_path) in [
+        ("/my%20app/", "/my%20app/"),
+        ("/z%C3%A4hler/", "/z%C3%A4hler/"),
+        ("/plain/", "/plain/"),
+        ("/count", "/count"),
+        ("/one%20more", "/one%20more"),
+    ] {
+        let first = Wire::to(server.address).get(path);
+        assert_eq!((first.status, first.body.as_slice()), (200, &b"1"[..]), "{path}");
+        let line = first.head.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).unwrap();
+        let told = line.split("; ").find_map(|part| part.strip_prefix("Path=")).unwrap();
+        assert_eq!(told, cookie_path, "{line}");
+        // As a browser matches paths, which it has as they were sent.
+        assert!(path == told || path.starts_with(told) && told.ends_with('/'), "{line}");
+        let cookie = format!("Cookie: {}\r\n", line.split(';').next().unwrap());
+        assert_eq!(server.ask("GET", path, &cookie, b"").body, "2", "{path}");
     }
 }

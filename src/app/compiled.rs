@@ -141,10 +141,8 @@ impl Service {
                 "sessions are signed with a key that ends with the program: set secret_key";
             request.tell(Level::Warning, warning);
         }
-        let mut path = request.script_root().into_owned();
-        path.push('/');
         let mut cookie = Cookie::build((sessions.cookie.as_str(), ""))
-            .path(path)
+            .path(request.cookie_path())
             .http_only(true)
             .same_site(SameSite::Lax)
             .secure(request.is_secure())

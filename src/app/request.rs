@@ -148,6 +148,18 @@ impl<'a> Request<'a> {
         String::from_utf8_lossy(path.get(..self.state.mount).unwrap_or(path))
     }
 
+    /// The `Path` of the session's cookie: all that belongs to the application, as it stands in
+    /// URLs. One that is mounted at a single path has no more than that: with a slash behind it, the
+    /// path itself would not match (RFC 6265 §5.1.4).
+    pub(super) fn cookie_path(&self) -> String {
+        let mut path = Vec::new();
+        crate::http::escape::path(self.script_root().as_bytes(), &mut path);
+        if self.state.mount != usize::MAX {
+            path.push(b'/');
+        }
+        String::from_utf8_lossy(&path).into_owned()
+    }
+
     /// The URL of a path of the application, with the prefix it is mounted at, and encoded: for
     /// every link and redirect. A query may follow the path.
     ///
