@@ -331,3 +331,19 @@ fn a_session_comes_back_wherever_the_application_is_mounted() {
         assert_eq!(server.ask("GET", path, &cookie, b"").body, "2", "{path}");
     }
 }
+
+#[test]
+fn sessions_of_an_application_within_another_are_a_mistake() {
+    let child = || App::new().get("/", |_| "");
+    for (child, what) in [
+        (child().secret_key("other"), "secret_key"),
+        (child().session_cookie("other"), "session_cookie"),
+        (child().session_age(Duration::from_secs(1)), "session_age"),
+        (App::new().group("/deeper", |app| app.secret_key("other")), "secret_key"),
+    ] {
+        let mistakes = App::new().secret_key("key").mount("/child", child).check().unwrap_err();
+        assert!(mistakes.contains(what) && mistakes.contains("\"/child"), "{mistakes}");
+    }
+    let whole = App::new().secret_key("key").session_cookie("own").mount("/child", child());
+    assert_eq!(whole.check(), Ok(()));
+}

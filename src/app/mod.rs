@@ -270,7 +270,8 @@ impl App {
     }
 
     /// Puts another application below a prefix, with its own hooks, error handlers and limits
-    /// inside of those that are here.
+    /// inside of those that are here. Sessions are those of the outermost application: what another
+    /// says of them (`secret_key`, `session_cookie`, `session_age`) is a mistake.
     ///
     /// ```
     /// use httpyserver::App;
@@ -590,10 +591,10 @@ impl App {
     }
 
     /// Compiles it. All mistakes of patterns, prefixes and keys come at once.
-    fn compile(self) -> std::result::Result<Rc<Service>, String> {
+    fn compile(mut self) -> std::result::Result<Rc<Service>, String> {
         let mut parts = Parts::default();
         let (secret, cookie, age) =
-            (self.secret.clone(), self.session_cookie.clone(), self.session_age);
+            (self.secret.take(), self.session_cookie.take(), self.session_age.take());
         let chain = parts.add(self, "", &[]);
         if !parts.mistakes.is_empty() {
             return Err(parts.mistakes.join("\n"));
@@ -670,8 +671,18 @@ struct Parts {
 
 impl Parts {
     fn add(&mut self, app: App, prefix: &str, outer: &[Rc<Scope>]) -> Chain {
-        let App { routes, children, scope, mistakes, .. } = app;
+        let App { routes, children, scope, secret, session_cookie, session_age, mistakes } = app;
         self.mistakes.extend(mistakes);
+        // Those of the outermost have been taken out.
+        let of_sessions = [
+            ("secret_key", secret.is_some()),
+            ("session_cookie", session_cookie.is_some()),
+            ("session_age", session_age.is_some()),
+        ];
+        for (what, _) in of_sessions.into_iter().filter(|(_, is_set)| *is_set) {
+            let sets = format!("the application at {prefix:?} sets a {what} of its own");
+            self.mistakes.push(format!("{sets}: sessions are those of the outermost application"));
+        }
         let chain: Chain = outer.iter().cloned().chain([Rc::new(scope)]).collect();
         let limit = chain.iter().rev().find_map(|scope| scope.body_limit).unwrap_or(BODY_LIMIT);
         let is_quiet =
