@@ -98,7 +98,7 @@ fn a_stream_that_never_writes_holds_nobody_up() {
         };
         App::new().get("/silent", silent).get("/slow", slow).get("/", |_| "alive")
     };
-    let test = make.clone()().test();
+    let test = make().test();
     assert!(!test.get("/silent").for_at_most(Duration::from_millis(20)).is_complete());
     drop(test);
     let server = Embedded::of(make);

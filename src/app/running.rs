@@ -39,6 +39,8 @@ struct Stream {
     producer: Box<dyn Producer>,
     buffer: Vec<u8>,
     until: Until,
+    /// When it gives a sign of life, if it has nothing to say before.
+    beat: Option<Instant>,
 }
 
 /// When a stream is called again.
@@ -46,8 +48,8 @@ struct Stream {
 enum Until {
     Now,
     Instant(Instant),
-    /// It is woken; at the instant, if there is one, it gives a sign of life.
-    Woken(Option<Instant>),
+    /// It is woken.
+    Woken,
 }
 
 impl Running {
@@ -127,7 +129,7 @@ impl Running {
                     return Ok(Some(Step::Done));
                 }
                 *self.state = State::default();
-                let stream = Stream { producer, buffer: Vec::new(), until: Until::Now };
+                let stream = Stream { producer, buffer: Vec::new(), until: Until::Now, beat: None };
                 self.phase = Phase::Stream(stream);
             }
             _ => return Err(broken("a reply that takes no time")),
@@ -212,22 +214,19 @@ impl Stream {
             io.answer.finish()?;
             return Ok(Step::Done);
         }
-        match self.until {
-            Until::Instant(at) if now < at => return Ok(Step::Wait),
-            Until::Woken(beat) if !woken => {
-                let Some(at) = beat.filter(|at| now >= *at) else {
-                    *io.wake_expected = true;
-                    return Ok(Step::Wait);
-                };
+        let is_due = match self.until {
+            Until::Now => true,
+            Until::Instant(at) => now >= at,
+            Until::Woken => woken,
+        };
+        if !is_due {
+            if self.beat.is_some_and(|at| now >= at) {
                 if io.answer.room() > 0 {
                     io.answer.write(b":\n\n")?;
                 }
-                let next = at + self.producer.heartbeat().unwrap_or(FOREVER);
-                self.until = Until::Woken(Some(next));
-                (*io.timer, *io.wake_expected) = (Some(next), true);
-                return Ok(Step::Wait);
+                self.beat = self.next_beat(now);
             }
-            _ => {}
+            return Ok(self.wait(io));
         }
         let began = Instant::now();
         loop {
@@ -244,15 +243,14 @@ impl Stream {
                 }
                 Next::More => {}
                 Next::After(span) => {
-                    let at = now + span.min(FOREVER);
-                    (self.until, *io.timer) = (Until::Instant(at), Some(at));
-                    return Ok(Step::Wait);
+                    self.until = Until::Instant(now + span.min(FOREVER));
+                    self.beat = self.next_beat(now);
+                    return Ok(self.wait(io));
                 }
                 Next::Wait => {
-                    let beat = self.producer.heartbeat().map(|span| now + span);
-                    (self.until, *io.timer) = (Until::Woken(beat), beat);
-                    *io.wake_expected = true;
-                    return Ok(Step::Wait);
+                    self.until = Until::Woken;
+                    self.beat = self.next_beat(now);
+                    return Ok(self.wait(io));
                 }
                 Next::End => {
                     io.answer.finish()?;
@@ -260,6 +258,21 @@ impl Stream {
                 }
             }
         }
+    }
+
+    fn next_beat(&self, now: Instant) -> Option<Instant> {
+        self.producer.heartbeat().map(|span| now + span)
+    }
+
+    /// Waits for its instant or its wake, or for the next sign of life if that is sooner.
+    fn wait(&self, io: &mut ExchangeIo<'_>) -> Step {
+        let at = match self.until {
+            Until::Instant(at) => Some(at),
+            Until::Now | Until::Woken => None,
+        };
+        *io.timer = at.into_iter().chain(self.beat).min();
+        *io.wake_expected = matches!(self.until, Until::Woken);
+        Step::Wait
     }
 
     /// Calls the producer once, and passes on what it writes.

@@ -195,3 +195,31 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Events written before the client is asked whether it keeps up.
 const PIECE: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::App;
+
+    /// Says something, and waits for long.
+    struct Quiet;
+
+    impl Producer for Quiet {
+        fn produce(&mut self, out: &mut Out<'_>) -> Result<Next> {
+            out.event(&Event::data("hello"));
+            Ok(Next::After(Duration::from_secs(3600)))
+        }
+
+        fn heartbeat(&self) -> Option<Duration> {
+            Some(Duration::from_millis(2))
+        }
+    }
+
+    #[test]
+    fn an_event_stream_that_waits_for_the_clock_gives_signs_of_life() {
+        let client = App::new().get("/", |_| Reply::of_events(Box::new(Quiet))).test();
+        let text = client.get("/").for_at_most(Duration::from_millis(500)).text();
+        assert!(text.starts_with("data: hello\n\n:\n\n:\n\n"), "{text}");
+        assert_eq!(text.matches("hello").count(), 1, "{text}");
+    }
+}
