@@ -62,7 +62,7 @@ impl ErrorPages {
                 headers.push("Content-Type", page.media_type.as_bytes());
                 Bytes::from(page.body.clone())
             }
-            None => built_in(status, accept, &mut headers),
+            None => built_in(status, advice(error), accept, &mut headers),
         };
         headers.push("Cache-Control", b"no-store");
         Response { head: Head::Fields(headers), ..Response::new(status) }.with_body(body)
@@ -83,8 +83,8 @@ impl fmt::Debug for ErrorPages {
     }
 }
 
-fn built_in(status: Status, accept: Option<&[u8]>, headers: &mut Headers) -> Bytes {
-    let (code, reason, advice) = (status.code(), status.reason(), advice(status));
+fn built_in(status: Status, advice: &str, accept: Option<&[u8]>, headers: &mut Headers) -> Bytes {
+    let (code, reason) = (status.code(), status.reason());
     match error_form(accept) {
         ErrorForm::Html => {
             headers.push("Content-Type", b"text/html; charset=utf-8");
@@ -119,11 +119,13 @@ fn page(code: u16, reason: &str, advice: &str) -> String {
 }
 
 /// What happened, and what the reader can do.
-fn advice(status: Status) -> &'static str {
+fn advice(error: &HttpError) -> &'static str {
+    let status = error.status;
     match status {
-        Status::BAD_REQUEST => {
+        Status::BAD_REQUEST if error.close => {
             "The server did not understand this request, so it ended the connection."
         }
+        Status::BAD_REQUEST => "The server did not understand this request.",
         Status::UNAUTHORIZED => "This page asks for a user name and a password.",
         Status::FORBIDDEN => "This is here, but it is not for everybody.",
         Status::NOT_FOUND => {
@@ -182,6 +184,15 @@ mod tests {
             assert!(!text.contains("secret"));
             assert!(text.len() < 2048);
         }
+    }
+
+    #[test]
+    fn a_page_says_that_the_connection_has_ended_where_it_has() {
+        let page = |error| body(&ErrorPages::default().respond(&error, None));
+        let ended = page(HttpError::bad_request("no request line"));
+        assert!(ended.ends_with("so it ended the connection.\n"), "{ended}");
+        let kept = page(HttpError::new(Status::BAD_REQUEST, "no JSON"));
+        assert_eq!(kept, "400 Bad Request\nThe server did not understand this request.\n");
     }
 
     #[test]
