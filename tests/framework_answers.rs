@@ -347,3 +347,19 @@ fn sessions_of_an_application_within_another_are_a_mistake() {
     let whole = App::new().secret_key("key").session_cookie("own").mount("/child", child());
     assert_eq!(whole.check(), Ok(()));
 }
+
+#[test]
+fn a_type_that_would_break_the_head_is_a_500() {
+    let server = Embedded::of(|| {
+        App::new()
+            .get("/with", |_| Reply::text("x").with_type("a\r\nX-Forged: 1"))
+            .get("/set", |_| Reply::text("x").with_header("Content-Type", "a\nb"))
+            .get("/bytes", |_| Reply::bytes("a\nb", *b"x"))
+            .get("/stream", |_| Reply::stream("a\nb", |_| Next::End))
+    });
+    for path in ["/with", "/set", "/bytes", "/stream"] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 500, "{path}");
+        assert!(!answer.head.contains("forged"), "{path}");
+    }
+}

@@ -4,7 +4,7 @@ use super::out::Producer;
 use super::{Error, Request};
 use crate::event::{ConnId, Cx, Wakes};
 use crate::handlers::files::OneFile;
-use crate::http::bytes::is_tchar;
+use crate::http::bytes::{is_field_byte, is_tchar};
 use crate::http::{Headers, HttpError, RequestHead, Status};
 use crate::net::Bytes;
 use crate::serve::{Body as ServedBody, Head, Response};
@@ -217,7 +217,7 @@ impl Reply {
     /// assert_eq!(app.test().get("/dot.gif").send().header("content-type"), Some("image/gif"));
     /// ```
     pub fn bytes(content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self::of(content_type, Bytes::Owned(bytes.into()))
+        Self::of("", Bytes::Owned(bytes.into())).with_type(content_type)
     }
 
     /// A value as JSON. What cannot be written as JSON is a 500.
@@ -389,7 +389,7 @@ impl Reply {
     pub fn add_header(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> &mut Self {
         let (name, value) = (name.as_ref(), value.as_ref());
         if name.eq_ignore_ascii_case("content-type") {
-            self.content_type = Cow::Owned(value.to_owned());
+            self.set_type(Cow::Owned(value.to_owned()));
         } else if NOT_YOURS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             // Two lines of them would be two meanings.
         } else if !self.headers.try_push(name, value.as_bytes()) {
@@ -462,8 +462,15 @@ impl Reply {
     /// ```
     #[must_use]
     pub fn with_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Self {
-        self.content_type = content_type.into();
+        self.set_type(content_type.into());
         self
+    }
+
+    fn set_type(&mut self, content_type: Cow<'static, str>) {
+        match content_type.bytes().all(is_field_byte) {
+            true => self.content_type = content_type,
+            false => self.fail("the Content-Type has a value that no header may have".to_owned()),
+        }
     }
 
     /// As `set_cookie`, by value.
