@@ -363,3 +363,18 @@ fn a_type_that_would_break_the_head_is_a_500() {
         assert!(!answer.head.contains("forged"), "{path}");
     }
 }
+
+#[test]
+fn patterns_and_prefixes_that_no_path_has_are_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (app, what) in [
+        (App::new().get("/a?b", |_| ""), "query"),
+        (App::new().get("/a%20b", |_| ""), "percent-encoded"),
+        (App::new().group("/..", |app| app.get("/x", |_| "")), ".."),
+        (App::new().static_folder("/u/{n}", folder.path()), "prefix"),
+        (App::new().static_files("/u/{n}", &[]), "prefix"),
+    ] {
+        let mistakes = app.check().unwrap_err();
+        assert!(mistakes.contains(what), "{what}: {mistakes}");
+    }
+}

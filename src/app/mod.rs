@@ -281,14 +281,20 @@ impl App {
     /// assert_eq!(client.get("/api/version").send().text(), "1");
     /// ```
     pub fn mount(mut self, prefix: &str, app: Self) -> Self {
+        let prefix = self.check_prefix(prefix);
+        self.children.push((prefix.to_owned(), app));
+        self
+    }
+
+    /// A prefix without the slash at its end.
+    fn check_prefix<'p>(&mut self, prefix: &'p str) -> &'p str {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.contains(['{', '}'])) {
             self.mistakes.push(format!(
                 "{prefix:?} is no prefix: it begins with a slash, and has no parameters"
             ));
         }
-        self.children.push((prefix.to_owned(), app));
-        self
+        prefix
     }
 
     /// As `mount`, with an application that is made in place.
@@ -458,7 +464,7 @@ impl App {
     }
 
     fn add_below(&mut self, prefix: &str, target: Target) {
-        let pattern = format!("{}/{{path:path}}", prefix.trim_end_matches('/'));
+        let pattern = format!("{}/{{path:path}}", self.check_prefix(prefix));
         self.routes.push(Route { methods: vec!["GET".into()], pattern, target });
     }
 

@@ -299,6 +299,9 @@ fn parse(pattern: &str) -> Result<Vec<Segment<'_>>, String> {
             if text.contains(['{', '}', '<', '>']) {
                 return wrong("has a parameter that is not a whole segment {name} or {name:type}");
             }
+            if let Some(why) = unreachable(text) {
+                return wrong(why);
+            }
             segments.push(Segment::Fixed(text));
             continue;
         };
@@ -325,6 +328,24 @@ fn parse(pattern: &str) -> Result<Vec<Segment<'_>>, String> {
         return wrong("has an empty segment, which no path has");
     }
     Ok(segments)
+}
+
+/// Why no path, or none that anybody would think of, has this segment.
+fn unreachable(text: &str) -> Option<&'static str> {
+    let is_escape = |at: usize| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if matches!(text, "." | "..") {
+        return Some("has a segment . or .., which no path has when it is asked for");
+    }
+    if text.contains(['?', '#']) {
+        return Some("goes on after the path: a query is read with `args`");
+    }
+    if text.match_indices('%').any(|(at, _)| is_escape(at)) {
+        return Some("is percent-encoded, and paths are decoded before they are compared");
+    }
+    None
 }
 
 #[cfg(test)]
@@ -438,9 +459,18 @@ mod tests {
             "/a//b",
             "//",
             "/<a>",
+            "/a?b",
+            "/a#b",
+            "/a%20b",
+            "/%E4",
+            "/../x",
+            "/x/.",
             "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}",
         ] {
             assert!(Router::default().add("GET", pattern, 0).is_err(), "{pattern}");
+        }
+        for pattern in ["/a b", "/100%", "/%x", "/...", "/.well-known", "/zähler"] {
+            assert!(Router::default().add("GET", pattern, 0).is_ok(), "{pattern}");
         }
         let mut router = router(&["GET /{a}"]);
         assert!(router.add("GET", "/{b}", 1).is_err(), "the same pattern by another name");
