@@ -189,6 +189,25 @@ impl<'a> Request<'a> {
         url
     }
 
+    /// The URL of this request, without scheme and host, encoded, with its query: where a client may
+    /// be sent back to. (`url_for` would take a `?` of a decoded path for the beginning of a query.)
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().get("/{name}", |request| request.url());
+    /// let client = app.test().mounted_at("/sub/");
+    /// assert_eq!(client.get("/what%3F%20now?a=b+c").send().text(), "/sub/what%3F%20now?a=b+c");
+    /// ```
+    pub fn url(&self) -> String {
+        let mut url = Vec::new();
+        crate::http::escape::path(self.raw.path(), &mut url);
+        let mut url = String::from_utf8_lossy(&url).into_owned();
+        if !self.query_string().is_empty() {
+            url.push('?');
+            url.push_str(self.query_string());
+        }
+        url
+    }
+
     /// A parameter of the route's pattern, as another type.
     ///
     /// # Errors
