@@ -1,6 +1,6 @@
 //! Python applications, as their clients and their authors meet them.
 
-use crate::support::{Start, TestServer, Wire, eventually, folder, get, names_below};
+use crate::support::{Start, TestServer, Wire, eventually, folder, get, names_below, run};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -190,7 +190,13 @@ fn server_with(keys: &str) -> TestServer {
          [[host.route]]\npath = \"/both/\"\nfiles = \"static\"\napp = \"demo\"\n"
     );
     let data = "0123456789".repeat(100);
-    let files = [("demo.py", APP), ("static/a b.txt", "a file"), ("data.bin", &data)];
+    let files = [
+        ("demo.py", APP),
+        ("static/a b.txt", "a file"),
+        ("static/hello/.keep", ""),
+        ("static/shown/index.html", "an index"),
+        ("data.bin", &data),
+    ];
     Start::new(&config, &files).run()
 }
 
@@ -324,7 +330,24 @@ fn files_are_sent_by_the_server() {
     let accel = wire.get("/accel");
     assert_eq!((accel.status, accel.text()), (200, "a file"));
     assert_eq!(wire.get("/both/a%20b.txt").text(), "a file");
-    assert_eq!(wire.get("/both/hello").text(), "hello");
+    assert_eq!(wire.get("/both/none").status, 404);
+}
+
+#[test]
+fn a_mere_folder_does_not_hide_a_path_of_the_application() {
+    let server = server();
+    let mut wire = Wire::connect(&server);
+    for path in ["/both/hello", "/both/hello/"] {
+        let response = wire.get(path);
+        assert_eq!((response.status, response.text()), (200, "hello"), "{path}");
+    }
+    let shown = wire.get("/both/shown");
+    assert_eq!((shown.status, shown.header("Location")), (301, Some("/both/shown/")));
+    assert_eq!(wire.get("/both/shown/").text(), "an index");
+    for (path, words) in [("/both/hello", "up to the application"), ("/both/shown", "301")] {
+        let (_, told, _) = run(&server.path("."), &["explain", path], "");
+        assert!(told.contains(words), "{told}");
+    }
 }
 
 #[test]

@@ -452,6 +452,7 @@ impl App {
                     files: Files::of(crate::conf::At::implied(folder.to_owned())),
                     index: Vec::new(),
                     welcome: false,
+                    yields: false,
                     media: Rc::new(MediaTable::new(&Media::default())),
                     compress: Compress::default(),
                     cache: CacheLimits::default(),

@@ -134,7 +134,7 @@ impl Builder<'_> {
 
     fn route(&mut self, host: &conf::Host, route: &conf::Route, hsts: Option<&Rc<[u8]>>) -> Route {
         let (kind, handler): (_, Rc<dyn Handler>) = match &route.action {
-            Action::Files(files) => ("files", self.files(host, files)),
+            Action::Files(files) => ("files", self.files(host, files, false)),
             Action::Cgi(cgi) => ("cgi", self.scripts(host, cgi)),
             Action::App(route) => ("wsgi", self.mount(host, route)),
             Action::Pages(folder) => ("pages", self.pages_of(host, folder)),
@@ -227,7 +227,8 @@ impl Builder<'_> {
         }
     }
 
-    fn files(&mut self, host: &conf::Host, files: &conf::Files) -> Rc<dyn Handler> {
+    /// Files. With `yields` an application answers what is none.
+    fn files(&mut self, host: &conf::Host, files: &conf::Files, yields: bool) -> Rc<dyn Handler> {
         let root = self.root(&files.root).map(|root| root.without(self.closed.clone()));
         let Some(root) = root else { return Rc::new(NoFolder) };
         Rc::new(FileHandler::new(Setup {
@@ -235,6 +236,7 @@ impl Builder<'_> {
             files: files.clone(),
             index: host.index.clone(),
             welcome: host.welcome,
+            yields,
             media: self.media.clone(),
             compress: self.config.compress.clone(),
             cache: self.share_of_cache(),
@@ -295,7 +297,7 @@ impl Builder<'_> {
         let Some(app) = self.apps.get(&route.app.value).cloned() else {
             return Rc::new(NoFolder);
         };
-        let files = route.files.as_ref().map(|files| self.files(host, files));
+        let files = route.files.as_ref().map(|files| self.files(host, files, true));
         Rc::new(Mount { app, server_name: first_name(host), files })
     }
 

@@ -64,6 +64,8 @@ pub struct Setup {
     pub index: Vec<String>,
     /// Whether a root without index page says that it works.
     pub welcome: bool,
+    /// Whether an application answers what is no file.
+    pub yields: bool,
     /// The types of files.
     pub media: Rc<MediaTable>,
     /// What is compressed.
@@ -86,7 +88,7 @@ pub struct FileHandler {
 impl FileHandler {
     /// A handler with an empty cache.
     pub fn new(setup: Setup) -> Self {
-        let Setup { root, files, index, welcome, media, compress, cache } = setup;
+        let Setup { root, files, index, welcome, yields, media, compress, cache } = setup;
         Self {
             root,
             rules: Rules {
@@ -96,6 +98,7 @@ impl FileHandler {
                 fallback: files.fallback,
                 listing: files.listing,
                 welcome,
+                yields,
             },
             recipe: Recipe {
                 cache_control: files.cache_control,

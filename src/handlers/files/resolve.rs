@@ -45,6 +45,8 @@ pub struct Rules {
     pub listing: bool,
     /// The root without index page says that it works.
     pub welcome: bool,
+    /// An application answers what is no file: a folder that has nothing to show is none either.
+    pub yields: bool,
 }
 
 /// What is asked.
@@ -134,7 +136,12 @@ pub fn resolve<T: Tree>(
         Look::Found(Found::File(file)) => {
             Resolution::File { path: path.to_vec(), file, certain: true }
         }
-        Look::Found(Found::Folder) if !question.slash => Resolution::AddSlash,
+        Look::Found(Found::Folder) if !question.slash => match rules.yields {
+            true if matches!(search.folder(rules, path)?, Resolution::Forbidden) => {
+                Resolution::Missing
+            }
+            _ => Resolution::AddSlash,
+        },
         Look::Found(Found::Folder) => search.folder(rules, path)?,
         Look::Found(Found::Other) | Look::Forbidden => Resolution::Forbidden,
         Look::Missing if rules.clean_urls && !question.slash && !path.is_empty() => {
@@ -359,6 +366,16 @@ mod tests {
             ("welcome", Rules { welcome: true, ..bare() }, "/", true, "Welcome"),
             ("welcome below", Rules { welcome: true, ..bare() }, "/empty/", true, "Forbidden"),
             ("both", Rules { welcome: true, listing: true, ..bare() }, "/", true, "list "),
+            ("nothing to show", Rules { yields: true, ..rules() }, "/empty", true, "Missing"),
+            ("locked", Rules { yields: true, ..rules() }, "/locked", true, "Missing"),
+            ("index", Rules { yields: true, ..rules() }, "/sub", true, "AddSlash"),
+            (
+                "listed",
+                Rules { yields: true, listing: true, ..rules() },
+                "/empty",
+                true,
+                "AddSlash",
+            ),
         ] {
             assert_eq!(ask(&rules, url, wants_page), want, "{name}");
         }

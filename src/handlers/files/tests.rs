@@ -26,6 +26,7 @@ impl Site {
             files,
             index: vec!["index.html".into(), "second.html".into()],
             welcome: true,
+            yields: false,
             media: Rc::new(MediaTable::new(&conf::Media::default())),
             compress: conf::Compress::default(),
             cache: CacheLimits::default(),
