@@ -2,6 +2,7 @@
 
 use crate::support::{Response, Start, TestServer, Wire, eventually, folder, get, repository};
 use std::fs::Permissions;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -375,6 +376,21 @@ fn a_script_need_not_read() {
             assert_eq!((response.status, response.text()), (200, "no\n"), "{path} {length}");
         }
     }
+}
+
+#[test]
+fn a_script_that_ignores_a_long_upload_does_not_cost_the_client_its_answer() {
+    let server = scripts("", &[("deaf", &text("echo heard nothing"))]);
+    let mut wire = Wire::connect(&server);
+    let length = 5_000_000;
+    let head =
+        format!("POST /cgi/deaf HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    // Like a client that reads only when it has sent everything.
+    wire.stream.write_all(head.as_bytes()).unwrap();
+    wire.stream.write_all(&vec![b'x'; length]).unwrap();
+    let response = wire.response();
+    assert_eq!((response.status, response.text()), (200, "heard nothing\n"));
+    assert!(wire.rest().unwrap().is_empty());
 }
 
 #[test]

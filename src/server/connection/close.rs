@@ -6,8 +6,9 @@ use super::{ClientConnection, Phase, Progress, Turn, Verdict};
 use crate::http::{HttpError, Status};
 use crate::serve::Abort;
 
-/// What is dropped after our last word; then the client is cut off.
-const LINGER_MAX: u32 = 64 * 1024;
+/// What is dropped after our last word; then the client is cut off. Many clients send all of an
+/// upload before they read, and take a reset for a failure although their answer was complete.
+pub(super) const LINGER_MAX: u32 = 16 * 1024 * 1024;
 
 impl ClientConnection {
     /// Everything is queued. Once it is sent, says so, and closes or lingers.

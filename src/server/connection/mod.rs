@@ -427,7 +427,7 @@ impl ClientConnection {
             Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
             Expiry::Idle => (fresh || answered).then_some(timeouts.idle),
-            Expiry::Linger => fresh.then_some(LINGER),
+            Expiry::Linger => (fresh || moved.received > 0).then_some(LINGER),
             Expiry::None => fresh.then_some(FOREVER),
         };
         if let Some(span) = renewed {
@@ -469,6 +469,9 @@ impl ClientConnection {
             return Some(self.expiry);
         }
         let period = now.saturating_duration_since(self.rate.since);
+        if self.expiry == Expiry::Linger && period >= LINGER_WHOLE {
+            return Some(self.expiry);
+        }
         let is_transfer = matches!(self.expiry, Expiry::Body | Expiry::Write);
         if !is_transfer || period < RATE_PERIOD * (1 + self.rate.in_vain) {
             return None;
@@ -585,8 +588,11 @@ const KEEP_SPARES: usize = 64;
 /// would let one client hold the loop.
 const PIPELINE_MAX: usize = 16;
 
-/// How long a client may take to close after we did.
+/// How long a client may be silent before it closes after we did,
 const LINGER: Duration = Duration::from_secs(2);
+
+/// and how long it may go on in all.
+const LINGER_WHOLE: Duration = Duration::from_secs(30);
 
 /// Over what time a minimum rate is judged: a client may pause that long.
 const RATE_PERIOD: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use super::{Expiry, World};
 use crate::serve::Abort;
+use crate::server::connection::close::LINGER_MAX;
 use std::time::Duration;
 
 #[test]
@@ -139,19 +140,32 @@ fn after_a_doubt_about_framing_input_is_dropped_for_a_while() {
         (world, id)
     };
     let (mut world, id) = refused();
-    world.say(id, &[b'x'; 40_000]);
-    assert!(world.is_open(id) && world.script(id).incoming.is_empty(), "dropped");
-    world.say(id, &[b'x'; 40_000]);
+    for _ in 0..LINGER_MAX / 1024 / 1024 {
+        assert!(world.is_open(id) && world.script(id).incoming.is_empty(), "dropped");
+        world.say(id, &[b'x'; 1024 * 1024]);
+    }
     assert!(!world.is_open(id), "enough is enough");
     let (mut world, id) = refused();
     world.say_end(id);
     assert!(!world.is_open(id), "it has heard");
     let (mut world, id) = refused();
+    for _ in 0..14 {
+        world.wait(Duration::from_millis(1900));
+        world.say(id, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
     world.wait(Duration::from_millis(1900));
-    world.say(id, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(world.is_open(id), "it goes on sending");
     world.wait(Duration::from_millis(100));
-    assert_eq!(world.reaped(id), Some(Expiry::Linger));
+    assert_eq!(world.reaped(id), Some(Expiry::Linger), "it is silent");
     assert_eq!(world.heard(id), "");
+    let (mut world, id) = refused();
+    for _ in 0..29 {
+        world.wait_seconds(1);
+        world.say(id, b"x");
+    }
+    assert!(world.is_open(id));
+    world.wait_seconds(1);
+    assert_eq!(world.reaped(id), Some(Expiry::Linger), "it never ends");
 }
 
 #[test]
