@@ -1,6 +1,6 @@
 //! Files of a folder: the right ones, whole, and nothing outside it.
 
-use crate::support::{TestServer, Wire, eventually, get};
+use crate::support::{Start, TestServer, Wire, eventually, get};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -212,4 +212,20 @@ fn a_growing_file_is_sent_as_long_as_promised() {
     let body = wire.take(LARGE as usize).unwrap();
     assert!(body.iter().all(|byte| *byte == 0));
     assert_eq!(wire.get("/a.txt").text(), "hello", "the next answer begins where the file ends");
+}
+
+#[test]
+fn the_configuration_is_neither_served_nor_written_over() {
+    let config = "[[host]]\nroot = \".\"\nupload = { methods = [\"PUT\", \"DELETE\"] }\n";
+    let start = Start::new(config, &[("a.txt", "a")]);
+    symlink("web.conf", start.path().join("link.txt")).unwrap();
+    let server = start.run();
+    assert_eq!(server.get("/a.txt").text(), "a");
+    for path in ["/web.conf", "/link.txt"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    let put = "PUT /web.conf HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
+    assert_eq!(server.ask(put).status, 403);
+    assert_eq!(server.ask(get("/web.conf").replacen("GET", "DELETE", 1)).status, 403);
+    assert!(server.read("web.conf").contains("[[host]]"));
 }

@@ -542,6 +542,17 @@ pub enum Action {
     Handler(HandlerRef),
 }
 
+impl Action {
+    /// The files that it serves, be it alone or before an application.
+    pub fn files(&self) -> Option<&Files> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::App(route) => route.files.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// `handler = "..."` and `options = { ... }`
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandlerRef {

@@ -258,10 +258,18 @@ impl ConfigSource {
             let what = format!("there is no user {:?}", user.value);
             diagnostics.push(Diagnostic::error("missing-user", what, user.span.clone()));
         }
-        let site = site::build(config, &self.registry, diagnostics);
+        let site = site::build(config, self.file(), &self.registry, diagnostics);
         match diagnostics.has_errors() {
             false => Ok(site),
             true => Err(Failure::Configuration(diagnostics.render(self.overrides.colour))),
+        }
+    }
+
+    /// The file that it is read from.
+    fn file(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File(path) => Some(path),
+            Origin::Text(_) | Origin::Folder(_) | Origin::Made(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
 use super::guard::Locks;
-use super::{Guard, Registry, Route, Site, VirtualHost, lookup, scripts};
+use super::{Guard, Registry, Route, Site, VirtualHost, closed, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
@@ -16,7 +16,7 @@ use crate::sys::fs::Root;
 use crate::sys::socket::raise_descriptor_limit;
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// However many routes share the cache, each has room for this.
@@ -27,10 +27,15 @@ const CACHE_BYTES_MIN: usize = 1024 * 1024;
 const OWN_PAGE_MAX: u64 = 256 * 1024;
 
 /// Builds the site of a configuration. What is wrong but can be lived with (a folder that is not
-/// there) becomes a warning.
-pub fn build(config: &Config, registry: &Registry, diagnostics: &mut Diagnostics) -> Site {
+/// there) becomes a warning. `file` is where the configuration was read from.
+pub fn build(
+    config: &Config,
+    file: Option<&Path>,
+    registry: &Registry,
+    diagnostics: &mut Diagnostics,
+) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
-    let closed = scripts::closed(config);
+    let closed = closed::places(config, file);
     let run_by = scripts::interpreters(config, diagnostics);
     let mut builder = Builder {
         config,
@@ -97,7 +102,7 @@ struct Builder<'a> {
     media: Rc<MediaTable>,
     diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
-    /// Folders of scripts and lists of users: not for files.
+    /// What no route shows.
     closed: Rc<[PathBuf]>,
     /// Who runs scripts.
     run_by: Vec<RunBy>,
@@ -202,10 +207,7 @@ impl Builder<'_> {
         };
         let data = wanted.folder.join(data);
         let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let roots = routes.filter_map(|route| match &route.action {
-            Action::Files(files) => Some(&files.root),
-            _ => None,
-        });
+        let roots = routes.filter_map(|route| Some(&route.action.files()?.root));
         for root in roots.filter(|root| data.starts_with(&root.value)) {
             let message =
                 format!("the data of the handler `{}` would be served", wanted.name.value);
@@ -252,6 +254,7 @@ impl Builder<'_> {
             return;
         }
         self.doubts(app);
+        self.shown_sources(app);
         match AppHandler::new(app, self.config.limits.spool_above) {
             Ok(handler) => {
                 let handler = Rc::new(handler);
@@ -293,6 +296,25 @@ impl Builder<'_> {
         }
     }
 
+    /// Warns of routes that show the source of an application, and whatever else lies beside it, as
+    /// files.
+    fn shown_sources(&mut self, app: &conf::App) {
+        let Ok(dir) = app.dir.canonicalize() else { return };
+        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
+        let roots = routes.filter_map(|route| Some(&route.action.files()?.root));
+        let shows =
+            |root: &&At<PathBuf>| root.value.canonicalize().is_ok_and(|root| dir.starts_with(root));
+        for root in roots.filter(shows) {
+            let message = format!("the source of the application {} is served", app.name.value);
+            self.diagnostics.push(
+                Diagnostic::warning("served-source", message, root.span.clone())
+                    .label(format!("its `dir`, {}, lies in this folder", dir.display()))
+                    .also(app.name.span.clone(), "the application")
+                    .help("serve a folder that has only what everybody may see: \"static\", say"),
+            );
+        }
+    }
+
     fn mount(&mut self, host: &conf::Host, route: &conf::AppRoute) -> Rc<dyn Handler> {
         let Some(app) = self.apps.get(&route.app.value).cloned() else {
             return Rc::new(NoFolder);
@@ -330,7 +352,7 @@ impl Builder<'_> {
     /// the descriptors of the process.
     fn share_of_cache(&self) -> CacheLimits {
         let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let sharing = routes.filter(|route| has_files(&route.action)).count().max(1);
+        let sharing = routes.filter(|route| route.action.files().is_some()).count().max(1);
         let descriptors = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
         let whole = CacheLimits::default();
         CacheLimits {
@@ -382,9 +404,8 @@ impl Builder<'_> {
 
     /// The file that the host would answer the page's path with: pages are named by their URL.
     fn page(&self, host: &conf::Host, path: &str) -> std::io::Result<OwnPage> {
-        let folders = host.routes.iter().filter_map(|route| match &route.action {
-            Action::Files(files) => Some((path.strip_prefix(&*route.path.value)?, files)),
-            _ => None,
+        let folders = host.routes.iter().filter_map(|route| {
+            Some((path.strip_prefix(&*route.path.value)?, route.action.files()?))
         });
         let (beneath, files) = folders
             .min_by_key(|(beneath, _)| beneath.len())
@@ -403,10 +424,6 @@ impl Builder<'_> {
 
 fn first_name(host: &conf::Host) -> Option<Rc<str>> {
     host.names.first().map(|name| name.value.as_str().into())
-}
-
-fn has_files(action: &Action) -> bool {
-    matches!(action, Action::Files(_) | Action::App(conf::AppRoute { files: Some(_), .. }))
 }
 
 /// Stands in for a folder that is not there.
@@ -442,7 +459,7 @@ mod tests {
         let source = Source { name: "web.conf".into(), text: text.into() };
         let (config, mut diagnostics) = load(source, folder, None);
         let config = config.unwrap_or_else(|| panic!("{}", diagnostics.render(false)));
-        let site = build(&config, &Registry::default(), &mut diagnostics);
+        let site = build(&config, None, &Registry::default(), &mut diagnostics);
         (site, diagnostics.list.iter().map(|diagnostic| diagnostic.name).collect())
     }
 
@@ -458,8 +475,29 @@ mod tests {
             "not-utf8",
             "missing-interpreter",
             "plain-passwords",
+            "served-source",
         ]) {
             assert!(documented.contains(&format!("\n## {name}\n")), "{name}");
+        }
+    }
+
+    #[test]
+    fn sources_that_are_served_are_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("blog/static")).unwrap();
+        for (root, dir, warned) in [
+            (".", ".", true),
+            (".", "blog", true),
+            ("blog", "blog", true),
+            ("blog/static", "blog", false),
+            ("blog/static", ".", false),
+        ] {
+            let text = format!(
+                "[app.blog]\nwsgi = 'blog'\ndir = '{dir}'\n[[host]]\nroot = '{root}'\napp = 'blog'\n"
+            );
+            let (_, warnings) = site(&text, folder.path());
+            let warnings: Vec<_> = warnings.iter().filter(|w| **w == "served-source").collect();
+            assert_eq!(warnings.len(), usize::from(warned), "{root} {dir}");
         }
     }
 

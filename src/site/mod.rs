@@ -4,6 +4,7 @@
 //! flight finish on the one they began with.
 
 mod build;
+mod closed;
 mod guard;
 mod lookup;
 mod registry;

@@ -1,5 +1,4 @@
-//! Folders of scripts: who runs them. And what must not be shown by anybody else: these folders, and
-//! lists of users.
+//! Folders of scripts, and who runs them.
 
 use crate::conf::{self, Action, Config, Diagnostic, Diagnostics, Users};
 use crate::handlers::CgiHandler;
@@ -7,26 +6,6 @@ use crate::handlers::cgi::{PATH, RunBy, Setup};
 use crate::sys::fs::Root;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-/// The folders that scripts are started from and pages run from, and the lists of users, as they
-/// really lie. Nothing of them is ever served as a file, by whichever host, route or link it is
-/// reached (SECURITY 22).
-pub(super) fn closed(config: &Config) -> Rc<[PathBuf]> {
-    let routes = || config.hosts.iter().flat_map(|host| &host.routes);
-    let folders = routes().filter_map(|route| match &route.action {
-        Action::Cgi(cgi) => Some(&cgi.root.value),
-        Action::Pages(folder) => Some(&folder.value),
-        _ => None,
-    });
-    let of_hosts = config.hosts.iter().map(|host| &host.access);
-    let accesses = of_hosts.chain(routes().map(|route| &route.access));
-    let lists = accesses.filter_map(|access| match access.auth.as_ref().map(|auth| &auth.users) {
-        Some(Users::File(file)) => Some(&file.value),
-        _ => None,
-    });
-    folders.chain(lists).filter_map(|path| path.canonicalize().ok()).collect()
-}
 
 /// The handler of a route with scripts.
 ///
@@ -88,12 +67,9 @@ fn find(program: &Path, path: &str) -> Option<PathBuf> {
 
 /// The routes of a host with files, and where these lie.
 fn places(host: &conf::Host) -> Vec<(String, PathBuf)> {
-    let files = host.routes.iter().filter_map(|route| match &route.action {
-        Action::Files(files) => {
-            let folder = files.root.value.canonicalize().ok()?;
-            Some((route.path.value.clone(), folder))
-        }
-        _ => None,
+    let files = host.routes.iter().filter_map(|route| {
+        let folder = route.action.files()?.root.value.canonicalize().ok()?;
+        Some((route.path.value.clone(), folder))
     });
     let mut places: Vec<_> = files.collect();
     places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));

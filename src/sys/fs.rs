@@ -39,7 +39,7 @@ pub struct Root {
     way: Way,
     /// Whether a nameless file can be given a name, which goes by way of `/proc`.
     has_proc: bool,
-    /// Where the folder lies, and folders that nothing is opened in, as they really lie.
+    /// Where the folder lies, and the files and folders that are closed, as they really lie.
     closed: Option<(PathBuf, Rc<[PathBuf]>)>,
 }
 
@@ -100,8 +100,8 @@ impl Root {
         Ok(Self { folder, way, has_proc, closed: None })
     }
 
-    /// The same root, in which whatever lies in one of these folders is missing, by whichever link
-    /// or name it is reached. They are named as they really lie.
+    /// The same root, in which these files, and whatever lies in these folders, are missing by
+    /// whichever link or name they are reached, and not replaced. They are named as they really lie.
     #[must_use]
     pub fn without(mut self, closed: Rc<[PathBuf]>) -> Self {
         let place = place_of(&self.folder);
@@ -109,12 +109,12 @@ impl Root {
         self
     }
 
-    /// Whether what was opened at `path` lies in a closed folder. `/proc` knows where it really
+    /// Whether what was opened at `path` is closed. `/proc` knows where it really
     /// lies; without it, where it seems to lie has to do.
     fn is_closed(&self, fd: &OwnedFd, path: &[u8]) -> bool {
         let Some((root, closed)) = &self.closed else { return false };
         let place = place_of(fd).unwrap_or_else(|| root.join(OsStr::from_bytes(path)));
-        closed.iter().any(|folder| place.starts_with(folder))
+        closed.iter().any(|closed| place.starts_with(closed))
     }
 
     /// Opens what lies at `path`, relative to the root and decoded, for reading; `""` is the root.
@@ -158,7 +158,8 @@ impl Root {
     /// As `open_beneath`; `ENOTDIR` for anything that is not a folder.
     pub fn folder(&self, path: &[u8]) -> io::Result<Folder> {
         let fd = self.open_fd(path, OFlags::PATH | OFlags::DIRECTORY)?;
-        Ok(Folder { fd, has_proc: self.has_proc })
+        let closed = self.closed.as_ref().map(|(_, closed)| closed.clone());
+        Ok(Folder { fd, has_proc: self.has_proc, closed })
     }
 
     /// The folder at `path`, made with the folders above it where they are missing.
@@ -274,6 +275,7 @@ impl Kind {
 pub struct Folder {
     fd: OwnedFd,
     has_proc: bool,
+    closed: Option<Rc<[PathBuf]>>,
 }
 
 impl Folder {
@@ -318,7 +320,16 @@ impl Folder {
     /// # Errors
     /// It is missing, a folder (`EISDIR`), or must not be removed.
     pub fn remove(&self, name: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, plain(name)?, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(&self.fd, self.changeable(name)?, AtFlags::empty())?)
+    }
+
+    /// A plain name whose meaning may be changed: not that of a closed file.
+    fn changeable<'a>(&self, name: &'a [u8]) -> Result<&'a [u8], Errno> {
+        let name = plain(name)?;
+        let Some(closed) = &self.closed else { return Ok(name) };
+        let place = place_of(&self.fd).map(|folder| folder.join(OsStr::from_bytes(name)));
+        let is_closed = place.is_some_and(|place| closed.contains(&place));
+        if is_closed { Err(Errno::ACCESS) } else { Ok(name) }
     }
 
     /// Begins a new file that nobody sees until it is published, in the file system of this folder.
@@ -471,6 +482,29 @@ mod tests {
             let beneath = Root::open_by(&site.join("sub"), way).unwrap().without(closed.clone());
             assert!(beneath.open_beneath(b"b.txt").is_err() && beneath.open_beneath(b"").is_err());
         }
+    }
+
+    #[test]
+    fn a_closed_file_is_missing_and_stays() {
+        let dir = tree();
+        let site = dir.path().join("site");
+        symlink("sub/b.txt", site.join("link")).unwrap();
+        let closed: Rc<[PathBuf]> = [site.join("sub/b.txt").canonicalize().unwrap()].into();
+        for way in WAYS {
+            let root = Root::open_by(&site, way).unwrap().without(closed.clone());
+            assert!(read(&root, "sub/b.txt").is_err() && read(&root, "link").is_err(), "{way:?}");
+            let sub = root.folder(b"sub").unwrap();
+            let denied = |done: io::Result<()>| {
+                assert_eq!(done.unwrap_err().kind(), io::ErrorKind::PermissionDenied, "{way:?}");
+            };
+            denied(sub.remove(b"b.txt"));
+            let mut draft = sub.draft().unwrap();
+            denied(draft.publish_new(&sub, b"b.txt"));
+            denied(draft.publish_over(&sub, b"b.txt"));
+            draft.publish_over(&sub, b"c.txt").unwrap();
+            sub.remove(b"c.txt").unwrap();
+        }
+        assert_eq!(std::fs::read(site.join("sub/b.txt")).unwrap(), b"b");
     }
 
     #[test]

@@ -144,10 +144,8 @@ pub(super) fn no_uploads_into(reader: &mut Reader<'_>, routes: &[&Route]) {
             let path = &files.root.value;
             path.starts_with(&folder.value) || folder.value.starts_with(path)
         };
-        let files = routes.iter().filter_map(|route| match &route.action {
-            Action::Files(files) if files.upload.is_some() => Some(files),
-            _ => None,
-        });
+        let files = routes.iter().filter_map(|route| route.action.files());
+        let files = files.filter(|files| files.upload.is_some());
         for files in files.filter(overlaps) {
             let message = "programs are run from a folder that uploads can reach";
             let diagnostic = Diagnostic::error("upload-into-cgi", message, folder.span.clone());

@@ -3,7 +3,7 @@
 //! A draft has no name at all where the file system can do that (`O_TMPFILE`), otherwise one that
 //! begins with a dot. It is given its name in one step; dropped before, it leaves nothing behind.
 
-use super::{Folder, plain};
+use super::Folder;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -57,7 +57,7 @@ impl Draft {
     /// # Errors
     /// `AlreadyExists`: the name is taken.
     pub fn publish_new(&self, folder: &Folder, name: &[u8]) -> io::Result<()> {
-        Ok(self.link(&folder.fd, plain(name)?)?)
+        Ok(self.link(&folder.fd, folder.changeable(name)?)?)
     }
 
     /// Gives it a name, in place of what has it now.
@@ -65,7 +65,7 @@ impl Draft {
     /// # Errors
     /// `IsADirectory`: a folder has it.
     pub fn publish_over(&mut self, folder: &Folder, name: &[u8]) -> io::Result<()> {
-        let name = plain(name)?;
+        let name = folder.changeable(name)?;
         match self.link(&folder.fd, name) {
             Err(Errno::EXIST) => {}
             done => return Ok(done?),
