@@ -561,3 +561,13 @@ fn the_shipped_examples_work() {
     let form = server.ask(request);
     assert!(form.text().contains("Good day, Ann &lt;b!"), "{}", form.text());
 }
+
+#[test]
+fn an_internal_route_is_reached_by_a_script_only() {
+    let config = "[[host]]\nroot = \"root\"\n[[host.route]]\npath = \"/cgi/\"\ncgi = \"cgi\"\n\
+        [[host.route]]\npath = \"/kept/\"\nfiles = \"root\"\ninternal = true\n";
+    let gives = "#!/bin/sh\nprintf 'Location: /kept/a%%20b.txt\\n\\n'\n";
+    let server = with_config(config, &[("gives", gives)]);
+    assert_eq!(server.get("/kept/a%20b.txt").status, 404);
+    assert_eq!(server.get("/cgi/gives").text(), "a file");
+}

@@ -174,6 +174,9 @@ def do_die(environ, start_response):
 def do_accel(environ, start_response):
     return text(start_response, "", "200 OK", ("X-Accel-Redirect", "/static/a%20b.txt"))
 
+def do_download(environ, start_response):
+    return text(start_response, "", "200 OK", ("X-Accel-Redirect", "/paid/a%20b.txt"))
+
 def do_latin(environ, start_response):
     return text(start_response, environ["PATH_INFO"].encode("latin-1"), "200 OK",
                 ("X-Latin", "caf\xe9"))
@@ -186,6 +189,7 @@ fn server_with(keys: &str) -> TestServer {
          [app.demo]\nwsgi = \"demo:application\"\n{keys}\n\
          [[host]]\napp = \"demo\"\n\
          [[host.route]]\npath = \"/static/\"\nfiles = \"static\"\n\
+         [[host.route]]\npath = \"/paid/\"\nfiles = \"static\"\ninternal = true\n\
          [[host.route]]\npath = \"/mounted/\"\napp = \"demo\"\n\
          [[host.route]]\npath = \"/both/\"\nfiles = \"static\"\napp = \"demo\"\n"
     );
@@ -664,4 +668,19 @@ fn a_virtual_environment_is_used() {
     std::os::unix::fs::symlink(executable, venv.join("bin/python3")).unwrap();
     let server = start.run();
     assert_eq!(server.get("/").text(), venv.to_str().unwrap());
+}
+
+#[test]
+fn an_internal_route_is_reached_by_the_application_only() {
+    let server = server();
+    let mut wire = Wire::connect(&server);
+    for path in ["/paid", "/paid/", "/paid/a%20b.txt"] {
+        assert_eq!(wire.get(path).status, 404, "{path}");
+    }
+    let post = wire.send(post("/paid/a%20b.txt", b"x")).response();
+    assert_eq!(post.status, 404);
+    let (_, told, _) = run(&server.path("."), &["explain", "/paid/a%20b.txt"], "");
+    assert!(told.contains("404") && told.contains("not for clients"), "{told}");
+    let download = wire.get("/download");
+    assert_eq!((download.status, download.text()), (200, "a file"));
 }

@@ -423,6 +423,8 @@ pub struct Route {
     pub path: At<String>,
     /// The methods it is for; `None`: all.
     pub methods: Option<MethodSet>,
+    /// Clients cannot ask for it: only programs of the server send requests here.
+    pub internal: bool,
     /// Who may have what it answers.
     pub access: Access,
     /// What it does.
@@ -786,7 +788,7 @@ impl Access {
 impl Route {
     /// For all methods and for everybody.
     pub fn new(path: At<String>, action: Action) -> Self {
-        Self { path, methods: None, access: Access::default(), action }
+        Self { path, methods: None, internal: false, access: Access::default(), action }
     }
 }
 

@@ -247,6 +247,7 @@ fn route(out: &mut Out, route: &Route, outer: &Access) {
     if let Some(set) = route.methods {
         out.line("methods", methods(set));
     }
+    out.line("internal", route.internal.to_string());
     access(out, &route.access, outer);
     match &route.action {
         Action::Files(files) => self::files(out, files),

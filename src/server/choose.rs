@@ -80,7 +80,7 @@ pub(super) fn choose_route<'s>(
     trace: &mut impl Trace<'s>,
 ) -> Result<Chosen<'s>, HttpError> {
     routed.host = Some(host);
-    let choice = host.choose_route(request.head.method(), request.path(), trace);
+    let choice = choice(request, host, trace);
     note_route(request, routed, &choice);
     // Before anything else is said: who is refused does not even learn what is there.
     if let Some(guard) = choice.guard
@@ -99,13 +99,17 @@ pub(super) fn choose_admitted<'s>(
     user: Rc<str>,
 ) -> Result<Chosen<'s>, HttpError> {
     routed.host = Some(host);
-    let choice = host.choose_route(request.head.method(), request.path(), &mut Untraced);
+    let choice = choice(request, host, &mut Untraced);
     note_route(request, routed, &choice);
     match choice.guard {
         Some(guard) => guard.welcome(request, Some(user)),
         None => request.user = Some(user),
     }
     admitted(request, host, choice.route?)
+}
+
+fn choice<'s>(request: &Request, host: &'s VirtualHost, trace: &mut impl Trace<'s>) -> Choice<'s> {
+    host.choose_route(request.head.method(), request.path(), request.is_rerouted(), trace)
 }
 
 fn note_route<'s>(request: &mut Request, routed: &mut Routed<'s>, choice: &Choice<'s>) {

@@ -155,6 +155,7 @@ impl Builder<'_> {
         Route {
             path: route.path.value.as_str().into(),
             methods: route.methods,
+            internal: route.internal,
             kind,
             body_limit: handler.body_limit().unwrap_or(self.config.limits.body),
             guard: self.guard(host, &route.access, hsts),
@@ -301,6 +302,7 @@ impl Builder<'_> {
     fn shown_sources(&mut self, app: &conf::App) {
         let Ok(dir) = app.dir.canonicalize() else { return };
         let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
+        let routes = routes.filter(|route| !route.internal);
         let roots = routes.filter_map(|route| Some(&route.action.files()?.root));
         let shows =
             |root: &&At<PathBuf>| root.value.canonicalize().is_ok_and(|root| dir.starts_with(root));
@@ -579,6 +581,7 @@ mod tests {
                 Decision::Passed(route, PassedOver::OtherMethod) => {
                     format!("method {}", route.path)
                 }
+                Decision::Passed(route, PassedOver::Internal) => format!("internal {}", route.path),
                 Decision::ExactName(_) | Decision::Wildcard(_) | Decision::Default(_) => {
                     "host".into()
                 }
@@ -616,12 +619,59 @@ mod tests {
             (Method::Post, "/docs/api/x", "/docs/"),
             (Method::Options, "/docs/api/x", "/docs/api/"),
         ] {
-            let choice = host.choose_route(method, path.as_bytes(), &mut Untraced);
+            let choice = host.choose_route(method, path.as_bytes(), false, &mut Untraced);
             let route = choice.route.ok().unwrap();
             assert_eq!(&*route.path, want, "{path}");
         }
         let mut steps = Steps(Vec::new());
-        let _ = host.choose_route(Method::Post, b"/docs/api/x", &mut steps);
+        let _ = host.choose_route(Method::Post, b"/docs/api/x", false, &mut steps);
         assert_eq!(steps.0, ["path /docs/api", "method /docs/api/", "chosen /docs/"]);
+    }
+
+    const INTERNAL: &str = "
+        [[host]]
+        respond = 'root'
+        [[host.route]]
+        path = '/files/'
+        internal = true
+        methods = ['GET']
+        respond = 'internal'
+        [[host.route]]
+        path = '/both/'
+        internal = true
+        methods = ['GET']
+        respond = 'internal'
+        [[host.route]]
+        path = '/both/'
+        methods = ['POST']
+        respond = 'public'
+    ";
+
+    #[test]
+    fn an_internal_route_is_there_for_nobody_outside() {
+        let (site, _) = site(INTERNAL, Path::new("."));
+        let host = &site.hosts[0];
+        for (method, path, inside, want) in [
+            (Method::Get, "/files/x", true, "/files/"),
+            (Method::Get, "/files/x", false, "404"),
+            (Method::Get, "/files", false, "404"),
+            (Method::Head, "/files/x", false, "404"),
+            (Method::Options, "/files/x", false, "/"),
+            (Method::Get, "/filesx", false, "/"),
+            (Method::Get, "/both/", true, "/both/ GET"),
+            (Method::Get, "/both/", false, "404"),
+            (Method::Post, "/both/", false, "/both/ POST"),
+            (Method::Options, "/both/", false, "/both/ POST"),
+        ] {
+            let choice = host.choose_route(method, path.as_bytes(), inside, &mut Untraced);
+            let got = match choice.route {
+                Ok(route) => match route.methods {
+                    Some(methods) => format!("{} {methods}", route.path),
+                    None => route.path.to_string(),
+                },
+                Err(error) => error.status.code().to_string(),
+            };
+            assert!(got.starts_with(want), "{method:?} {path} {inside}: {got}");
+        }
     }
 }

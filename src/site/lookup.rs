@@ -2,7 +2,8 @@
 //!
 //! There is no order to get wrong: an exact name beats a wildcard, a longer wildcard a shorter one,
 //! any of them the default; an exact path beats a subtree, a longer subtree a shorter one, a route
-//! with methods one without. A method passes over a route that is not for it, but not over a guard.
+//! with methods one without. A method passes over a route that is not for it, but not over a guard; and
+//! a request from outside over no internal route: what lies there must not be had by way of another one.
 
 use super::{Guard, Route, Site, VirtualHost};
 use crate::http::{HostName, HttpError, Method, MethodSet, Status};
@@ -68,6 +69,8 @@ pub enum PassedOver {
     OtherPath,
     /// It is for other methods.
     OtherMethod,
+    /// It is internal, and the request is from outside.
+    Internal,
 }
 
 impl Site {
@@ -124,14 +127,16 @@ impl Site {
 }
 
 impl VirtualHost {
-    /// The route that answers `method` on the normalised `path`, or why none does.
+    /// The route that answers `method` on the normalised `path`, or why none does. With `inside`, the
+    /// request was sent there by a program and not by a client.
     pub fn choose_route<'s>(
         &'s self,
         method: Method,
         path: &[u8],
+        inside: bool,
         trace: &mut impl Trace<'s>,
     ) -> Choice<'s> {
-        let found = self.find(method, path, trace);
+        let found = self.find(method, path, inside, trace);
         if let Some(route) = found.route {
             return Choice { route: Ok(route), guard: route.guard.as_deref() };
         }
@@ -139,7 +144,7 @@ impl VirtualHost {
             false => HttpError::new(Status::NOT_FOUND, "no route has this path"),
             true => {
                 let why = "no route of this path takes the method";
-                let allowed = self.allowed(path).with(Method::Options).to_string();
+                let allowed = self.allowed(path, inside).with(Method::Options).to_string();
                 HttpError::new(Status::METHOD_NOT_ALLOWED, why).with_header("Allow", &allowed)
             }
         };
@@ -147,13 +152,26 @@ impl VirtualHost {
         Choice { route: Err(error), guard: guard.as_deref() }
     }
 
-    fn find<'s>(&'s self, method: Method, path: &[u8], trace: &mut impl Trace<'s>) -> Found<'s> {
+    fn find<'s>(
+        &'s self,
+        method: Method,
+        path: &[u8],
+        inside: bool,
+        trace: &mut impl Trace<'s>,
+    ) -> Found<'s> {
         let mut found = Found::default();
         // Whether any of those passed over may be a holder: seldom, so that nobody pays for it.
         let mut is_guarded = false;
         for route in &self.routes {
             if !route.covers(path) {
                 trace.decided(Decision::Passed(route, PassedOver::OtherPath));
+                continue;
+            }
+            if route.internal && !inside {
+                trace.decided(Decision::Passed(route, PassedOver::Internal));
+                if method != Method::Options && route.takes(method) {
+                    break;
+                }
                 continue;
             }
             found.is_place = true;
@@ -166,7 +184,7 @@ impl VirtualHost {
             break;
         }
         if is_guarded {
-            found.holder = self.holder(method, path, found.route);
+            found.holder = self.holder(method, path, inside, found.route);
         }
         match found {
             Found { holder: Some(holder), .. } => {
@@ -186,6 +204,7 @@ impl VirtualHost {
         &'s self,
         method: Method,
         path: &[u8],
+        inside: bool,
         next: Option<&Route>,
     ) -> Option<&'s Route> {
         let is_before = |route: &&Route| next.is_none_or(|next| next.path != route.path);
@@ -194,15 +213,16 @@ impl VirtualHost {
                 next.and_then(|next| next.guard.as_deref()).is_some_and(|next| next.is_like(guard))
             };
             let guard = route.guard.as_deref().filter(|guard| guard.asks(method));
-            route.covers(path) && !route.takes(method) && guard.is_some_and(|guard| !same(guard))
+            let is_left = route.covers(path) && !route.takes(method) && (inside || !route.internal);
+            is_left && guard.is_some_and(|guard| !same(guard))
         };
         self.routes.iter().take_while(is_before).find(holds)
     }
 
     /// The methods that get an answer at `path`, whoever gives it.
-    fn allowed(&self, path: &[u8]) -> MethodSet {
+    fn allowed(&self, path: &[u8], inside: bool) -> MethodSet {
         let is_answered = |method: &Method| {
-            let route = self.find(*method, path, &mut Untraced).route;
+            let route = self.find(*method, path, inside, &mut Untraced).route;
             route.is_some_and(|route| route.allowed().contains(*method))
         };
         Method::NAMED.into_iter().filter(is_answered).fold(MethodSet::EMPTY, MethodSet::with)

@@ -65,6 +65,8 @@ pub struct Route {
     pub path: Rc<str>,
     /// The methods it is for; `None`: all.
     pub methods: Option<MethodSet>,
+    /// Only requests that were sent elsewhere by a program come here.
+    pub internal: bool,
     /// What it does, in a word, for logs: `files`, `redirect`, `respond`.
     pub kind: &'static str,
     /// Bytes of a request body.
@@ -82,6 +84,7 @@ impl Site {
         let route = |(path, handler): (String, Rc<dyn Handler>)| Route {
             path: path.into(),
             methods: None,
+            internal: false,
             kind: "test",
             body_limit: handler.body_limit().unwrap_or(u64::MAX),
             guard: None,

@@ -1,6 +1,6 @@
 //! Folders of scripts, and who runs them.
 
-use crate::conf::{self, Action, Config, Diagnostic, Diagnostics, Users};
+use crate::conf::{self, Action, Config, Diagnostic, Diagnostics};
 use crate::handlers::CgiHandler;
 use crate::handlers::cgi::{PATH, RunBy, Setup};
 use crate::sys::fs::Root;

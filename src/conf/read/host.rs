@@ -77,7 +77,7 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
     let given = own.is_some();
     if let Some((Some(action), span)) = own {
         let path = At::new("/".to_owned(), span);
-        host.routes.push(Route { path, methods: None, access: host.access.clone(), action });
+        host.routes.push(Route { access: host.access.clone(), ..Route::new(path, action) });
     }
     let has_routes = routes.is_some();
     if let Some(item) = routes {

@@ -29,6 +29,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Opti
     let span = table.span.clone();
     let path = table.take("path");
     let methods = table.take("methods").and_then(|item| reader.methods(&item, &METHODS));
+    let internal = table.take("internal").and_then(|item| reader.boolean(&item)).unwrap_or(false);
     let access = access::access(reader, &mut table).within(access);
     let action = action(reader, &mut table, "files");
     // A misspelt key is probably the missing one: one message for one mistake.
@@ -58,7 +59,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Opti
         let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
     }
-    Some(Route { path, methods: methods.map(with_head), access, action })
+    Some(Route { path, methods: methods.map(with_head), internal, access, action })
 }
 
 /// The action of a route or, with `root` for `files`, of a host; and where it is written.

@@ -125,6 +125,7 @@ pub(crate) static ROUTE: Schema = Schema {
     keys: &[
         "path",
         "methods",
+        "internal",
         "files",
         "cgi",
         "redirect",

@@ -204,12 +204,9 @@ impl Explainer<'_> {
         let why = heard.host.unwrap_or_default();
         self.tell(Note::new("host", format!("{:?}", host.name), why), Some(&conf_host.span));
         let Some(chosen) = routed.route else {
-            for (route, why) in heard.passed.iter().take(SHOWN) {
-                let why = match why {
-                    PassedOver::OtherPath => "another path",
-                    PassedOver::OtherMethod => "for other methods",
-                };
-                self.tell(Note::new("", format!("not {}", route.path), why), None);
+            for (route, why) in heard.passed.iter().rev().take(SHOWN) {
+                let what = format!("not {}", route.path);
+                self.tell(Note::new("", what, passed_over(*why)), None);
             }
             let (guard, span) = match heard.held {
                 Some(route) => (&route.guard, written(conf_host, route).map(|own| &own.access)),
@@ -227,9 +224,9 @@ impl Explainer<'_> {
             return;
         };
         for (route, why) in &heard.passed {
-            if *why == PassedOver::OtherMethod {
+            if *why != PassedOver::OtherPath {
                 let what = format!("not {}", route.path);
-                self.tell(Note::new("", what, "for other methods"), None);
+                self.tell(Note::new("", what, passed_over(*why)), None);
             }
         }
         let written = |route: &Route| written(conf_host, route);
@@ -311,6 +308,14 @@ fn known(response: &Response, request: &Request, why: String) -> Answer {
     let mut headers = show::header_lines(response, length);
     request.answer_lines().for_each(|lines| headers.extend(show::lines(lines)));
     Answer::Known { status: response.status, why, headers, length }
+}
+
+fn passed_over(why: PassedOver) -> &'static str {
+    match why {
+        PassedOver::OtherPath => "another path",
+        PassedOver::OtherMethod => "for other methods",
+        PassedOver::Internal => "`internal`: not for clients",
+    }
 }
 
 /// What a route does, in words of the configuration.
