@@ -450,10 +450,30 @@ fn answers_that_are_none_are_502() {
 
 #[test]
 fn what_cannot_be_started_is_500() {
-    let server = scripts("", &[("bad", "#!/no/such/interpreter\n"), ("none", "no program\n")]);
-    assert_eq!(server.get("/cgi/bad").status, 500);
-    assert_eq!(server.get("/cgi/none").status, 500);
+    let server = scripts(
+        "",
+        &[
+            ("bad", "#!/no/such/interpreter\n"),
+            ("none", "no program\n"),
+            ("dos", "#!/bin/sh\r\necho\r\n"),
+        ],
+    );
+    for (name, why) in [
+        ("bad", "its interpreter \"/no/such/interpreter\" does not exist"),
+        ("none", "it has no `#!` line"),
+        ("dos", "its `#!` line ends in CR LF"),
+    ] {
+        assert_eq!(server.get(&format!("/cgi/{name}")).status, 500, "{name}");
+        server.read_until("stderr.txt", why);
+    }
     assert_eq!(server.get("/").text(), "index");
+}
+
+#[test]
+fn a_script_that_lacks_its_right_to_run_is_told_of() {
+    let server = scripts("", &[("x-", &text("echo x"))]);
+    assert_eq!(server.get("/cgi/x").status, 403);
+    server.read_until("stderr.txt", "warning /cgi/x: a file that is not executable");
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Script {
                 }
                 match Errno::from_io_error(&error) {
                     Some(Errno::TXTBSY) => Ok(State::Busy(input)),
-                    _ => Err(refused(&error)),
+                    _ => Err(refused(&error, start.diagnose(&error))),
                 }
             }
         }

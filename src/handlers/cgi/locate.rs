@@ -1,8 +1,8 @@
 //! Which script answers a path, and where in the path it ends (RFC 3875 §3.3).
 //!
 //! A script is found by walking down the folder, segment by segment, to the first thing that is a
-//! file; what follows it is its `PATH_INFO`. Nothing here, or anywhere in CGI, opens a script for
-//! reading: its text cannot be an answer, however its path is spelled (SECURITY 22).
+//! file; what follows it is its `PATH_INFO`. Nothing here opens a script for reading, nor does
+//! anything that answers: its text cannot be an answer, however its path is spelled (SECURITY 22).
 
 use crate::handlers::files::resolve::{is_forbidden, is_missing};
 use crate::sys::fs::{Kind, Root};
@@ -56,6 +56,8 @@ pub enum Located<'a> {
     AddSlash,
     /// Nothing that anybody may know of.
     Missing,
+    /// A file that is not executable, and has no interpreter.
+    NoProgram,
     /// Something that is no script; why, for the log.
     Forbidden(&'static str),
 }
@@ -107,7 +109,7 @@ fn judge<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> Located<'a> {
         by.iter().find(|by| by.extension.as_bytes().eq_ignore_ascii_case(extension))
     });
     if interpreter.is_none() && !tree.is_executable(path) {
-        return Located::Forbidden("a file that is not executable, and nobody runs its extension");
+        return Located::NoProgram;
     }
     Located::Script { end: path.len(), by: interpreter, index: None }
 }
@@ -206,7 +208,8 @@ mod tests {
         for path in ["", "sub", "sub/", "sub/deep", "text.txt", "php", "fifo", "closed", "closed/x"]
         {
             let found = look(path).unwrap();
-            assert!(matches!(found, Located::Forbidden(_)), "{path}: {found:?}");
+            let refused = matches!(found, Located::Forbidden(_) | Located::NoProgram);
+            assert!(refused, "{path}: {found:?}");
         }
         assert!(look("disk").is_err());
     }

@@ -10,8 +10,10 @@
 //! | `input` | what does it read? |
 //! | `head` | what does the script answer? |
 //! | `complaints` | what does it write to its standard error? |
+//! | `diagnosis` | why could it not be started? |
 
 mod complaints;
+mod diagnosis;
 mod exchange;
 mod gate;
 pub mod head;
@@ -128,7 +130,7 @@ impl Handler for CgiHandler {
         ANY_METHOD
     }
 
-    fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
         let setup = &self.scripts.setup;
         let slash = request.path().ends_with(b"/");
         let located = locate(&setup.root, &setup.run_by, &setup.index, request.rest(), slash);
@@ -138,6 +140,11 @@ impl Handler for CgiHandler {
             }
             Located::AddSlash => return Ok(Outcome::Respond(add_slash(request))),
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
+            Located::NoProgram => {
+                let path = String::from_utf8_lossy(request.path()).into_owned();
+                cx.report(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
+                return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM));
+            }
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
         let input = match request.framing.body {
@@ -163,6 +170,7 @@ impl Handler for CgiHandler {
             Located::Script { end, by, index } => (end, by, index),
             Located::AddSlash => return Ok(Foretold::Response(add_slash(request))),
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
+            Located::NoProgram => return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM)),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
         let own = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
@@ -192,9 +200,13 @@ impl Handler for CgiHandler {
 
 const SIGPIPE: i32 = 13;
 
-/// What a client is told of a script that cannot be started.
-fn refused(error: &io::Error) -> HttpError {
-    let reason = format!("the script cannot be started: {error}");
+/// Of a file among scripts that is none. Whoever has put it there may have meant it to be one.
+const NO_PROGRAM: &str = "a file that is not executable, and nobody runs its extension";
+
+/// What a client is told of a script that cannot be started; `why` is for the log.
+fn refused(error: &io::Error, why: Option<String>) -> HttpError {
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    let reason = format!("the script cannot be started: {error}{why}");
     match Errno::from_io_error(error) {
         Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC) => {
             HttpError::new(Status::SERVICE_UNAVAILABLE, reason).with_header("Retry-After", "1")

@@ -131,7 +131,7 @@ impl Running {
                     if !feed.registered {
                         let source = &mut SourceFd(&feed.pipe.as_raw_fd());
                         cx.register(source, io.id, Door::Feed, Interest::WRITABLE)
-                            .map_err(|error| refused(&error))?;
+                            .map_err(|error| refused(&error, None))?;
                         feed.registered = true;
                     }
                 }

@@ -3,7 +3,7 @@
 use super::complaints::Complaints;
 use super::input::{Feed, Input};
 use super::running::Running;
-use super::{Run, Scripts};
+use super::{Run, Scripts, diagnosis};
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
 use crate::handlers::gateway::{Environ, Spooled};
 use crate::serve::Request;
@@ -125,11 +125,23 @@ impl Start<'_> {
         Ok(Running::new(child, run, feed, output, complaints, cx.now()))
     }
 
+    /// Why the kernel has refused to start it, as far as that can be told.
+    pub(super) fn diagnose(&self, error: &io::Error) -> Option<String> {
+        match &self.which.by {
+            None => diagnosis::diagnose(&self.scripts.setup.root, &self.beneath(), error),
+            Some(by) => Some(format!("it is run by {}", by.display())),
+        }
+    }
+
     fn script(&self) -> PathBuf {
+        self.scripts.setup.folder.join(OsStr::from_bytes(&self.beneath()))
+    }
+
+    /// Where it lies, relative to the folder of scripts.
+    fn beneath(&self) -> Vec<u8> {
         let path = self.request.rest().get(..self.which.end).unwrap_or_default();
         let index = self.which.index.as_deref().unwrap_or_default();
-        let path = [path, index.as_bytes()].concat();
-        self.scripts.setup.folder.join(OsStr::from_bytes(&path))
+        [path, index.as_bytes()].concat()
     }
 
     /// What follows the script in the path.
