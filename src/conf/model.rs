@@ -382,7 +382,7 @@ pub enum Https {
 /// `[[host]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
-    /// Lower case; `*.example.org` is a wildcard. May be empty for the only host.
+    /// Lower case; `*.example.org` is a wildcard. May be empty for the default.
     pub names: Vec<At<String>>,
     /// Answers names that no host has.
     pub default: bool,

@@ -136,18 +136,19 @@ fn error_key(key: &str) -> Option<ErrorKey> {
     }
 }
 
-/// Only the single host of a file can do without names: it is the default.
+/// Only the default host can do without names. The single host of a file is that.
 fn unnamed(reader: &mut Reader<'_>, hosts: &mut [Written]) {
     let single = hosts.len() == 1;
     for written in hosts.iter_mut().filter(|written| !written.named) {
         let off = written.default.as_ref().filter(|at| !at.value);
-        if single && off.is_none() {
+        if written.host.default || (single && off.is_none()) {
             written.host.default = true;
             continue;
         }
         let span = off.map_or(written.host.span.clone(), |at| at.span.clone());
-        let message = "this host has no names, so no request reaches it";
-        let help = "give it `names = [\"example.org\"]`; only a single host can do without";
+        let message = "this host has no names and is not the default, so no request reaches it";
+        let help = "give it `names = [\"example.org\"]`, or `default = true` if it is to answer \
+                    the names that no host has";
         reader.report(Diagnostic::error("unnamed-host", message, span).help(help));
     }
 }

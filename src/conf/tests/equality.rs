@@ -65,6 +65,14 @@ fn hashes_are_not_shown() {
 }
 
 #[test]
+fn a_default_host_among_others_needs_no_names() {
+    let config =
+        good("[[host]]\nnames = \"a.org\"\nroot = \"a\"\n[[host]]\ndefault = true\nroot = \"b\"\n");
+    let defaults: Vec<_> = config.hosts.iter().map(|host| host.default).collect();
+    assert_eq!(defaults, [false, true]);
+}
+
+#[test]
 fn the_smallest_file_is_a_site() {
     let config = good("[[host]]\nroot = \"docroot\"\n");
     let host = &config.hosts[0];

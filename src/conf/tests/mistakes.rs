@@ -139,7 +139,7 @@ fn in_hosts_and_routes() {
         ("[[host]]\n", "names = \"a.org\"", "no-action", "[[host]]", "`root`"),
         ("[[host]]\nredirect = \"/x\"\n", "hidden = true", "needs-files", "hidden", "`root`"),
         ("[[host]]\nroot = \"a\"\n", "default = false", "unnamed-host", "false", "names"),
-        (second, "[[host]]\nroot = \"x\"", "unnamed-host", "[[host]]", "single"),
+        (second, "[[host]]\nroot = \"x\"", "unnamed-host", "[[host]]", "default = true"),
         (
             second,
             "[[host]]\nroot = \"x\"\nnames = \"B.org\"",
