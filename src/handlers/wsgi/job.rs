@@ -7,6 +7,7 @@ use crate::event::ConnId;
 use crate::handlers::gateway::spool::temporary_file;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
+use rustix::io::Errno;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
@@ -140,7 +141,8 @@ impl Job {
     }
 }
 
-/// Bytes of a body in order: first those in memory, then those in a file.
+/// Bytes of a body in order: first those in memory, then those in a file, then those that it did not
+/// take.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     memory: Vec<u8>,
@@ -149,11 +151,25 @@ pub(super) struct Backlog {
     file: Option<Rc<File>>,
     written: u64,
     read: u64,
+    /// What the file did not take: the disk is full, or there is none. Nothing more should come.
+    stuck: Vec<u8>,
+    /// That was told.
+    told: bool,
 }
 
 impl Backlog {
-    /// Adds bytes.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Adds bytes. Returns why they are not in a file although there are many, the first time: they
+    /// are kept in memory, and it is full until all of it was taken.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<io::Error> {
+        let error = match self.stuck.is_empty() {
+            true => self.try_push(bytes).err()?,
+            false => Errno::NOSPC.into(),
+        };
+        self.stuck.extend_from_slice(bytes);
+        (!std::mem::replace(&mut self.told, true)).then_some(error)
+    }
+
+    fn try_push(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.file.is_none() && self.memory.len() - self.taken + bytes.len() <= MEMORY_MAX {
             if self.taken > 0 {
                 self.memory.drain(..self.taken);
@@ -174,12 +190,13 @@ impl Backlog {
     /// Whether no more should come for now. What was read of the file still occupies it: it begins
     /// anew when all of it was read.
     pub(super) fn is_full(&self) -> bool {
-        self.written >= SPOOL_MAX
+        self.written >= SPOOL_MAX || !self.stuck.is_empty()
     }
 
     /// Bytes in it.
     pub(super) fn len(&self) -> u64 {
-        (self.memory.len() - self.taken) as u64 + self.written - self.read
+        let memory = self.memory.len() - self.taken + self.stuck.len();
+        memory as u64 + self.written - self.read
     }
 
     /// All of it, if it is in memory.
@@ -189,6 +206,7 @@ impl Backlog {
         }
         let mut all = std::mem::take(&mut self.memory);
         all.drain(..std::mem::take(&mut self.taken));
+        all.append(&mut self.stuck);
         Some(all)
     }
 
@@ -198,6 +216,14 @@ impl Backlog {
             let start = self.taken;
             self.taken += max.min(self.memory.len() - start);
             return Piece::Memory(self.memory.get(start..self.taken).unwrap_or_default());
+        }
+        if self.read == self.written && !self.stuck.is_empty() {
+            *self = Self {
+                memory: std::mem::take(&mut self.stuck),
+                told: self.told,
+                ..Self::default()
+            };
+            return self.take(max);
         }
         self.memory.clear();
         self.taken = 0;
@@ -240,7 +266,7 @@ mod tests {
         assert!(!job.is_full());
         let piece = [b'x'; MEMORY_MAX];
         (0..=SPOOL_MAX / piece.len() as u64)
-            .for_each(|_| job.inbox(|inbox| inbox.body.push(&piece)).unwrap());
+            .for_each(|_| assert!(job.inbox(|inbox| inbox.body.push(&piece)).is_none()));
         assert!(job.is_full());
         job.give_up();
         assert!(!job.is_full() && job.is_over());
@@ -253,7 +279,7 @@ mod tests {
         let piece = [7; 64 * 1024];
         for _ in 0..10 {
             while !backlog.is_full() {
-                backlog.push(&piece).unwrap();
+                assert!(backlog.push(&piece).is_none());
             }
             let size = backlog.file.as_ref().unwrap().metadata().unwrap().len();
             assert!(size < SPOOL_MAX + piece.len() as u64, "{size}");
@@ -265,6 +291,23 @@ mod tests {
             while !matches!(backlog.take(100_000), Piece::Nothing) {}
             assert!(!backlog.is_full() && backlog.file.is_none());
         }
+    }
+
+    #[test]
+    fn a_full_disk_makes_a_worker_wait_and_cuts_nothing() {
+        let full = File::options().read(true).write(true).open("/dev/full").unwrap();
+        let mut backlog = Backlog { file: Some(Rc::new(full)), ..Backlog::default() };
+        assert!(backlog.push(b"one ").is_some(), "it is told");
+        assert!(backlog.is_full() && backlog.push(b"two").is_none(), "once");
+        assert_eq!(backlog.len(), 7);
+        let mut taken = Vec::new();
+        while let Piece::Memory(bytes) = backlog.take(3) {
+            taken.extend_from_slice(bytes);
+        }
+        assert_eq!(taken, b"one two");
+        assert!(!backlog.is_full() && backlog.len() == 0);
+        assert!(backlog.push(b"three").is_none());
+        assert_eq!(backlog.take_all().unwrap(), b"three");
     }
 
     proptest! {
@@ -287,7 +330,7 @@ mod tests {
             };
             for (n, (push, take)) in steps.into_iter().enumerate() {
                 let bytes: Vec<u8> = (0..push).map(|i| (i * 7 + n) as u8).collect();
-                backlog.push(&bytes).unwrap();
+                prop_assert!(backlog.push(&bytes).is_none());
                 put.extend_from_slice(&bytes);
                 if take > 0 {
                     drain(&mut backlog, take, &mut got);

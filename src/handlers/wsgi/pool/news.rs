@@ -72,6 +72,11 @@ impl Pool {
                 }
                 call(inner.pool, cx);
             }
+            News::DiskFull(error) => {
+                let text =
+                    format!("an answer waits for its client in memory, not on the disk: {error}");
+                cx.report(Level::Warning, self.say(&text));
+            }
             News::Changed => self.source_changed(inner, cx),
             News::Broken(why) => {
                 seat.fate = Fate::Broken(why);

@@ -14,6 +14,7 @@ use outgoing::Outgoing;
 use pace::Pace;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
@@ -120,6 +121,8 @@ pub(super) enum News {
     Returned(Vec<Rc<Job>>),
     /// A source has changed.
     Changed,
+    /// What waits of its answer does not fit on the disk, so that it has to wait.
+    DiskFull(io::Error),
     /// It cannot be believed any more.
     Broken(String),
 }

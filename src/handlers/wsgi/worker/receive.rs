@@ -9,7 +9,7 @@ use crate::net::FileSlice;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
 
@@ -159,12 +159,12 @@ impl Worker {
             Some(flight) if flight.id == id => flight.job.clone(),
             _ => return Err("an answer that nobody has asked for".to_owned()),
         };
-        let fate = if job.is_over() { Ok(()) } else { self.put(&job, frame, shared) };
+        let fate = if job.is_over() { Ok(()) } else { self.put(&job, frame, shared, news) };
         if matches!(frame, Frame::File { .. }) && job.is_over() {
             self.files.pop_front();
         }
         if let Err(error) = fate {
-            // What cannot be kept, or is no answer at all. The worker may still end it in peace.
+            // What is no answer at all. The worker may still end it in peace.
             job.fail(error);
             self.cancel(id);
         }
@@ -182,13 +182,13 @@ impl Worker {
     }
 
     /// Puts part of an answer into the inbox of its job.
-    fn put(&mut self, job: &Job, frame: Frame<'_>, shared: &mut Shared) -> Result<(), HttpError> {
-        let kept = |error: io::Error| {
-            HttpError::fatal(
-                Status::INSUFFICIENT_STORAGE,
-                format!("an answer cannot be kept: {error}"),
-            )
-        };
+    fn put(
+        &mut self,
+        job: &Job,
+        frame: Frame<'_>,
+        shared: &mut Shared,
+        news: &mut Vec<News>,
+    ) -> Result<(), HttpError> {
         let broken = || HttpError::fatal(Status::BAD_GATEWAY, "the worker answers out of order");
         match frame {
             Frame::Answer { status, fields, body, end, .. } => job.inbox(|inbox| {
@@ -197,7 +197,7 @@ impl Worker {
                 }
                 inbox.has_begun = true;
                 inbox.head = Some((status, shared.heads.judge(status, fields)?));
-                inbox.body.push(body).map_err(kept)?;
+                news.extend(inbox.body.push(body).map(News::DiskFull));
                 inbox.end = end.then_some(Ok(()));
                 Ok(())
             }),
@@ -206,7 +206,7 @@ impl Worker {
                 Err(broken())
             }
             Frame::Data { body, end, .. } => job.inbox(|inbox| {
-                inbox.body.push(body).map_err(kept)?;
+                news.extend(inbox.body.push(body).map(News::DiskFull));
                 inbox.end = end.then_some(Ok(()));
                 Ok(())
             }),
