@@ -499,7 +499,8 @@ mod tests {
             let first = [&[byte][..], b"GET / HTTP/1.0\r\n\r\n"].concat();
             assert_eq!(taken(&first), bytes::is_tchar(byte), "first {byte:#x}");
             let path = [b"GET /", &[byte][..], b" HTTP/1.0\r\n\r\n"].concat();
-            let good = (0x21..0x7f).contains(&byte) && byte != b'#' && byte != b'\\';
+            // What a path may not have is said when it is normalised.
+            let good = (0x21..0x7f).contains(&byte) && byte != b'#';
             assert_eq!(taken(&path), good, "path {byte:#x}");
         }
     }
