@@ -52,6 +52,7 @@ mod vhosts;
 mod wsgi;
 mod wsgi_apart;
 mod wsgi_faults;
+mod wsgi_late;
 mod wsgi_load;
 mod wsgi_shapes;
 mod wsgi_stuck;

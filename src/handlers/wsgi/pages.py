@@ -231,6 +231,8 @@ class PageConnection:
 
     def _finish(self, response):
         """What is left to be sent of the answer, once the page has returned."""
+        # A thread that goes on sending is told so.
+        self._closed = True
         if self._write is not None:
             return []
         if self._head:

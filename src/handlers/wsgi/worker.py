@@ -24,6 +24,7 @@ import time
 import traceback
 import _thread
 from collections import deque
+from types import MethodType
 
 VERSION = 2
 
@@ -138,6 +139,7 @@ def serve(sock, board, application, watch):
 
     # Of the request that is being answered:
     current = 0
+    taking = 0               # its id, as long as something may be added to the answer
     head = None              # what follows the id in its first frame, once start_response was called
     begun = False            # that frame is among what is sent
 
@@ -147,6 +149,7 @@ def serve(sock, board, application, watch):
     pack = FRAME.pack
     BytesIO = io.BytesIO
     heads = {}
+    last = None, None, None  # a status line, headers, and what was made of them
 
     def flush():
         nonlocal gathered, flushed
@@ -191,8 +194,30 @@ def serve(sock, board, application, watch):
         rest = data[at:]
         return True
 
-    def start_response(line, headers, exc_info=None):
-        nonlocal head
+    # An application is given these two bound to the number of its request, and may keep them, in a
+    # thread say: what comes late must not get into the answer to somebody else. So they look at `taking`
+    # last of all, with no call between that and the change: other threads do not run in there.
+
+    def start_response(number, line, headers, exc_info=None):
+        nonlocal head, last
+        # Applications say the same again and again, and often what they have said just now.
+        last_line, last_headers, known = last
+        if headers != last_headers or line != last_line:
+            try:
+                key = line, tuple(headers)
+                known = heads.get(key)
+            except TypeError:
+                key = known = None
+            if known is None:
+                known = head_of(line, headers)
+                if key is not None and len(known) <= CACHED_MAX:
+                    if len(heads) >= CACHE_ENTRIES:
+                        heads.clear()
+                    heads[key] = known
+            if key is not None:
+                last = line, list(headers), known
+        if taking != number:
+            raise RuntimeError(TOO_LATE)
         if exc_info is not None:
             try:
                 if begun:
@@ -201,30 +226,25 @@ def serve(sock, board, application, watch):
                 exc_info = None
         elif head is not None:
             raise AssertionError("start_response was called twice, without exc_info")
-        # Applications say the same again and again.
-        try:
-            known = heads.get((line, tuple(headers)))
-        except TypeError:
-            known = head_of(line, headers)
-        if known is None:
-            known = head_of(line, headers)
-            if len(known) <= CACHED_MAX:
-                if len(heads) >= CACHE_ENTRIES:
-                    heads.clear()
-                heads[line, tuple(headers)] = known
         head = known
-        return write
+        return MethodType(write, number)
 
-    def write(data):
+    def write(number, data):
         nonlocal begun
-        if not data and not begun and head is not None:
+        if taking != number:
+            raise RuntimeError(TOO_LATE)
+        if data:
+            emit(number, data)
+        elif not begun and head is not None:
             # Somebody wants the head to be seen already.
+            frame = pack_start(5 + len(head), number, 0) + head
+            if taking != number:
+                raise RuntimeError(TOO_LATE)
             begun = True
-            out.append(pack_start(5 + len(head), current, 0) + head)
-        emit(data)
+            out.append(frame)
         flush()
 
-    def emit(data):
+    def emit(number, data):
         """Puts a block of the body among what is to be sent."""
         nonlocal begun, gathered
         if not data:
@@ -233,42 +253,45 @@ def serve(sock, board, application, watch):
             raise AssertionError("a body before start_response was called")
         if not isinstance(data, bytes):
             data = bytes(memoryview(data)) if isinstance(data, (bytearray, memoryview)) else no_bytes(data)
-        if board[CANCELLED + current % SLOTS] == current:
+        if board[CANCELLED + number % SLOTS] == number:
             raise Gone
         size = len(data)
         if size > PIECE:
             view = memoryview(data)
             for start in range(0, size, PIECE):
-                emit(bytes(view[start:start + PIECE]))
+                emit(number, bytes(view[start:start + PIECE]))
             return
         if begun:
-            out.extend((pack(8 + size, current, 0, DATA, 0), data))
+            frame = pack(8 + size, number, 0, DATA, 0), data
         else:
-            begun = True
-            out.extend((pack_start(5 + len(head) + size, current, 0), head, data))
+            frame = pack_start(5 + len(head) + size, number, 0), head, data
+        if taking != number:
+            raise RuntimeError(TOO_LATE)
+        begun = True
+        out.extend(frame)
         gathered += size + 64
         if gathered > GATHER or clock() - flushed > GATHER_FOR:
             flush()
 
     def finish():
         """Says that the answer is complete."""
-        nonlocal begun, gathered
+        nonlocal taking, gathered
+        taking = 0
         if begun:
             out.append(pack(8, current, END, DATA, 0))
         else:
-            begun = True
             out.append(pack_start(5 + len(head), current, END) + head)
         gathered += 64
 
     def send_file(wrapper):
         """Lets the server send a regular file. Returns whether it does."""
-        nonlocal begun
+        nonlocal taking
         found = wrapper.regular()
         if found is None:
             return False
         number, offset, length = found
+        taking = 0
         if not begun:
-            begun = True
             out.append(pack_start(5 + len(head), current, 0) + head)
         frame = FILE.pack(24, current, END, SENDFILE, 0, offset, length)
         with send_lock:
@@ -292,7 +315,7 @@ def serve(sock, board, application, watch):
         for block in result:
             if head_only and head is not None:
                 break
-            emit(block)
+            emit(current, block)
         if head is None:
             raise AssertionError("start_response was not called")
         close(result)
@@ -320,7 +343,8 @@ def serve(sock, board, application, watch):
 
     def failed(error):
         """Tells the server that the application raised."""
-        nonlocal gathered
+        nonlocal taking, gathered
+        taking = 0
         reason = type(error).__name__.encode("latin-1", "replace")
         out.append(pack(8 + len(reason), current, END, ERROR, 0) + reason)
         gathered += 64
@@ -420,7 +444,7 @@ def serve(sock, board, application, watch):
         environ["REMOTE_PORT"] = port
         environ["wsgi.input"] = source
         head, begun = None, False
-        board[STARTED] = current = number
+        board[STARTED] = current = taking = number
         running = True
         if parked:
             parked = False
@@ -428,12 +452,12 @@ def serve(sock, board, application, watch):
                 gate.release()
         result = None
         try:
-            result = application(environ, start_response)
+            result = application(environ, MethodType(start_response, number))
             if (type(result) is list and len(result) == 1 and not begun
                     and head is not None and not flags & HEAD_ONLY
                     and type(result[0]) is bytes and len(result[0]) <= PIECE):
                 data = result[0]
-                begun = True
+                taking = 0
                 size = len(head) + len(data)
                 out += (pack_start(5 + size, number, END), head, data)
                 gathered += size
@@ -453,6 +477,7 @@ def serve(sock, board, application, watch):
 
 ANCILLARY = socket.CMSG_SPACE(4 * 64)
 OWN_NAME = "httpyserver-worker"
+TOO_LATE = "the answer to this request is complete"
 
 
 def lost(sock):
