@@ -278,3 +278,20 @@ fn slow_pages_get_more_workers() {
     }
     assert!(eventually(|| Some(server.get("/p/sub/")).filter(|r| r.status == 200)).is_some());
 }
+
+/// The library is meant by what is imported, in pages and in the workers themselves: a page's name is
+/// a path of a URL.
+#[test]
+fn pages_named_like_the_library_stop_nothing() {
+    let names = ["token", "select", "signal", "http", "socket", "struct", "calendar", "types"];
+    let page = "import calendar, http, helper\n\
+                def request_handler(d):\n    d.response = [200, f'{helper.x} {calendar.MONDAY}']\n";
+    let files: Vec<_> = names.iter().map(|name| (format!("pages/{name}.py"), page)).collect();
+    let files = files.iter().map(|(name, page)| (name.as_str(), *page));
+    let files: Vec<_> = files.chain([("pages/helper.py", "x = 'helped'")]).collect();
+    let server = TestServer::new(CONFIG, &files);
+    for name in names {
+        let answer = server.get(&format!("/p/{name}"));
+        assert_eq!((answer.status, answer.text()), (200, "helped 0"), "{name}");
+    }
+}

@@ -212,3 +212,25 @@ fn a_required_application_ends_the_server_however_it_fails() {
         assert!(log.contains(says) && log.contains("required"), "{app}: {log}");
     }
 }
+
+/// A Python puts the folder it is started in before its library.
+#[test]
+fn modules_named_like_the_library_stop_no_worker() {
+    let names = ["token", "select", "signal", "http", "socket", "struct", "traceback", "types"];
+    let files: Vec<_> =
+        names.iter().map(|name| (format!("{name}.py"), "raise KeyError(__file__)")).collect();
+    let files = files.iter().map(|(name, text)| (name.as_str(), *text));
+    let app = "import helper\ndef application(e, s):\n    s('200 OK', [])\n    return [helper.x]\n";
+    let own = [("a.py", app), ("helper.py", "x = b'helped'"), ("calendar.py", "x = 1")];
+    let files: Vec<_> = files.chain(own).collect();
+    let config = "[app.a]\nwsgi = \"a\"\nworkers = 1\n[[host]]\napp = \"a\"\n";
+    let server = Start::new(config, &files).run();
+    assert_eq!(server.get("/").text(), "helped");
+    // What an application imports is its own, where the worker has not needed it.
+    server.write(
+        "a.py",
+        "import calendar\n".to_owned() + &app.replace("helper.x", "b'%d' % calendar.x"),
+    );
+    server.signal(rustix::process::Signal::HUP);
+    assert!(eventually(|| (server.get("/").text() == "1").then_some(())).is_some());
+}

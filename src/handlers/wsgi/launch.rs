@@ -123,11 +123,13 @@ impl Recipe {
     }
 }
 
-/// What Python is told on its command line: to read the rest from its socket.
+/// What Python is told on its command line: to read the rest from its socket. Before the first import
+/// it forgets the folder it is in: what is called `token.py` there is not the library's.
 fn bootstrap() -> String {
     let length = PAGES.len() + WORKER.len();
     format!(
-        "import os;b=b''\nwhile len(b)<{length}:\n d=os.read(0,{length}-len(b))\n \
+        "import sys\nif sys.path[:1]==['']:del sys.path[0]\nimport os;b=b''\n\
+         while len(b)<{length}:\n d=os.read(0,{length}-len(b))\n \
          if not d:raise SystemExit\n b+=d\nexec(compile(b,'httpyserver-worker','exec'))"
     )
 }

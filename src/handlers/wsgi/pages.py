@@ -1,6 +1,7 @@
 # Pages: Python files that answer for their own path (see docs/wsgi.md). Read before worker.py, as one
 # program with it: an application of PEP 3333 like any other, whose body is the page that was asked for.
 
+import http
 import importlib
 import os
 import sys
@@ -27,7 +28,7 @@ def pages(folder):
             scope = {"__name__": "page", "__file__": path}
             here = os.path.dirname(path)
             if here not in sys.path:
-                sys.path.insert(0, here)
+                sys.path.append(here)
             exec(code, scope)
             handler = scope.get("request_handler")
             if not callable(handler):
@@ -252,7 +253,6 @@ class PageConnection:
 
 
 def status_text(code):
-    import http
     try:
         return "%d %s" % (int(code), http.HTTPStatus(int(code)).phrase)
     except ValueError:

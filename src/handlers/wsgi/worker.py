@@ -21,6 +21,7 @@ import stat
 import struct
 import sys
 import time
+import tokenize  # noqa: F401 -- traceback wants it, some versions only then: not to be an application's
 import traceback
 import _thread
 from collections import deque
@@ -662,10 +663,13 @@ def main():
         if sys.version_info < (3, 9):
             raise RuntimeError("Python %d.%d is too old: 3.9 or newer is needed" % sys.version_info[:2])
         sys.argv = [name]
-        if sys.path and sys.path[0] in ("", os.getcwd()):
-            del sys.path[0]
-        sys.path.insert(0, folder)
-        application = pages(folder) if kind == "pages" else load(spec, folder)
+        if kind == "pages":
+            # Their names are paths of URLs: `calendar.py` is not meant to be in the place of a library.
+            sys.path.append(folder)
+            application = pages(folder)
+        else:
+            sys.path.insert(0, folder)
+            application = load(spec, folder)
     except BaseException as error:
         trace = error.__traceback__
         while trace is not None and (
