@@ -149,3 +149,177 @@ fn what_a_page_sends_late_is_in_nobody_elses_answer() {
         assert!(!log.contains("protocol"), "{log}");
     }
 }
+
+/// A path for each way to have a child.
+const FORKS: &str = r#"
+import concurrent.futures, multiprocessing, os, subprocess, sys, time
+
+TEXT = [("Content-Type", "text/plain")]
+WORKER = os.getpid()
+
+def code_of(child):
+    return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode()
+
+def exits(start_response):
+    child = os.fork()
+    if child == 0:
+        sys.exit(3)
+    start_response("200 OK", TEXT)
+    return [code_of(child)]
+
+def exits_with_words(start_response):
+    child = os.fork()
+    if child == 0:
+        sys.exit("the last words of a child")
+    start_response("200 OK", TEXT)
+    return [code_of(child)]
+
+def raises(start_response):
+    child = os.fork()
+    if child == 0:
+        raise KeyError("in the child")
+    start_response("200 OK", TEXT)
+    return [code_of(child)]
+
+def returns(start_response):
+    child = os.fork()
+    start_response("200 OK", TEXT)
+    return [b"child" if child == 0 else code_of(child)]
+
+def returns_much(start_response):
+    child = os.fork()
+    start_response("200 OK", TEXT)
+    return [b"x" * 300000] if child == 0 else [b"", code_of(child)]
+
+def writes(start_response):
+    write = start_response("200 OK", TEXT)
+    child = os.fork()
+    if child == 0:
+        write(b"child")
+    return [code_of(child)]
+
+def yields(start_response):
+    start_response("200 OK", TEXT)
+    yield b"code "
+    child = os.fork()
+    yield b"child" if child == 0 else code_of(child)
+
+def sends_file(start_response):
+    child = os.fork()
+    start_response("200 OK", TEXT)
+    if child == 0:
+        return FILE_WRAPPER(open("late.py", "rb"))
+    return [code_of(child)]
+
+def double(n):
+    return 2 * n
+
+def in_pool(start_response, method):
+    context = multiprocessing.get_context(method)
+    with context.Pool(2) as pool:
+        found = pool.map(double, range(5))
+    start_response("200 OK", TEXT)
+    return [repr(found).encode()]
+
+def in_executor(start_response):
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        found = list(pool.map(double, range(5)))
+    start_response("200 OK", TEXT)
+    return [repr(found).encode()]
+
+def in_command(start_response):
+    done = subprocess.run(["cat"], input=b"a command", stdout=subprocess.PIPE,
+                          preexec_fn=os.setpgrp)
+    start_response("200 OK", TEXT)
+    return [done.stdout]
+
+def as_daemon(start_response):
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            while not os.path.exists("go"):
+                time.sleep(0.005)
+            with open("daemon.new", "w") as file:
+                file.write("done")
+            os.rename("daemon.new", "daemon")
+        sys.exit()
+    start_response("200 OK", TEXT)
+    return [code_of(child)]
+
+def application(environ, start_response):
+    global FILE_WRAPPER
+    FILE_WRAPPER = environ["wsgi.file_wrapper"]
+    name, _, argument = environ["PATH_INFO"].strip("/").partition("/")
+    if name == "worker":
+        start_response("200 OK", TEXT)
+        return [b"%d %d" % (os.getpid(), WORKER)]
+    return globals()[name](start_response, *([argument] if argument else []))
+"#;
+
+#[test]
+fn a_forked_child_that_comes_back_is_no_second_worker() {
+    let server = server_of(FORKS, &[]);
+    let worker = server.get("/worker").text().to_owned();
+    for (path, body) in [
+        ("/exits", "3"),
+        ("/exits_with_words", "1"),
+        ("/raises", "1"),
+        ("/returns", "0"),
+        ("/returns_much", "1"),
+        ("/writes", "1"),
+        ("/yields", "code 1"),
+        ("/sends_file", "1"),
+    ] {
+        // Several at once, so that there are answers and requests that a child must not touch.
+        let mut wire = Wire::connect(&server);
+        wire.send([get("/worker"), get(path), get("/worker"), get("/worker")].concat());
+        assert_eq!(wire.response().text(), worker, "{path}");
+        assert_eq!(wire.response().text(), body, "{path}");
+        assert_eq!(wire.response().text(), worker, "{path}");
+        assert_eq!(wire.response().text(), worker, "{path}");
+    }
+    server.read_until("stderr.txt", "the last words of a child");
+    let log = server.read_until("stderr.txt", "KeyError: 'in the child'");
+    assert!(!log.contains("protocol") && !log.contains("is gone"), "{log}");
+}
+
+#[test]
+fn children_that_applications_want_work() {
+    let server = server_of(FORKS, &[]);
+    let worker = server.get("/worker").text().to_owned();
+    for (path, body) in [
+        ("/in_pool/fork", "[0, 2, 4, 6, 8]"),
+        ("/in_pool/spawn", "[0, 2, 4, 6, 8]"),
+        ("/in_pool/forkserver", "[0, 2, 4, 6, 8]"),
+        ("/in_executor", "[0, 2, 4, 6, 8]"),
+        ("/in_command", "a command"),
+        ("/as_daemon", "0"),
+        ("/worker", &worker),
+    ] {
+        assert_eq!(server.get(path).text(), body, "{path}");
+    }
+    server.write("go", "");
+    assert_eq!(said(&server, "daemon"), "done");
+    assert_eq!(server.get("/worker").text(), worker);
+    let log = server.read("stderr.txt");
+    assert!(!log.contains("protocol") && !log.contains("is gone"), "{log}");
+}
+
+#[test]
+fn a_child_forked_while_the_application_loads_is_no_worker() {
+    for child in ["sys.exit(0)", "raise KeyError('in the child')", "pass"] {
+        let app = format!(
+            "import os, sys\nchild = os.fork()\nif child == 0:\n    {child}\nelse:\n    os.waitpid(child, 0)\n\
+             def application(environ, start_response):\n    start_response('200 OK', [])\n    \
+             return [b'parent' if child else b'child']\n"
+        );
+        let server = server_of(&app, &[]);
+        for _ in 0..4 {
+            assert_eq!(server.get("/").text(), "parent", "{child}");
+        }
+        let log = server.read("stderr.txt");
+        assert!(!log.contains("cannot be loaded") && !log.contains("protocol"), "{log}");
+    }
+}

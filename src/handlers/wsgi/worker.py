@@ -154,6 +154,8 @@ def serve(sock, board, application, watch):
 
     def flush():
         nonlocal gathered, flushed
+        if is_child:
+            raise RuntimeError(NOT_HERE)
         with send_lock:
             pieces = out[:]
             del out[:len(pieces)]
@@ -250,6 +252,8 @@ def serve(sock, board, application, watch):
         nonlocal begun, gathered
         if not data:
             return
+        if is_child:
+            raise RuntimeError(NOT_HERE)
         if head is None:
             raise AssertionError("a body before start_response was called")
         if not isinstance(data, bytes):
@@ -329,18 +333,6 @@ def serve(sock, board, application, watch):
                 result.close()
             except BaseException as error:
                 explain(error)
-
-    def explain(error):
-        """Writes down what an application raised."""
-        if not isinstance(error, Gone):
-            # Frames of ours say nothing to whoever reads it.
-            trace = error.__traceback__
-            while trace is not None and trace.tb_frame.f_code.co_filename == OWN_NAME:
-                trace = trace.tb_next
-            try:
-                traceback.print_exception(type(error), error, trace or error.__traceback__)
-            except Exception:
-                sys.stderr.write("an exception that cannot be printed\n")
 
     def failed(error):
         """Tells the server that the application raised."""
@@ -465,11 +457,15 @@ def serve(sock, board, application, watch):
             else:
                 answer(result, flags & HEAD_ONLY)
         except BaseException as error:
+            if is_child:
+                leave(error)
             if isinstance(error, ConnectionError) and lost(sock):
                 raise
             explain(error)
             close(result)
             failed(error)
+        if is_child:
+            leave(None)
         running = False
         if flags & BODY_FILE:
             source.close()
@@ -479,6 +475,50 @@ def serve(sock, board, application, watch):
 ANCILLARY = socket.CMSG_SPACE(4 * 64)
 OWN_NAME = "httpyserver-worker"
 TOO_LATE = "the answer to this request is complete"
+NOT_HERE = "a request is answered by the process that was asked, not by a child of it"
+
+
+is_child = False     # this is no worker: its application has forked
+
+
+def part_children(sock):
+    """Has what the application forks go without the socket: the server would take it for the worker."""
+    def after_fork():
+        global is_child
+        is_child = True
+        sock.close()
+    os.register_at_fork(after_in_child=after_fork)
+
+
+def leave(error):
+    """Ends a child of the application that has come back from it, as Python would at the end of a program."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code or 0
+        if not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    elif error is not None:
+        explain(error)
+        code = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 255)
+
+
+def explain(error):
+    """Writes down what an application raised."""
+    if not isinstance(error, Gone):
+        # Frames of ours say nothing to whoever reads it.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == OWN_NAME:
+            trace = trace.tb_next
+        try:
+            traceback.print_exception(type(error), error, trace or error.__traceback__)
+        except Exception:
+            sys.stderr.write("an exception that cannot be printed\n")
 
 
 def lost(sock):
@@ -663,6 +703,7 @@ def main():
         if sys.version_info < (3, 9):
             raise RuntimeError("Python %d.%d is too old: 3.9 or newer is needed" % sys.version_info[:2])
         sys.argv = [name]
+        part_children(sock)
         if kind == "pages":
             # Their names are paths of URLs: `calendar.py` is not meant to be in the place of a library.
             sys.path.append(folder)
@@ -671,6 +712,8 @@ def main():
             sys.path.insert(0, folder)
             application = load(spec, folder)
     except BaseException as error:
+        if is_child:
+            leave(error)
         trace = error.__traceback__
         while trace is not None and (
                 trace.tb_frame.f_code.co_filename == OWN_NAME
@@ -686,6 +729,8 @@ def main():
         except OSError:
             pass
         return
+    if is_child:
+        leave(None)
     watch = watcher(folder) if reload == "1" else None
     gc.collect()
     gc.freeze()
