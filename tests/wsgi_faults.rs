@@ -271,3 +271,33 @@ fn a_client_may_end_its_side_before_the_answer() {
     wire.stream.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty());
 }
+
+/// What cannot be sent is the application's mistake: its worker stays, and so does what it has done.
+#[test]
+fn a_head_that_cannot_be_sent_is_an_error_and_ends_no_worker() {
+    let app = r#"
+import os
+def application(environ, start_response):
+    name = environ["PATH_INFO"].strip("/")
+    size = 16
+    if name == "long":
+        size = 70000
+    if name == "longer":
+        size = 140000
+    start_response(name if name.isdigit() else "200", [("X-Long", "a" * size)])
+    if name == "name":
+        raise type("Long" * 100000, (Exception,), {})
+    return [b"%06d" % os.getpid() + b"x" * 65530]
+"#;
+    let config = "[app.a]\nwsgi = \"a\"\nworkers = 1\n[[host]]\napp = \"a\"\n";
+    let server = Start::new(config, &[("a.py", app)]).run();
+    let first = server.get("/200");
+    for path in ["/999", "/600", "/199", "/long", "/longer", "/name"] {
+        assert_eq!(server.get(path).status, 500, "{path}");
+    }
+    assert_eq!(server.get("/599").status, 599);
+    assert_eq!(server.get("/200").body, first.body, "still the same worker");
+    let log = server.read_until("stderr.txt", "ValueError: the headers have 140007 bytes");
+    assert!(log.contains("the status '600' is not that of a final answer"), "{log}");
+    assert!(!log.contains("protocol"), "{log}");
+}

@@ -46,6 +46,7 @@ BODY_FILE = 2     # flag: the body is a file whose descriptor came along
 HEAD_ONLY = 4     # flag: nobody wants the body of the answer
 
 PIECE = 64 * 1024         # of a body in one frame
+HEAD_MAX = 64 * 1024      # of the names and values in a head
 GATHER = 128 * 1024       # bytes that are sent together
 GATHER_FOR = 0.0005       # seconds that a finished answer waits for company
 STUCK = 0.01              # seconds after which the second thread looks whether one call takes long
@@ -338,7 +339,7 @@ def serve(sock, board, application, watch):
         """Tells the server that the application raised."""
         nonlocal taking, gathered
         taking = 0
-        reason = type(error).__name__.encode("latin-1", "replace")
+        reason = type(error).__name__[:100].encode("latin-1", "replace")
         out.append(pack(8 + len(reason), current, END, ERROR, 0) + reason)
         gathered += 64
 
@@ -539,7 +540,7 @@ def status_of(line):
     if len(line) < 3 or not line[:3].isascii() or not line[:3].isdigit() or line[3:4].strip():
         raise ValueError("the status %r does not begin with three digits and a space" % line)
     code = int(line[:3])
-    if not 200 <= code <= 999:
+    if not 200 <= code <= 599:
         raise ValueError("the status %r is not that of a final answer" % line)
     return code
 
@@ -551,6 +552,8 @@ def head_of(line, headers):
     if "\n" in text or "\r" in text or text.count("\0") != max(2 * len(headers) - 1, 0):
         check_headers(headers)
     fields = text.encode("latin-1")
+    if len(fields) > HEAD_MAX:
+        raise ValueError("the headers have %d bytes, more than %d" % (len(fields), HEAD_MAX))
     return HEAD.pack(ANSWER, code, len(fields)) + fields
 
 
