@@ -242,6 +242,11 @@ def plain(environ, start_response):
     elif name == "past":
         file = open("data.bin", "rb")
         file.seek(5000)
+    elif name == "made_up":
+        # Regular, and empty by what it says of itself.
+        file = open("/proc/self/status", "rb")
+    elif name == "empty":
+        file = tempfile.TemporaryFile()
     elif name == "pipe":
         read, write = os.pipe()
         os.write(write, b"through a pipe")
@@ -438,6 +443,8 @@ fn files_are_what_they_read_as() {
     assert_eq!(wire.get("/plain/gzip").text(), "unpacked".repeat(1000));
     assert_eq!(wire.get("/plain/temporary").text(), "temporary".repeat(999));
     assert_eq!(wire.get("/plain/past").text(), "");
+    assert!(wire.get("/plain/made_up").text().contains("VmRSS:"));
+    assert_eq!(wire.get("/plain/empty").text(), "");
     assert_eq!(wire.get("/plain/pipe").text(), "through a pipe");
     assert_eq!(wire.get("/plain/reads_only").text(), "has only read");
     is_closed(&server, "reads_only", 1);

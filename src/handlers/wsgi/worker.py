@@ -86,7 +86,8 @@ class FileWrapper:
         try:
             number = plain.fileno()
             info = os.fstat(number)
-            if not stat.S_ISREG(info.st_mode):
+            # Those of /proc say that they are empty, and are not.
+            if not stat.S_ISREG(info.st_mode) or info.st_size == 0:
                 return None
             offset = plain.tell()
             return number, offset, max(info.st_size - offset, 0)
