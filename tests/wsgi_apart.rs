@@ -19,7 +19,8 @@ def application(environ, start_response):
             except OSError:
                 pass
     elif name == "user":
-        lines = [str(os.getuid()), str(os.getgid()), str(os.getgroups()), os.getcwd()]
+        lines = [str(os.getuid()), str(os.getgid()), str(os.getgroups()), os.getcwd(),
+                 os.environ.get("USER", ""), os.environ.get("HOME", "")]
     elif name == "group":
         lines = [str(os.getpgid(0) == os.getpid()), str(os.getsid(0) == os.getsid(os.getppid()))]
     return ["\n".join(lines).encode()]
@@ -62,7 +63,9 @@ fn a_worker_runs_as_somebody_else_where_that_is_asked_for() {
     // Python may be where only root can go; then the one of the system is asked.
     let system = Path::new("/usr/bin/python3");
     let python = if system.exists() { "python = \"/usr/bin/python3\"\n" } else { "" };
-    let start = Start::new(&config.replace("PYTHON", python), &[("a.py", APP)]);
+    let config = config.replace("PYTHON", python);
+    let start =
+        Start::new(&config, &[("a.py", APP)]).wrapper("USER=server HOME=/server exec \"$@\"");
     std::fs::set_permissions(start.path(), PermissionsExt::from_mode(0o755)).unwrap();
     if !rustix::process::geteuid().is_root() {
         // Only root can become somebody else: it says so, and does not serve as somebody it should not.
@@ -73,6 +76,7 @@ fn a_worker_runs_as_somebody_else_where_that_is_asked_for() {
     let want = std::process::Command::new("id").args(["-u", "nobody"]).output().unwrap().stdout;
     let server = start.run();
     let text = server.get("/user").text().to_owned();
+    assert!(text.contains("\nnobody\n") && !text.contains("/server"), "{text}");
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some(String::from_utf8(want).unwrap().trim()), "{text}");
     assert_ne!(lines.next(), Some("0"), "{text}");

@@ -50,10 +50,12 @@ pub struct Limits {
 }
 
 /// An account of the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     user: u32,
     group: u32,
+    name: String,
+    home: PathBuf,
 }
 
 impl Account {
@@ -64,7 +66,14 @@ impl Account {
     pub fn named(name: &str) -> io::Result<Self> {
         let user = nix::unistd::User::from_name(name)?
             .ok_or_else(|| io::Error::other(format!("there is no user {name:?}")))?;
-        Ok(Self { user: user.uid.as_raw(), group: user.gid.as_raw() })
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        Ok(Self { user: uid, group: gid, name: user.name, home: user.dir })
+    }
+
+    /// What is different in the environment of whoever has this account.
+    pub fn environment(&self) -> [(OsString, OsString); 2] {
+        let (name, home) = (self.name.clone().into(), self.home.clone().into_os_string());
+        [("USER".into(), name), ("HOME".into(), home)]
     }
 }
 

@@ -76,7 +76,7 @@ impl Recipe {
             folder.as_os_str().as_bytes().to_vec(),
             if app.reload { b"1".to_vec() } else { b"0".to_vec() },
         ];
-        let environment = environment(app);
+        let environment = environment(app, user.as_ref());
         let python = find(&app.python).unwrap_or_else(|| "/usr/bin/python3".into());
         Ok(Self { python, folder, environment, user, words, name: app.name.value.clone() })
     }
@@ -107,7 +107,7 @@ impl Recipe {
             stdin: theirs.into(),
             stdout: Stdio::from(board.try_clone()?),
             stderr: their_errors.into(),
-            user: self.user,
+            user: self.user.clone(),
             limits: Limits::default(),
         };
         let process = launch.spawn()?;
@@ -152,12 +152,16 @@ pub(super) fn find(python: &Python) -> Option<PathBuf> {
 
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// A clean environment, and what the configuration adds to it.
-fn environment(app: &App) -> Vec<(OsString, OsString)> {
+/// A clean environment, that of the user it is for, and what the configuration adds to it.
+fn environment(app: &App, user: Option<&Account>) -> Vec<(OsString, OsString)> {
     let mut all: Vec<(OsString, OsString)> = INHERITED
         .iter()
         .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
         .collect();
+    if let Some(user) = user {
+        all.retain(|(name, _)| name != "USER" && name != "HOME");
+        all.extend(user.environment());
+    }
     if let Python::Venv(venv) = &app.python {
         let venv = std::path::absolute(&venv.value).unwrap_or_else(|_| venv.value.clone());
         let before = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
