@@ -65,6 +65,16 @@ def request_handler(request_details):
     assert request_details.connection.low_level.recv(1) == ""
 "#;
 
+const ONLY_LF: &str = r#"
+def request_handler(request_details):
+    request_details.connection.send("HTTP/1.1 200 OK\nContent-Type: text/plain\n\nhello")
+"#;
+
+const UNSENT: &str = r#"
+def request_handler(request_details):
+    request_details.connection.make_response(200, {}, "hello")
+"#;
+
 fn server() -> TestServer {
     let shipped = |name: &str| std::fs::read_to_string(repository("docroot/pages").join(name));
     let (index, sleep) = (shipped("index.py").unwrap(), shipped("sleep.py").unwrap());
@@ -83,6 +93,9 @@ fn server() -> TestServer {
             ("pages/old_stream.py", OLD_STREAM),
             ("pages/fills_in.py", FILLS_IN),
             ("pages/no_list.py", "def request_handler(d):\n    d.response = 'hello'\n"),
+            ("pages/no_head.py", "def request_handler(d):\n    d.connection.send('hello')\n"),
+            ("pages/only_lf.py", ONLY_LF),
+            ("pages/unsent.py", UNSENT),
             ("pages/.hidden.py", "def request_handler(d):\n    d.response = [200, 'no']\n"),
             ("pages/data.txt", "not a page"),
             ("secret.py", "def request_handler(d):\n    d.response = [200, 'no']\n"),
@@ -227,6 +240,9 @@ fn a_page_that_fails_is_an_error_and_is_told_of() {
         ("/p/silent", "neither set request_details.response nor sent"),
         ("/p/none", "has no function request_handler"),
         ("/p/no_list", "request_details.response is 'hello', not [code, body, headers]"),
+        ("/p/no_head", "the page sent the beginning of a head, and not the empty line at its end"),
+        ("/p/only_lf", "its lines end with CR LF"),
+        ("/p/unsent", "the page made a response and did not send it"),
     ] {
         assert_eq!(server.get(path).status, 500, "{path}");
         server.read_until("stderr.txt", says);

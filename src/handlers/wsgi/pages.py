@@ -44,9 +44,7 @@ def pages(folder):
         finally:
             modules.note()
         is_untouched = details.response is before and before == NOTHING_YET
-        if is_untouched and not details.connection.response_already_made:
-            raise ValueError("the page has neither set request_details.response nor sent anything")
-        return details.connection._finish(details.response)
+        return details.connection._finish(None if is_untouched else details.response)
 
     return application
 
@@ -231,13 +229,19 @@ class PageConnection:
         self.response_already_made = True
 
     def _finish(self, response):
-        """What is left to be sent of the answer, once the page has returned."""
+        """What is left to be sent of the answer, once the page has returned; `None` is what a page sets
+        that sets nothing."""
         # A thread that goes on sending is told so.
         self._closed = True
         if self._write is not None:
             return []
         if self._head:
-            raise ValueError("the page sent the beginning of a head, and not its end")
+            raise ValueError("the page sent the beginning of a head, and not the empty line at its end; "
+                             "its lines end with CR LF: see connection.make_response")
+        if response is None:
+            if self.response_already_made:
+                raise ValueError("the page made a response and did not send it: see connection.send")
+            raise ValueError("the page has neither set request_details.response nor sent anything")
         if not isinstance(response, (list, tuple)) or len(response) not in (2, 3):
             raise TypeError("request_details.response is %r, not [code, body, headers]" % (response,))
         code, body, headers = (*response, None)[:3]
