@@ -582,6 +582,19 @@ fn a_worker_is_replaced_after_so_many_answers() {
 }
 
 #[test]
+fn a_limit_of_memory_below_what_every_worker_needs_is_told_of() {
+    let server = server_with("workers = 1\nrecycle = { memory = \"1MiB\" }");
+    let log = server.read_until("stderr.txt", "MiB before its first request");
+    // One that has not answered anything stays: the next one would be no smaller.
+    std::thread::sleep(Duration::from_millis(2500));
+    let first = server.get("/pid").text().to_owned();
+    assert!(log.contains(&format!("worker 1 (pid {first}) has")), "{first}: {log}");
+    let other = eventually(|| (server.get("/pid").text() != first).then_some(()));
+    assert!(other.is_some());
+    assert_eq!(server.read("stderr.txt").matches("before its first request").count(), 1);
+}
+
+#[test]
 fn nothing_is_left_behind() {
     let mut server = server_with("workers = 2\ntimeout = \"300ms\"");
     for path in ["/hello", "/die", "/file", "/hang"] {

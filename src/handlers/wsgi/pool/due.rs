@@ -80,9 +80,8 @@ impl Pool {
                 let recycle = &self.app.recycle;
                 let is_old = recycle.age.is_some_and(|limit| age >= limit);
                 let is_worn = seat.recycle_at.is_some_and(|at| seat.worker.served >= at);
-                let is_fat = recycle.memory.is_some_and(|limit| {
-                    resident(seat.worker.child.pid).is_some_and(|n| n > limit)
-                });
+                // A successor of one that has not answered anything would be no smaller.
+                let is_fat = seat.worker.served > 0 && self.excess(seat).is_some();
                 if (is_old || is_worn || is_fat) && !seat.is_replaced {
                     seat.is_replaced = true;
                     let why = match (is_old, is_worn) {
@@ -96,6 +95,28 @@ impl Pool {
             }
             _ => {}
         }
+    }
+
+    /// The bytes of memory that a worker occupies, if they are more than it may.
+    fn excess(&self, seat: &Seat) -> Option<u64> {
+        let limit = self.app.recycle.memory?;
+        resident(seat.worker.child.pid).filter(|occupied| *occupied > limit)
+    }
+
+    /// Warns, once, of a limit that is below what every worker begins with.
+    pub(super) fn judge_memory(&self, inner: &mut Inner, number: usize, cx: &mut Cx) {
+        let Some(seat) = inner.seats.get(number).and_then(Option::as_ref) else { return };
+        let Some(occupied) = self.excess(seat).filter(|_| !inner.has_warned_of_memory) else {
+            return;
+        };
+        let text = format!(
+            "{} has {} MiB before its first request, more than `recycle.memory`: every worker is \
+             replaced after its first answers",
+            seat.name(),
+            occupied >> 20
+        );
+        inner.has_warned_of_memory = true;
+        cx.report(Level::Warning, self.say(&text));
     }
 
     /// Has a worker write down where it is, and ends it.

@@ -72,6 +72,8 @@ struct Inner {
     not_before: Option<Instant>,
     /// It has been ready.
     was_ready: bool,
+    /// It was said that `recycle.memory` is too small.
+    has_warned_of_memory: bool,
     /// What was wrong with the last boot.
     problem: Option<String>,
     /// When something is due, as far as the timers know.

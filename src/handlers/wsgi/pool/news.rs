@@ -55,6 +55,7 @@ impl Pool {
                     format!("{name} is ready in {:.1} s, Python {python}", took.as_secs_f64());
                 cx.report(Level::Debug, self.say(&text));
                 inner.problem = None;
+                self.judge_memory(inner, number, cx);
                 self.became_ready(inner, took, &python, cx);
             }
             News::Failed(text) => {
