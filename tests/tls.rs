@@ -255,6 +255,51 @@ fn a_half_closed_client_gets_its_answer() {
 }
 
 #[test]
+fn a_half_closed_client_that_reads_slowly_loses_no_end_of_its_answers() {
+    let content = "forty thousand bytes".repeat(2000);
+    let (server, authority) = start("", &[("root/file.txt", &content)]);
+    let request = "GET /file.txt HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    // Both ways to say that nothing more comes; at last a request that is cut.
+    for (says_so, last) in [(true, ""), (false, ""), (true, "GET /fi"), (false, "GET /fi")] {
+        let mut wire = TlsWire::narrow(&server, &client(&authority), "example.org");
+        let asked = request.repeat(10) + last;
+        wire.stream.write_all(asked.as_bytes()).unwrap();
+        if says_so {
+            wire.stream.conn.send_close_notify();
+            wire.stream.flush().unwrap();
+        } else {
+            wire.stream.sock.shutdown(Shutdown::Write).unwrap();
+        }
+        // The kernel is full, and the server has read that this is all.
+        std::thread::sleep(Duration::from_millis(300));
+        for n in 0..10 {
+            let response = wire.response().unwrap_or_else(|error| panic!("{n}, {last:?}: {error}"));
+            assert!(response.body == content.as_bytes(), "{n}");
+        }
+        // Without close_notify this would be UnexpectedEof.
+        assert_eq!(wire.stream.read(&mut [0; 10]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn answers_before_half_a_body_arrive_whole() {
+    let content = "forty thousand bytes".repeat(2000);
+    let uploads = "[[host]]\nnames = [\"up.example.org\"]\nroot = \"root\"\nupload = true\n";
+    let (server, authority) = start(uploads, &[("root/file.txt", &content)]);
+    let mut wire = TlsWire::narrow(&server, &client(&authority), "example.org");
+    let request = "GET /file.txt HTTP/1.1\r\nHost: example.org\r\n\r\n".repeat(10);
+    let upload = "PUT /x HTTP/1.1\r\nHost: up.example.org\r\nContent-Length: 99\r\n\r\nhalf";
+    wire.stream.write_all((request + upload).as_bytes()).unwrap();
+    wire.stream.conn.send_close_notify();
+    wire.stream.flush().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    for n in 0..10 {
+        let response = wire.response().unwrap_or_else(|error| panic!("{n}: {error}"));
+        assert!(response.body == content.as_bytes(), "{n}");
+    }
+}
+
+#[test]
 fn requests_come_pipelined_and_byte_by_byte() {
     let (server, authority) = start("", FILES);
     let mut wire = TlsWire::connect(&server, &client(&authority), "example.org");

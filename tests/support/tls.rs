@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -129,7 +130,19 @@ impl TlsWire {
     }
 
     pub(crate) fn to(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Self {
-        let socket = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), config, name)
+    }
+
+    /// A client for which the kernel keeps little, so that what it does not read stays with the
+    /// server.
+    pub(crate) fn narrow(server: &TestServer, config: &Arc<ClientConfig>, name: &str) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&server.secure.into()).unwrap();
+        Self::over(socket.into(), config, name)
+    }
+
+    fn over(socket: TcpStream, config: &Arc<ClientConfig>, name: &str) -> Self {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -44,11 +44,7 @@ impl ClientConnection {
     /// The connection ends: what is unfinished is aborted and written down.
     pub(super) fn end(&mut self, closed: &Closed, turn: &mut Turn<'_>) -> Verdict {
         let abort = if matches!(closed, Closed::Broken(_)) { Abort::Failed } else { Abort::Gone };
-        // An alert that says what was wrong, or that we have heard that it ends; nobody waits for
-        // the answer to either.
-        if matches!(closed, Closed::Eof) {
-            self.transport.say_goodbye();
-        }
+        // An alert that says what was wrong; nobody waits for the answer to it.
         let _ = self.transport.flush();
         self.abandon(abort, closed.reason(), turn);
         Verdict::Close

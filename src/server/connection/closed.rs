@@ -7,8 +7,6 @@ use std::io;
 pub(super) enum Closed {
     /// All is said and sent.
     Done,
-    /// The client ended its side and is owed nothing.
-    Eof,
     /// The client reset the connection, or it broke.
     Reset,
     /// An answer could not be completed; the log says why.
@@ -28,7 +26,7 @@ impl Closed {
 
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
-            Self::Done | Self::Eof => None,
+            Self::Done => None,
             Self::Reset => Some("client gone"),
             Self::Broken(why) => Some(why),
         }

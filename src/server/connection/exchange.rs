@@ -165,7 +165,8 @@ impl ClientConnection {
                 let cut_short = serving.wants_body
                     && self.peer_ended
                     && self.recv.is_empty()
-                    && self.pending() == 0;
+                    && self.pending() == 0
+                    && !self.transport.wants_write();
                 // What a client that is gone has sent before is still of use, but nobody reads it now.
                 let reading = serving.wants_body && self.ready.readable(Door::Client);
                 let hung_up = self.ready.gone() && !reading;

@@ -335,7 +335,7 @@ impl ClientConnection {
 
     fn step(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
         match self.phase {
-            Phase::Head => self.read_heads(turn),
+            Phase::Head => Ok(self.read_heads(turn)),
             Phase::Serving(_) => self.advance_exchange(turn),
             Phase::Sending(_) => self.finish_sending(turn),
             Phase::Draining(_) => self.drain_body(),

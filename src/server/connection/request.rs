@@ -1,7 +1,6 @@
 //! From received bytes to an answer, or to the exchange that makes it.
 
 use super::ask::{Served, serve};
-use super::closed::Closed;
 use super::exchange::Serving;
 use super::{ClientConnection, PIPELINE_MAX, Phase, Progress, Turn};
 use crate::conf::Level;
@@ -14,13 +13,13 @@ use crate::site::Site;
 
 impl ClientConnection {
     /// Answers the requests whose heads have arrived, several with one write.
-    pub(super) fn read_heads(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
-        if self.peer_ended && self.pending() == 0 && self.recv.is_empty() {
-            return Err(Closed::Eof);
+    pub(super) fn read_heads(&mut self, turn: &mut Turn<'_>) -> Progress {
+        if self.peer_ended && self.recv.is_empty() {
+            return self.close_after_client();
         }
         if !self.recv.is_empty() && self.is_unencrypted_by_mistake() {
             self.refuse_plain_text(turn);
-            return Ok(Progress::Moved);
+            return Progress::Moved;
         }
         let mut progress = Progress::Still;
         for _ in 0..PIPELINE_MAX {
@@ -34,8 +33,8 @@ impl ClientConnection {
                 Parsed::Partial => {
                     self.scanned = unread.len() as u32;
                     turn.spares.give_request(request);
-                    if self.peer_ended && self.pending() == 0 {
-                        return Err(Closed::Eof);
+                    if self.peer_ended {
+                        return self.close_after_client();
                     }
                     break;
                 }
@@ -54,7 +53,13 @@ impl ClientConnection {
                 break;
             }
         }
-        Ok(progress)
+        progress
+    }
+
+    /// The client has said that no further request comes. What it is owed still leaves.
+    fn close_after_client(&mut self) -> Progress {
+        self.phase = Phase::Closing { linger: false };
+        Progress::Moved
     }
 
     /// Answers one request whose head is complete.
