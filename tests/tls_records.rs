@@ -3,8 +3,10 @@
 use crate::support::{Authority, PATIENCE, Start, TestServer, eventually};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, NamedGroup, StreamOwned};
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 /// A socket that remembers what came in.
@@ -155,6 +157,25 @@ fn what_is_not_whole_does_not_end_like_what_is() {
         io::copy(&mut wire, &mut io::sink()).ok()
     });
     assert!(matches!(all, Some(10_000_000..10_001_000)), "{all:?}");
+}
+
+#[test]
+fn a_script_that_breaks_its_promise_is_not_followed_by_close_notify() {
+    let script = "#!/bin/sh\nprintf 'Content-Length: 1000\\n\\nshort'\n";
+    let config = "[server]\nlisten = \"https://127.0.0.1:0\"\n[[tls.cert]]\nchain = \"a.pem\"\n\
+        key = \"a.key\"\n[[host]]\ncgi = \"cgi\"\n";
+    let authority = Authority::new();
+    let start = Start::new(config, &[("cgi/liar", script)]);
+    std::fs::set_permissions(start.path().join("cgi/liar"), Permissions::from_mode(0o755)).unwrap();
+    authority.issue(&["a.test"], "a").write(start.path(), "a");
+    let server = start.run();
+    let mut wire = connect(&server, authority.client());
+    let request = "GET /liar HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    wire.write_all(request.as_bytes()).unwrap();
+    let mut all = Vec::new();
+    let error = wire.read_to_end(&mut all).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+    assert!(all.ends_with(b"\r\n\r\nshort"), "{}", String::from_utf8_lossy(&all));
 }
 
 #[test]

@@ -278,8 +278,13 @@ impl Tls {
 
     /// As for the transport below; nor is it said that all was sent.
     pub(super) fn reset_on_close(&mut self) {
-        self.said_goodbye = true;
+        self.say_no_goodbye();
         self.wire.reset_on_close();
+    }
+
+    /// As if it had been said already.
+    pub(super) fn say_no_goodbye(&mut self) {
+        self.said_goodbye = true;
     }
 
     /// Queues close_notify. False if there is nobody to say it to, or it was said.

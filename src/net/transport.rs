@@ -152,6 +152,13 @@ impl Transport {
         }
     }
 
+    /// Lets nothing tell the client that all was sent, for it was not.
+    pub fn say_no_goodbye(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.say_no_goodbye();
+        }
+    }
+
     /// TLS, if it is spoken.
     pub fn tls(&self) -> Option<&Tls> {
         match self {

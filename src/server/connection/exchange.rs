@@ -255,6 +255,7 @@ impl ClientConnection {
         if let Some(status) = answer.status() {
             report(&error, &origin, turn);
             // What is queued still leaves: answers to earlier requests may be part of it.
+            self.transport.say_no_goodbye();
             if answer.ends_by_closing() {
                 self.transport.reset_on_close();
             }
