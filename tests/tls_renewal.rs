@@ -2,8 +2,12 @@
 
 use crate::support::{Authority, Issued, Start, TestServer, TlsWire, eventually};
 use rustix::process::Signal;
+use std::fs::{create_dir, remove_dir_all, rename};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 const CONFIG: &str = "[server]\nlisten = \"https://127.0.0.1:0\"\n\
     [[tls.cert]]\nchain = \"certs/a.pem\"\nkey = \"certs/a.key\"\n[[host]]\nrespond = \"in\"\n";
@@ -88,7 +92,7 @@ fn without_watching_it_takes_a_signal() {
     let (server, authority) = start(&CONFIG.replace("[[tls", "[tls]\nwatch = false\n[[tls"));
     let renewed = authority.issue(&["a.test"], "second");
     renewed.write(&server.path("certs"), "a");
-    std::thread::sleep(std::time::Duration::from_millis(1200));
+    std::thread::sleep(Duration::from_millis(1200));
     assert_ne!(shown(&server, &authority), der(&renewed));
     server.signal(Signal::HUP);
     eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(())).expect("taken up");
@@ -119,8 +123,8 @@ fn links_that_are_turned_are_followed() {
         issued.write(&place.join("archive"), &format!("a{n}"));
         for extension in ["key", "pem"] {
             let (link, draft) = (place.join(format!("live/a.{extension}")), place.join("draft"));
-            std::os::unix::fs::symlink(format!("../archive/a{n}.{extension}"), &draft).unwrap();
-            std::fs::rename(draft, link).unwrap();
+            symlink(format!("../archive/a{n}.{extension}"), &draft).unwrap();
+            rename(draft, link).unwrap();
         }
         issued
     };
@@ -141,25 +145,91 @@ fn a_folder_that_is_turned_is_followed() {
     let start = Start::new(CONFIG, &[("certs/one/here", "")]);
     let certs = start.path().join("certs");
     authority.issue(&["a.test"], "one").write(&certs.join("one"), "a");
-    std::os::unix::fs::symlink("one", certs.join("data")).unwrap();
+    symlink("one", certs.join("data")).unwrap();
     for name in ["a.pem", "a.key"] {
-        std::os::unix::fs::symlink(format!("data/{name}"), certs.join(name)).unwrap();
+        symlink(format!("data/{name}"), certs.join(name)).unwrap();
     }
     let server = start.run();
     let becomes = |issued: &Issued, what: &str| {
         eventually(|| (shown(&server, &authority) == der(issued)).then_some(()))
             .unwrap_or_else(|| panic!("{what}: never shown"));
     };
-    std::fs::create_dir(certs.join("two")).unwrap();
+    create_dir(certs.join("two")).unwrap();
     let second = authority.issue(&["a.test"], "two");
     second.write(&certs.join("two"), "a");
-    std::os::unix::fs::symlink("two", certs.join("draft")).unwrap();
-    std::fs::rename(certs.join("draft"), certs.join("data")).unwrap();
-    std::fs::remove_dir_all(certs.join("one")).unwrap();
+    symlink("two", certs.join("draft")).unwrap();
+    rename(certs.join("draft"), certs.join("data")).unwrap();
+    remove_dir_all(certs.join("one")).unwrap();
     becomes(&second, "the link was turned");
     let third = authority.issue(&["a.test"], "three");
     third.write(&certs.join("two"), "a");
     becomes(&third, "written where the link leads now");
+}
+
+/// Files in `store/1`, what leads to them, and what a renewal with those of `store/2` does.
+fn is_taken_up(what: &str, prepare: impl FnOnce(&Path), renew: impl FnOnce(&Path)) {
+    let authority = Authority::new();
+    let start = Start::new(CONFIG, &[("store/1/here", ""), ("store/2/here", "")]);
+    let place = start.path().to_owned();
+    let renewed = authority.issue(&["a.test"], "second");
+    authority.issue(&["a.test"], "first").write(&place.join("store/1"), "a");
+    renewed.write(&place.join("store/2"), "a");
+    prepare(&place);
+    let server = start.run();
+    // The first look is over.
+    std::thread::sleep(Duration::from_millis(700));
+    renew(&place);
+    eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(()))
+        .unwrap_or_else(|| panic!("{what}: not shown in less than the minute that is its time unasked"));
+}
+
+#[test]
+fn a_link_to_the_folder_that_is_turned_is_followed() {
+    let turn = |place: &Path, to: &str| {
+        symlink(to, place.join("draft")).unwrap();
+        rename(place.join("draft"), place.join("certs")).unwrap();
+    };
+    is_taken_up("a linked folder", |place| turn(place, "store/1"), |place| turn(place, "store/2"));
+}
+
+#[test]
+fn a_link_in_the_middle_of_others_is_followed() {
+    let turn = |place: &Path, to: &str| {
+        for name in ["a.key", "a.pem"] {
+            symlink(format!("../store/{to}/{name}"), place.join("draft")).unwrap();
+            rename(place.join("draft"), place.join("middle").join(name)).unwrap();
+        }
+    };
+    let prepare = |place: &Path| {
+        for folder in ["certs", "middle"] {
+            create_dir(place.join(folder)).unwrap();
+        }
+        for name in ["a.key", "a.pem"] {
+            symlink(format!("../middle/{name}"), place.join("certs").join(name)).unwrap();
+        }
+        turn(place, "1");
+    };
+    is_taken_up("the middle link", prepare, |place| turn(place, "2"));
+}
+
+#[test]
+fn a_folder_that_is_moved_or_made_again_is_followed() {
+    let prepare = |place: &Path| rename(place.join("store/1"), place.join("certs")).unwrap();
+    is_taken_up("swapped", prepare, |place| {
+        rename(place.join("certs"), place.join("old")).unwrap();
+        rename(place.join("store/2"), place.join("certs")).unwrap();
+    });
+    is_taken_up("removed and made again", prepare, |place| {
+        remove_dir_all(place.join("certs")).unwrap();
+        // Longer than a look waits for quiet.
+        std::thread::sleep(Duration::from_secs(1));
+        create_dir(place.join("certs")).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        for name in ["a.key", "a.pem"] {
+            let from = place.join("store/2").join(name);
+            std::fs::copy(from, place.join("certs").join(name)).unwrap();
+        }
+    });
 }
 
 #[test]
@@ -184,7 +254,7 @@ fn what_is_wrong_is_said_once_and_with_its_path() {
     let said = complaints();
     for n in 0..3 {
         server.write("certs/other", n.to_string());
-        std::thread::sleep(std::time::Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(600));
     }
     assert_eq!(complaints(), said, "{}", server.read("stderr.txt"));
     // One that has ended is worse than none that is new: it is taken, and said.

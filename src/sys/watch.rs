@@ -22,15 +22,19 @@ impl FolderWatch {
         Ok(Self { inotify })
     }
 
-    /// Watches a folder: files that are written and closed, renamed into it, linked or removed.
+    /// Watches a folder: files that are written and closed, renamed into or out of it, linked,
+    /// removed, or given other permissions; and the folder itself, which may be moved or removed.
     ///
     /// # Errors
     /// It is not there or may not be read; too many watches.
     pub fn add(&self, folder: &Path) -> io::Result<()> {
         let changes = WatchFlags::CLOSE_WRITE
-            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVE
             | WatchFlags::CREATE
             | WatchFlags::DELETE
+            | WatchFlags::ATTRIB
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::DELETE_SELF
             | WatchFlags::ONLYDIR;
         inotify::add_watch(&self.inotify, folder, changes)?;
         Ok(())
@@ -57,6 +61,8 @@ impl FolderWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn hears_of_writing_renaming_and_linking() {
@@ -70,6 +76,25 @@ mod tests {
         assert!(watch.take());
         std::os::unix::fs::symlink("b", folder.path().join("c")).unwrap();
         assert!(watch.take());
+        std::fs::set_permissions(folder.path().join("b"), Permissions::from_mode(0o600)).unwrap();
+        assert!(watch.take());
         assert!(watch.add(&folder.path().join("b")).is_err() && FolderWatch::new().is_ok());
+    }
+
+    #[test]
+    fn hears_of_the_end_of_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+        for is_moved in [true, false] {
+            std::fs::create_dir(&own).unwrap();
+            let watch = FolderWatch::new().unwrap();
+            watch.add(&own).unwrap();
+            assert!(!watch.take());
+            match is_moved {
+                true => std::fs::rename(&own, &other).unwrap(),
+                false => std::fs::remove_dir(&own).unwrap(),
+            }
+            assert!(watch.take());
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::choice::{Choice, bare};
 use super::secured::Secured;
 use super::setup::{Rules, provider};
 use super::time::now;
-use super::{local, pair};
+use super::{local, pair, way};
 use crate::conf::{At, CertFiles, ClientCa, Config, Diagnostic, TlsVersion};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
@@ -53,23 +53,22 @@ impl Plan {
         })
     }
 
-    /// The folders in which files may change, if they are to be watched.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        if !self.watch {
-            return Vec::new();
-        }
-        let pairs = self.files.iter().flat_map(|(files, _)| [&files.chain, &files.key]);
-        let paths = pairs.chain(self.client_ca.as_ref().map(|ca| &ca.file));
-        // A link may be turned, or the file that it leads to be written.
-        let both = |at: &At<PathBuf>| [Some(at.value.clone()), at.value.canonicalize().ok()];
-        let folder = |path: PathBuf| match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => ".".into(),
-        };
-        let mut folders: Vec<_> = paths.flat_map(both).flatten().map(folder).collect();
+    /// Whether its files are to be watched, and there are any.
+    pub fn is_watched(&self) -> bool {
+        self.watch && self.paths().next().is_some()
+    }
+
+    /// The folders in which files may change, or links be turned, as they lie now.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let mut folders: Vec<_> = self.paths().flat_map(|path| way::folders(path)).collect();
         folders.sort();
         folders.dedup();
         folders
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.files.iter().flat_map(|(files, _)| [&files.chain, &files.key]);
+        pairs.chain(self.client_ca.as_ref().map(|ca| &ca.file)).map(|at| &at.value)
     }
 
     /// Reads the files and builds what listeners need. `keep`: whether a certificate that had to be

@@ -114,7 +114,7 @@ impl EventLoop {
         let mut cx = Cx::new(poll.registry().try_clone()?);
         let control = Control::new(poll.registry())?;
         let Loaded { site, access, errors, connections_max, tls, .. } = loaded;
-        let (watch, https_port) = (orders::watch(tls.as_ref(), &mut cx), acceptor.https_port());
+        let (watch, https_port) = (orders::watch(tls.as_ref(), cx.now()), acceptor.https_port());
         cx.clock.set_server(site.server_header.as_deref());
         let mut handlers = HandlerPools::default();
         let started = handlers.start(&site, &mut cx)?;
@@ -229,7 +229,7 @@ impl EventLoop {
     }
 
     /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
-    /// is open and nothing is to be written.
+    /// is open, nothing is to be written and no certificate is to be looked at.
     fn wait(&self) -> Option<Duration> {
         if !self.cx.runq.is_empty() || self.cx.has_woken() || self.cx.has_called() {
             return Some(Duration::ZERO);

@@ -4,7 +4,6 @@
 use super::EventLoop;
 use super::pools::{SiteHandlers, readiness};
 use crate::conf::{Diagnostic, Level};
-use crate::event::Cx;
 use crate::serve::{Readiness, Scale};
 use crate::server::acceptor::Bound;
 use crate::server::control::Order;
@@ -13,6 +12,7 @@ use crate::server::load::{Failure, Loaded, cannot_listen, cannot_listen_everywhe
 use crate::server::watch::CertificateWatch;
 use crate::tls::{Plan, Secured};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// A reload that waits for its handlers: everything else about it is done.
 pub(super) struct Pending {
@@ -107,7 +107,7 @@ impl EventLoop {
         self.harvester = Harvester::new(&site.timeouts, self.cx.now());
         self.connections_max = connections_max;
         self.site = site;
-        self.watch = watch(tls.as_ref(), &mut self.cx);
+        self.watch = watch(tls.as_ref(), self.cx.now());
         self.tls = tls;
         Ok(warnings)
     }
@@ -118,7 +118,13 @@ impl EventLoop {
             return;
         }
         let Some((plan, secured)) = &mut self.tls else { return };
+        // Links may have been turned, folders moved: the files may lie elsewhere now.
+        if let Some(unwatched) = self.watch.follow(&plan.folders(), self.cx.registry()) {
+            let text = "what changes here is noticed within a minute, not at once:";
+            self.cx.report(Level::Warning, format!("{text}{unwatched}"));
+        }
         if !plan.has_changed(secured) {
+            self.watch.settle();
             return;
         }
         let mut found = Vec::new();
@@ -130,8 +136,7 @@ impl EventLoop {
             Ok(renewed) => {
                 let text = format!("certificate files have changed: {renewed}");
                 *secured = Rc::new(renewed);
-                // Links may have been turned: the files may lie elsewhere now.
-                self.watch = watch(self.tls.as_ref(), &mut self.cx);
+                self.watch.settle();
                 self.cx.report(Level::Info, with(text, &found));
             }
             Err(errors) => {
@@ -160,11 +165,10 @@ impl EventLoop {
     }
 }
 
-/// Watches the files of the certificates. Without it, HUP takes them up.
-pub(super) fn watch(tls: Option<&(Plan, Rc<Secured>)>, cx: &mut Cx) -> CertificateWatch {
-    let folders = tls.map(|(plan, _)| plan.watched()).unwrap_or_default();
-    CertificateWatch::new(&folders, cx.registry(), cx.now()).unwrap_or_else(|error| {
-        cx.report(Level::Warning, format!("certificates are not watched: {error}"));
-        CertificateWatch::default()
-    })
+/// When to look at the files of the certificates again: never, where HUP is to take them up.
+pub(super) fn watch(tls: Option<&(Plan, Rc<Secured>)>, now: Instant) -> CertificateWatch {
+    match tls {
+        Some((plan, _)) if plan.is_watched() => CertificateWatch::new(now),
+        _ => CertificateWatch::default(),
+    }
 }
