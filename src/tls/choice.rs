@@ -65,8 +65,9 @@ impl Choice {
     }
 }
 
-/// An address without its brackets.
+/// An address without its brackets, a name without the dot of the root.
 pub(super) fn bare(name: &str) -> &str {
+    let name = name.strip_suffix('.').unwrap_or(name);
     name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name)
 }
 

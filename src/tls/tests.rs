@@ -39,6 +39,9 @@ fn exact_beats_wildcard_beats_the_first() {
         (Some("127.0.0.1"), 1),
         (Some("[::1]"), 1),
         (Some("odd.test"), 2),
+        // As clients say it that end all names with the dot of the root.
+        (Some("odd.test."), 2),
+        (Some("a.example.org."), 0),
         // What a host was given, it gets, as deep as its own wildcard goes.
         (Some("given.test"), 2),
         (Some("a.b.given.test"), 2),
@@ -56,6 +59,7 @@ fn a_request_belongs_to_the_certificate_that_was_shown() {
         (Some("a.example.org"), Some("x.deep.example.org"), false),
         (Some("deep.example.org"), Some("first.test"), false),
         (Some("odd.test"), Some("first.test"), true), // both have it
+        (Some("odd.test."), Some("odd.test"), true),
         (Some("odd.test"), None, false),
         (None, None, true),
         (None, Some("nobody.test"), true),
