@@ -340,6 +340,8 @@ fn hosts_say_what_becomes_of_plain_requests() {
         assert_eq!(response.status, status, "{host}");
         assert_eq!(response.header("Location").map(str::to_owned), location, "{host}");
         assert_eq!(response.header("Strict-Transport-Security"), None, "never in the clear");
+        let says_what_to_do = response.text().contains("Write https:// in front");
+        assert_eq!(says_what_to_do, status == 421, "{}", response.text());
     }
     let config = client(&authority);
     for (host, hsts) in

@@ -96,6 +96,10 @@ fn the_name_of_a_request_has_many_spellings_and_one_certificate() {
     let mut wire = TlsWire::connect(&server, &client, "b.test");
     let request = "GET https://a.test/ HTTP/1.1\r\nHost: b.test\r\n\r\n";
     assert_eq!(wire.ask(request).unwrap().status, 421);
+    // The name lives here: the page does not say otherwise.
+    let refused = wire.get("a.test", "/").unwrap();
+    let text = refused.text();
+    assert!(text.contains("Open a new one") && !text.contains("No site"), "{text}");
     server.read_until("access.log", "\" 421 ");
 }
 

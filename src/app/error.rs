@@ -150,6 +150,7 @@ impl Error {
             status: self.status,
             reason: self.reason,
             close: self.close,
+            advice: None,
             headers: self.headers,
         }
     }
@@ -158,7 +159,7 @@ impl Error {
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let mut boxed: Box<dyn Any> = Box::new(error);
-        if let Some(HttpError { status, reason, close, headers }) =
+        if let Some(HttpError { status, reason, close, headers, .. }) =
             boxed.downcast_mut::<HttpError>().map(take_http)
         {
             return Self { status, reason, source: None, headers, close };

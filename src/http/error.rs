@@ -14,6 +14,9 @@ pub struct HttpError {
     pub reason: Cow<'static, str>,
     /// Framing is in doubt: nothing more of this connection is read as a request.
     pub close: bool,
+    /// What its page says in place of what it says of the status: a text of this program, without
+    /// quotes.
+    pub advice: Option<&'static str>,
     /// Headers the status asks for: `Allow` with 405, `Content-Range` with 416, `Retry-After`.
     pub headers: Option<Box<Headers>>,
 }
@@ -21,7 +24,7 @@ pub struct HttpError {
 impl HttpError {
     /// An error after which the connection can go on.
     pub fn new(status: Status, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, reason: reason.into(), close: false, headers: None }
+        Self { status, reason: reason.into(), close: false, advice: None, headers: None }
     }
 
     /// An error after which nothing more is read (SECURITY: refuse and close).
@@ -32,6 +35,12 @@ impl HttpError {
     /// `400 Bad Request`, and close.
     pub fn bad_request(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::fatal(Status::BAD_REQUEST, reason)
+    }
+
+    /// Has the page say what can be done in this case of its status.
+    #[must_use]
+    pub fn with_advice(self, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..self }
     }
 
     /// Adds a header to the answer.

@@ -52,8 +52,9 @@ impl ErrorPages {
     }
 
     /// The page of a failure. A host's own page comes first; otherwise the client's
-    /// `Accept` decides between a page, JSON (RFC 9457) and a line of text. Nothing of the request
-    /// and nothing of `error.reason` is repeated to the client.
+    /// `Accept` decides between a page, JSON (RFC 9457) and a line of text, with the advice of the
+    /// error or that of its status. Nothing of the request and nothing of `error.reason` is repeated
+    /// to the client.
     pub fn respond(&self, error: &HttpError, accept: Option<&[u8]>) -> Response {
         let status = error.status;
         let mut headers = error.headers.as_deref().cloned().unwrap_or_default();
@@ -62,7 +63,10 @@ impl ErrorPages {
                 headers.push("Content-Type", page.media_type.as_bytes());
                 Bytes::from(page.body.clone())
             }
-            None => built_in(status, advice(error), accept, &mut headers),
+            None => {
+                let advice = error.advice.unwrap_or_else(|| advice(error));
+                built_in(status, advice, accept, &mut headers)
+            }
         };
         headers.push("Cache-Control", b"no-store");
         Response { head: Head::Fields(headers), ..Response::new(status) }.with_body(body)
@@ -173,6 +177,7 @@ mod tests {
     fn the_form_follows_accept_and_the_reason_stays_inside() {
         let pages = ErrorPages::default();
         let error = HttpError::new(Status::NOT_FOUND, "/srv/secret is not there");
+        let advised = HttpError::new(Status::NOT_FOUND, "").with_advice("Ask elsewhere.");
         for (accept, start) in [
             (None, "404 Not Found\n"),
             (Some("*/*"), "404 Not Found\n"),
@@ -183,6 +188,8 @@ mod tests {
             assert!(text.starts_with(start), "{accept:?}: {text}");
             assert!(!text.contains("secret"));
             assert!(text.len() < 2048);
+            let text = body(&pages.respond(&advised, accept.map(str::as_bytes)));
+            assert!(text.contains("Ask elsewhere.") && !text.contains("start page"), "{text}");
         }
     }
 

@@ -155,7 +155,7 @@ fn admit(
             if shown.as_bytes().eq_ignore_ascii_case(asked));
         if !same && certificates.is_some_and(|certificates| !certificates.belongs(shown, asked)) {
             let why = "the Host belongs to another certificate than the one that was shown";
-            return Err(HttpError::new(Status::MISDIRECTED_REQUEST, why));
+            return Err(HttpError::new(Status::MISDIRECTED_REQUEST, why).with_advice(OTHER_NAME));
         }
         return Ok(None);
     }
@@ -169,10 +169,18 @@ fn admit(
         }
         (Https::Redirect, None) | (Https::Only, _) => {
             let why = "this host is there for encrypted requests only";
-            Err(HttpError::new(Status::MISDIRECTED_REQUEST, why))
+            Err(HttpError::new(Status::MISDIRECTED_REQUEST, why).with_advice(ENCRYPTED_ONLY))
         }
     }
 }
+
+/// What the page says to a client that should have come encrypted.
+const ENCRYPTED_ONLY: &str =
+    "This site answers by HTTPS only. Write https:// in front of the address.";
+
+/// What the page says to a client that asks for one name where it was shown the certificate for
+/// another.
+const OTHER_NAME: &str = "This connection was opened for another name. Open a new one for this name.";
 
 /// Methods that are never answered: TRACE would show a script what the browser hides from it,
 /// CONNECT would make a proxy of us (RFC 9110 §9.3.6, §9.3.8).
