@@ -1,7 +1,7 @@
 //! The certificate of our own making: for names of this machine, kept where nobody else looks.
 
 use crate::support::{Authority, Start, TestServer, TlsWire, names_below, repository};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,10 +58,14 @@ fn it_is_kept_from_one_start_to_the_next() {
     server.signal(rustix::process::Signal::HUP);
     server.read_until("stderr.txt", "reloaded");
     assert_eq!(std::fs::read(&key).unwrap(), first);
-    // Another name is another certificate.
+    // Another name is another certificate, of the same key.
+    let pem = server.path("state/.tls/local.pem");
+    let first_pem = std::fs::read(&pem).unwrap();
     server.configure(&config.replace("a.localhost", "b.localhost"));
     server.signal(rustix::process::Signal::HUP);
-    crate::support::eventually(|| (std::fs::read(&key).unwrap() != first).then_some(())).unwrap();
+    crate::support::eventually(|| (std::fs::read(&pem).unwrap() != first_pem).then_some(()))
+        .expect("a new one is kept");
+    assert_eq!(std::fs::read(&key).unwrap(), first);
     crate::support::eventually(|| {
         let mut wire = TlsWire::connect(&server, &believer(&server.path("state")), "b.localhost");
         wire.get("b.localhost", "/").ok()
@@ -80,6 +84,46 @@ fn without_a_place_for_it_there_is_one_all_the_same() {
     let mut wire = TlsWire::connect(&server, &Arc::new(Authority::new().client()), "localhost");
     let error = wire.get("localhost", "/").unwrap_err();
     assert!(error.to_string().contains("certificate"), "it shows one: {error}");
+}
+
+/// A server that gives up root, what it shows to a client, and what it shows after a reload.
+fn shown_before_and_after_a_reload(state_mode: u32) -> (TestServer, Vec<u8>, Vec<u8>) {
+    let config = "[server]\nlisten = \"https://127.0.0.1:0\"\nuser = \"nobody\"\n\
+        [tls]\nlocal = true\n[[host]]\nnames = [\"localhost\"]\nrespond = \"in\"\n";
+    let start = Start::new(config, &[("state/here", ""), ("access.log", "")]);
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(start.path(), 0o755);
+    open(&start.path().join("access.log"), 0o666);
+    open(&start.path().join("state"), state_mode);
+    let server = start.run();
+    let shown = || {
+        let mut wire = TlsWire::connect(&server, &believer(&server.path("state")), "localhost");
+        wire.get("localhost", "/").expect("it is the one that was kept");
+        wire.stream.conn.peer_certificates().unwrap()[0].to_vec()
+    };
+    let before = shown();
+    server.signal(rustix::process::Signal::HUP);
+    server.read_until("stderr.txt", "reloaded");
+    let after = shown();
+    (server, before, after)
+}
+
+#[test]
+fn a_reload_shows_the_same_certificate_to_whoever_gave_up_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // The state folder may be entered by that account, or not.
+    for mode in [0o755, 0o700] {
+        let (server, before, after) = shown_before_and_after_a_reload(mode);
+        assert_eq!(before, after, "{mode:o}");
+        let said = server.read("stderr.txt");
+        assert!(!said.contains("unkept-certificate"), "{mode:o}: {said}");
+        let key = std::fs::metadata(server.path("state/.tls/local.key")).unwrap();
+        assert_ne!(key.uid(), 0, "it is whose it has to be, {mode:o}");
+    }
 }
 
 #[test]

@@ -347,6 +347,9 @@ impl Loaded {
             if let Some(account) = privilege::account(&user.value) {
                 self.access.give_to(account);
                 self.errors.give_to(account);
+                if let Some((plan, _)) = &self.tls {
+                    plan.give_to(account);
+                }
             }
             privilege::become_user(&user.value).map_err(|error| {
                 Failure::Start(format!("cannot become the user {:?}: {error}", user.value))

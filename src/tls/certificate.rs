@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -17,8 +17,10 @@ use x509_parser::prelude::FromDer;
 const FILE_MAX: u64 = 8 * 1024 * 1024;
 
 /// A certificate that can be shown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Certificate {
+    /// The files of the chain and the key; `None`: it was made here.
+    pub(super) files: Option<[PathBuf; 2]>,
     /// Chain and key, as rustls wants them.
     pub(super) certified: Arc<CertifiedKey>,
     /// Names in lower case, wildcards as `*.example.org`, addresses as text.
@@ -82,7 +84,8 @@ impl Certificate {
                 rustls::Error::InconsistentKeys(_) => Fault::Mismatch,
                 other => Fault::Key(format!("it cannot be used: {other}")),
             })?;
-        Ok(Self { certified: Arc::new(certified), names, is_of_old, not_before, not_after })
+        let certified = Arc::new(certified);
+        Ok(Self { files: None, certified, names, is_of_old, not_before, not_after })
     }
 
     /// Days until it ends to be valid, as of `now`; negative once it has.

@@ -38,7 +38,7 @@ pub(super) fn load(
         }
     };
     let named = |at: &At<PathBuf>, why: &str| bad(at, format!("{}: {why}", at.value.display()));
-    let certificate = Certificate::from_pem(&chain, &key, provider).map_err(|fault| {
+    let mut certificate = Certificate::from_pem(&chain, &key, provider).map_err(|fault| {
         vec![match fault {
             Fault::Chain(why) => named(&files.chain, &why),
             Fault::Key(why) => named(&files.key, &why),
@@ -50,6 +50,7 @@ pub(super) fn load(
             }
         }]
     })?;
+    certificate.files = Some([files.chain.value.clone(), files.key.value.clone()]);
     (&chain, &key).hash(hasher);
     if mode & READ_BY_ALL != 0 {
         let message = format!("everybody may read the key {}", files.key.value.display());

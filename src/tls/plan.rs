@@ -53,6 +53,14 @@ impl Plan {
         })
     }
 
+    /// Gives what the server has made for itself to the account (user, group) that it becomes.
+    pub fn give_to(&self, account: (u32, u32)) {
+        if let Some(folder) = folder().filter(|_| self.local.is_some()) {
+            // That it could not be kept was said. Reloads go on with what is loaded.
+            let _ = local::give_to(&folder, account);
+        }
+    }
+
     /// Whether its files are to be watched, and there are any.
     pub fn is_watched(&self) -> bool {
         self.watch && self.paths().next().is_some()
@@ -91,7 +99,8 @@ impl Plan {
             }
         }
         if let Some((names, at)) = &self.local {
-            match make_local(names, at, keep, now, &provider, warnings) {
+            let former = former.and_then(Secured::local);
+            match make_local(names, at, former, keep, now, &provider, warnings) {
                 Ok(certificate) => list.push((certificate, Vec::new())),
                 Err(error) => errors.push(error),
             }
@@ -182,13 +191,13 @@ impl Plan {
 fn make_local(
     names: &[String],
     at: &At<()>,
+    former: Option<&Certificate>,
     keep: bool,
     now: i64,
     provider: &CryptoProvider,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Certificate, Diagnostic> {
-    let folder = local::state_folder().map(|folder| folder.join(local::FOLDER));
-    let local = local::certificate(names, folder.as_deref(), keep, now, provider);
+    let local = local::certificate(names, folder().as_deref(), former, keep, now, provider);
     let local = local.map_err(|why| {
         let message = format!("no local certificate could be made: {why}");
         Diagnostic::error("bad-certificate", message, at.span.clone())
@@ -200,6 +209,11 @@ fn make_local(
         warnings.push(warning.help(help));
     }
     Ok(local.certificate)
+}
+
+/// Where it is kept.
+fn folder() -> Option<PathBuf> {
+    local::state_folder().map(|folder| folder.join(local::FOLDER))
 }
 
 /// The names of hosts that mean this machine, whatever DNS says, and its own addresses.

@@ -1,5 +1,6 @@
 //! What listeners speak TLS with, and who is shown what.
 
+use super::certificate::Certificate;
 use super::choice::{Choice, bare};
 use super::setup::Resumption;
 use super::time::{days, now};
@@ -18,6 +19,11 @@ pub struct Secured {
 }
 
 impl Secured {
+    /// The certificate that was made here, if there is one.
+    pub(super) fn local(&self) -> Option<&Certificate> {
+        self.choice.certificates.iter().find(|certificate| certificate.files.is_none())
+    }
+
     /// The certificate that is shown for a name, for people.
     pub fn describe(&self, name: Option<&str>) -> String {
         let Some(shown) = self.choice.certificates.get(self.choice.choose(name)) else {

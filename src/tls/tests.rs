@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 fn issue(names: &[&str]) -> Certificate {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -78,7 +79,8 @@ fn a_local_certificate_is_kept_until_it_does_not_serve() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let now = 1_800_000_000;
     let get = |wanted: &[&str], keep, now| {
-        let local = local::certificate(&names(wanted), Some(&place), keep, now, &provider).unwrap();
+        let local =
+            local::certificate(&names(wanted), Some(&place), None, keep, now, &provider).unwrap();
         assert_eq!(local.unkept, None);
         (local.certificate.certified.end_entity_cert().unwrap().to_vec(), local.certificate)
     };
@@ -91,15 +93,36 @@ fn a_local_certificate_is_kept_until_it_does_not_serve() {
     let key = std::fs::metadata(place.join("local.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     assert_eq!(get(&["localhost"], true, now + 300 * DAY).0, first, "kept");
-    let (second, _) = get(&["localhost", "new.localhost"], true, now);
+    let key_file = || std::fs::read(place.join("local.key")).unwrap();
+    let first_key = key_file();
+    let (second, certificate) = get(&["localhost", "new.localhost"], true, now);
     assert_ne!(second, first, "a name was missing");
+    // Whoever else shares the folder is served by it as well.
+    assert_eq!(certificate.names, ["localhost", "new.localhost", "*.localhost", "::1"]);
+    assert_eq!(key_file(), first_key);
+    assert_eq!(get(&["localhost", "*.localhost", "::1"], true, now).0, second, "no war");
     assert_ne!(get(&["localhost"], true, now + 370 * DAY).0, second, "it was about to end");
+    assert_ne!(key_file(), first_key, "nor is its key for ever");
+    let many: Vec<_> = (0..150).map(|n| format!("n{n}.localhost")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    get(&many[..90], true, now);
+    assert_eq!(get(&many[80..120], true, now).1.names.len(), 100, "there is an end to it");
+    assert_eq!(get(&many, true, now).1.names.len(), 150, "but not to what is asked for");
     std::fs::write(place.join("local.key"), "garbage").unwrap();
     get(&["localhost"], true, now);
     assert!(std::fs::read_to_string(place.join("local.key")).unwrap().contains("PRIVATE KEY"));
     let nowhere = Path::new("/proc/nowhere");
-    let local = local::certificate(&names(&["localhost"]), Some(nowhere), true, now, &provider);
-    assert!(local.unwrap().unkept.unwrap().contains("/proc/nowhere"));
+    let get = |former: Option<&Certificate>, now| {
+        let names = names(&["localhost"]);
+        local::certificate(&names, Some(nowhere), former, true, now, &provider).unwrap()
+    };
+    let made = get(None, now);
+    assert!(made.unkept.unwrap().contains("/proc/nowhere"));
+    let served = made.certificate;
+    let again = get(Some(&served), now);
+    assert!(Arc::ptr_eq(&again.certificate.certified, &served.certified) && again.unkept.is_none());
+    let renewed = get(Some(&served), now + 380 * DAY);
+    assert!(!Arc::ptr_eq(&renewed.certificate.certified, &served.certified));
 }
 
 #[test]
