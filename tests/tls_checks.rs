@@ -108,6 +108,31 @@ fn a_key_that_may_not_be_read_is_said_to_be_so() {
 }
 
 #[test]
+fn a_key_that_the_account_may_not_read_is_warned_of() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let authority = Authority::new();
+    let folder = folder(&[]);
+    let place = folder.path();
+    authority.issue(&["a.test"], "a").write(place, "a");
+    let set = |name: &str, mode| {
+        std::fs::set_permissions(place.join(name), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    set("", 0o755);
+    set("a.pem", 0o644);
+    for (mode, warned) in [(0o600, true), (0o604, false)] {
+        set("a.key", mode);
+        // The text begins in `[server]`.
+        let (code, err) =
+            check(place, &("user = \"nobody\"\n".to_owned() + &pair("a.pem", "a.key")), "");
+        assert_eq!(code, Some(0), "{err}");
+        let says = err.contains("warning[withheld-certificate]: `nobody` may not read a.key");
+        assert_eq!(says, warned, "{mode:o}: {err}");
+    }
+}
+
+#[test]
 fn names_are_held_against_the_certificate_that_is_shown() {
     let authority = Authority::new();
     let folder = folder(&[]);

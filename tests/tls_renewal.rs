@@ -3,7 +3,7 @@
 use crate::support::{Authority, Issued, Start, TestServer, TlsWire, eventually};
 use rustix::process::Signal;
 use std::fs::{create_dir, remove_dir_all, rename};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -230,6 +230,45 @@ fn a_folder_that_is_moved_or_made_again_is_followed() {
             std::fs::copy(from, place.join("certs").join(name)).unwrap();
         }
     });
+}
+
+/// As certbot leaves it: only root may read the key, and the server has given root up.
+#[test]
+fn what_only_root_may_read_goes_on_through_reloads() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let config = CONFIG.replace("\n[[tls", "\nuser = \"nobody\"\n[[tls");
+    let authority = Authority::new();
+    let start = Start::new(&config, &[("certs/here", ""), ("access.log", "")]);
+    authority.issue(&["a.test"], "first").write(&start.path().join("certs"), "a");
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    open(start.path(), 0o755);
+    open(&start.path().join("access.log"), 0o666);
+    open(&start.path().join("certs"), 0o700);
+    let server = start.run();
+    assert!(server.banner.contains("withheld-certificate"), "{}", server.banner);
+    let before = shown(&server, &authority);
+    let certs = server.path("certs");
+    let said = server.read_until("stderr.txt", "a.pem may no longer be read");
+    assert!(said.contains(&format!("{}: Permission denied", certs.display())), "{said}");
+    assert!(!said.contains("changed"), "{said}");
+    server.configure(&config.replace("\"in\"", "\"new\""));
+    server.signal(Signal::HUP);
+    server.read_until("stderr.txt", "reloaded\n");
+    assert_eq!(shown(&server, &authority), before);
+    // It is given the right, and sees what there is now.
+    let renewed = authority.issue(&["a.test"], "second");
+    renewed.write(&certs, "a");
+    for name in ["a.pem", "a.key"] {
+        open(&certs.join(name), 0o644);
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(shown(&server, &authority), before);
+    open(&certs, 0o755);
+    eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(())).expect("taken up");
 }
 
 #[test]

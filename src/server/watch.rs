@@ -98,6 +98,8 @@ fn watch(
         if let Err(error) = watch.add(folder) {
             // Writing to a String does not fail.
             let _ = write!(unwatched, "\n{}: {error}", folder.display());
+            // That it may be watched at last is heard of above it, if anywhere.
+            let _ = folder.parent().map(|above| watch.add(above));
         }
     }
     let token = Target::Certificates.token();

@@ -3,6 +3,9 @@
 use super::certificate::{Certificate, Fault, read};
 use super::time::days;
 use crate::conf::{At, CertFiles, Diagnostic};
+use crate::sys::privilege::may_read;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustls::crypto::CryptoProvider;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hash;
@@ -62,11 +65,59 @@ pub(super) fn load(
     Ok(certificate)
 }
 
+/// The certificate that was `loaded` from these files before they could no longer be read: the
+/// account that the server has become may not.
+pub(super) fn keep(
+    files: &CertFiles,
+    loaded: &[Certificate],
+    hasher: &mut DefaultHasher,
+    warnings: &mut Vec<Diagnostic>,
+) -> Option<Certificate> {
+    let withheld = withheld(files)?;
+    let from = Some([&files.chain.value, &files.key.value]);
+    let kept = loaded.iter().find(|loaded| loaded.files.as_ref().map(|[a, b]| [a, b]) == from)?;
+    WITHHELD.hash(hasher);
+    let message = format!(
+        "{} may no longer be read; what was loaded from it goes on",
+        withheld.value.display()
+    );
+    let warning = Diagnostic::warning(WITHHELD, message, withheld.span.clone());
+    warnings.push(warning.help("give the account the right to read it, or restart after renewals"));
+    Some(kept.clone())
+}
+
+/// Warns of what `user`, whom the server is about to become, will not be able to read again.
+pub(super) fn warn_of_user(files: &CertFiles, user: &str, warnings: &mut Vec<Diagnostic>) {
+    let read_once = [&files.chain, &files.key].into_iter().find(|at| !may_read(user, &at.value));
+    if let Some(at) = read_once {
+        let message = format!("`{user}` may not read {}", at.value.display());
+        let warning = Diagnostic::warning(WITHHELD, message, at.span.clone());
+        warnings.push(
+            warning
+                .label("it is read at the start, and a renewed one only by a restart")
+                .help("give that account, or a group of it, the right to read it"),
+        );
+    }
+}
+
+/// The name of warnings of files that may not be read again.
+pub(super) const WITHHELD: &str = "withheld-certificate";
+
+/// The first of the files that is there, perhaps, and may not be read.
+fn withheld(files: &CertFiles) -> Option<&At<PathBuf>> {
+    let denied = |at: &&At<PathBuf>| access(&at.value, Access::READ_OK) == Err(Errno::ACCESS);
+    [&files.chain, &files.key].into_iter().find(denied)
+}
+
 /// Goes on with what makes the files different from others.
 ///
 /// # Errors
-/// One of them cannot be read.
+/// One of them cannot be read, and not because it may not.
 pub(super) fn hash(files: &CertFiles, hasher: &mut DefaultHasher) -> Result<(), String> {
+    if withheld(files).is_some() {
+        WITHHELD.hash(hasher);
+        return Ok(());
+    }
     let ((chain, _), (key, _)) = (read(&files.chain.value)?, read(&files.key.value)?);
     (chain, key).hash(hasher);
     Ok(())

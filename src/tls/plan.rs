@@ -27,6 +27,8 @@ pub struct Plan {
     watch: bool,
     /// The names that clients will ask for.
     wanted: Vec<At<String>>,
+    /// Whom the server becomes when it has loaded it.
+    user: Option<String>,
 }
 
 impl Plan {
@@ -50,6 +52,7 @@ impl Plan {
             tickets: config.tls.tickets,
             watch: config.tls.watch,
             wanted,
+            user: config.server.user.as_ref().map(|user| user.value.clone()),
         })
     }
 
@@ -80,7 +83,8 @@ impl Plan {
     }
 
     /// Reads the files and builds what listeners need. `keep`: whether a certificate that had to be
-    /// made may be written down. Resumption goes on from `former` where the rules are the same.
+    /// made may be written down. Resumption goes on from `former` where the rules are the same, and
+    /// so do certificates that may not be read any more.
     ///
     /// # Errors
     /// All that is wrong. Warnings go to `warnings`.
@@ -92,14 +96,23 @@ impl Plan {
     ) -> Result<Secured, Vec<Diagnostic>> {
         let (provider, now) = (Arc::new(provider()), now());
         let (mut list, mut errors, mut hasher) = (Vec::new(), Vec::new(), DefaultHasher::new());
+        let loaded = former.map_or(&[][..], Secured::certificates);
         for (files, of_host) in &self.files {
+            if let Some(kept) = pair::keep(files, loaded, &mut hasher, warnings) {
+                list.push((kept, of_host.clone()));
+                continue;
+            }
             match pair::load(files, &provider, now, &mut hasher, warnings) {
                 Ok(certificate) => list.push((certificate, of_host.clone())),
                 Err(mut found) => errors.append(&mut found),
             }
+            if let (Some(user), None) = (&self.user, former) {
+                pair::warn_of_user(files, user, warnings);
+            }
         }
         if let Some((names, at)) = &self.local {
-            let former = former.and_then(Secured::local);
+            // The one that was not read from files.
+            let former = loaded.iter().find(|loaded| loaded.files.is_none());
             match make_local(names, at, former, keep, now, &provider, warnings) {
                 Ok(certificate) => list.push((certificate, Vec::new())),
                 Err(error) => errors.push(error),
@@ -130,20 +143,21 @@ impl Plan {
         Ok(Secured { config: Arc::new(config), choice, resumption, fingerprint: hasher.finish() })
     }
 
-    /// Whether the files are other ones than those that `secured` was made of. An error in reading
-    /// counts as a change: loading will say what it is.
-    pub fn has_changed(&self, secured: &Secured) -> bool {
+    /// Whether the files are other ones than those that `secured` was made of, or may not be read
+    /// any more.
+    ///
+    /// # Errors
+    /// One cannot be read; loading will say which, and why.
+    pub fn has_changed(&self, secured: &Secured) -> Result<bool, String> {
         let mut hasher = DefaultHasher::new();
         for (files, _) in &self.files {
-            if pair::hash(files, &mut hasher).is_err() {
-                return true;
-            }
+            pair::hash(files, &mut hasher)?;
         }
         if let Some(ca) = &self.client_ca {
-            let Ok((pem, _)) = read(&ca.file.value) else { return true };
+            let (pem, _) = read(&ca.file.value)?;
             pem.hash(&mut hasher);
         }
-        hasher.finish() != secured.fingerprint
+        Ok(hasher.finish() != secured.fingerprint)
     }
 
     /// The authorities that clients' certificates must lead to.

@@ -19,9 +19,18 @@ pub struct Secured {
 }
 
 impl Secured {
-    /// The certificate that was made here, if there is one.
-    pub(super) fn local(&self) -> Option<&Certificate> {
-        self.choice.certificates.iter().find(|certificate| certificate.files.is_none())
+    /// All certificates.
+    pub(super) fn certificates(&self) -> &[Certificate] {
+        &self.choice.certificates
+    }
+
+    /// Whether all certificates were there `before`, and no other was, and clients are asked the same.
+    pub fn is_as(&self, before: &Self) -> bool {
+        let pointers = |secured: &Self| {
+            let all = secured.certificates().iter();
+            all.map(|certificate| Arc::as_ptr(&certificate.certified)).collect::<Vec<_>>()
+        };
+        pointers(self) == pointers(before) && self.resumption.rules == before.resumption.rules
     }
 
     /// The certificate that is shown for a name, for people.

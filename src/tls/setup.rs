@@ -34,7 +34,7 @@ pub(super) struct Resumption {
     tickets: Option<Arc<dyn ProducesTickets>>,
     sessions: Arc<dyn StoresServerSessions>,
     /// Sessions remember who the client is: they are worth nothing under other rules.
-    rules: u64,
+    pub(super) rules: u64,
 }
 
 impl Rules {

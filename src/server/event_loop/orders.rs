@@ -123,7 +123,8 @@ impl EventLoop {
             let text = "what changes here is noticed within a minute, not at once:";
             self.cx.report(Level::Warning, format!("{text}{unwatched}"));
         }
-        if !plan.has_changed(secured) {
+        let changed = plan.has_changed(secured);
+        if changed == Ok(false) {
             self.watch.settle();
             return;
         }
@@ -134,13 +135,19 @@ impl EventLoop {
         };
         match renewed {
             Ok(renewed) => {
-                let text = format!("certificate files have changed: {renewed}");
+                let (level, text) = match renewed.is_as(secured) {
+                    true => (Level::Warning, "certificates stay as they are".to_owned()),
+                    false => (Level::Info, format!("certificate files have changed: {renewed}")),
+                };
                 *secured = Rc::new(renewed);
                 self.watch.settle();
-                self.cx.report(Level::Info, with(text, &found));
+                self.cx.report(level, with(text, &found));
             }
             Err(errors) => {
-                let text = "certificate files have changed and do not load; the old ones stay";
+                let text = match changed {
+                    Ok(_) => "certificate files have changed and do not load; the old ones stay",
+                    Err(_) => "certificate files do not load; the old ones stay",
+                };
                 let text = with(text.into(), &errors);
                 if self.watch.is_news(&text) {
                     self.cx.report(Level::Error, text);
