@@ -106,6 +106,34 @@ fn the_name_chooses_the_certificate_and_binds_the_requests() {
 }
 
 #[test]
+fn of_two_kinds_of_keys_each_client_gets_one_that_it_takes() {
+    use rustls::crypto::aws_lc_rs::cipher_suite as suites;
+    let authority = Authority::new();
+    let certs = "[[tls.cert]]\nchain = \"rsa.pem\"\nkey = \"rsa.key\"\n\
+        [[tls.cert]]\nchain = \"ecdsa.pem\"\nkey = \"ecdsa.key\"\n\
+        [[tls.cert]]\nchain = \"more.pem\"\nkey = \"more.key\"\n";
+    let start = Start::new(&format!("{LISTEN}{certs}[[host]]\nrespond = \"in\"\n"), &[]);
+    let (rsa, ecdsa) = (authority.issue_rsa(&["a.test"]), authority.issue(&["a.test"], "a"));
+    rsa.write(start.path(), "rsa");
+    ecdsa.write(start.path(), "ecdsa");
+    authority.issue(&["a.test"], "more").write(start.path(), "more");
+    let server = start.run();
+    assert!(server.banner.contains("duplicate-certificate"), "{}", server.banner);
+    let only_rsa = [suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
+    let both = [only_rsa[0], suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+    for (client, want) in [
+        (authority.client(), &ecdsa),
+        (authority.client_with_suites(&both), &ecdsa),
+        (authority.client_with_suites(&only_rsa), &rsa),
+    ] {
+        let mut wire = TlsWire::connect(&server, &Arc::new(client), "a.test");
+        assert_eq!(wire.get("a.test", "/").unwrap().text(), "in");
+        let shown = wire.stream.conn.peer_certificates().unwrap()[0].to_vec();
+        assert!(shown == want.der(), "another one");
+    }
+}
+
+#[test]
 fn sessions_are_resumed_but_not_under_another_name() {
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let (server, authority) = start("", FILES);

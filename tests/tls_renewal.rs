@@ -28,11 +28,6 @@ fn shown(server: &TestServer, authority: &Authority) -> Vec<u8> {
     wire.stream.conn.peer_certificates().unwrap()[0].to_vec()
 }
 
-fn der(issued: &Issued) -> Vec<u8> {
-    use rustls::pki_types::pem::PemObject;
-    rustls::pki_types::CertificateDer::from_pem_slice(issued.chain.as_bytes()).unwrap().to_vec()
-}
-
 #[test]
 fn renewed_files_are_taken_up_under_load_without_a_failed_request() {
     let (server, authority) = start(CONFIG);
@@ -60,7 +55,7 @@ fn renewed_files_are_taken_up_under_load_without_a_failed_request() {
         for name in ["second", "third"] {
             let renewed = authority.issue(&["a.test"], name);
             renewed.write(&server.path("certs"), "a");
-            eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(()))
+            eventually(|| (shown(&server, &authority) == renewed.der()).then_some(()))
                 .unwrap_or_else(|| panic!("{name} is never shown"));
         }
         done.store(true, Ordering::Relaxed);
@@ -84,7 +79,7 @@ fn what_does_not_load_does_not_count() {
     assert_eq!(shown(&server, &authority), before);
     // The other half arrives.
     std::fs::write(server.path("certs/a.pem"), &other.chain).unwrap();
-    eventually(|| (shown(&server, &authority) == der(&other)).then_some(())).expect("taken up");
+    eventually(|| (shown(&server, &authority) == other.der()).then_some(())).expect("taken up");
 }
 
 #[test]
@@ -93,9 +88,9 @@ fn without_watching_it_takes_a_signal() {
     let renewed = authority.issue(&["a.test"], "second");
     renewed.write(&server.path("certs"), "a");
     std::thread::sleep(Duration::from_millis(1200));
-    assert_ne!(shown(&server, &authority), der(&renewed));
+    assert_ne!(shown(&server, &authority), renewed.der());
     server.signal(Signal::HUP);
-    eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(())).expect("taken up");
+    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
 }
 
 #[test]
@@ -132,7 +127,7 @@ fn links_that_are_turned_are_followed() {
     let server = start.run();
     for n in 2..4 {
         let renewed = turn(n);
-        eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(()))
+        eventually(|| (shown(&server, &authority) == renewed.der()).then_some(()))
             .unwrap_or_else(|| panic!("number {n} is never shown"));
     }
 }
@@ -151,7 +146,7 @@ fn a_folder_that_is_turned_is_followed() {
     }
     let server = start.run();
     let becomes = |issued: &Issued, what: &str| {
-        eventually(|| (shown(&server, &authority) == der(issued)).then_some(()))
+        eventually(|| (shown(&server, &authority) == issued.der()).then_some(()))
             .unwrap_or_else(|| panic!("{what}: never shown"));
     };
     create_dir(certs.join("two")).unwrap();
@@ -179,8 +174,9 @@ fn is_taken_up(what: &str, prepare: impl FnOnce(&Path), renew: impl FnOnce(&Path
     // The first look is over.
     std::thread::sleep(Duration::from_millis(700));
     renew(&place);
-    eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(()))
-        .unwrap_or_else(|| panic!("{what}: not shown in less than the minute that is its time unasked"));
+    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).unwrap_or_else(
+        || panic!("{what}: not shown in less than the minute that is its time unasked"),
+    );
 }
 
 #[test]
@@ -268,7 +264,7 @@ fn what_only_root_may_read_goes_on_through_reloads() {
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(shown(&server, &authority), before);
     open(&certs, 0o755);
-    eventually(|| (shown(&server, &authority) == der(&renewed)).then_some(())).expect("taken up");
+    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
 }
 
 #[test]
@@ -309,5 +305,5 @@ fn what_is_wrong_is_said_once_and_with_its_path() {
         wire.get("a.test", "/").ok()
     })
     .expect("the new one is taken up");
-    assert_eq!(shown(&server, &authority), der(&renewed));
+    assert_eq!(shown(&server, &authority), renewed.der());
 }

@@ -180,7 +180,8 @@ const ENCRYPTED_ONLY: &str =
 
 /// What the page says to a client that asks for one name where it was shown the certificate for
 /// another.
-const OTHER_NAME: &str = "This connection was opened for another name. Open a new one for this name.";
+const OTHER_NAME: &str =
+    "This connection was opened for another name. Open a new one for this name.";
 
 /// Methods that are never answered: TRACE would show a script what the browser hides from it,
 /// CONNECT would make a proxy of us (RFC 9110 §9.3.6, §9.3.8).

@@ -1,6 +1,7 @@
 //! One certificate with its chain and its key, and what it says of itself.
 
 use crate::sys::file;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -86,6 +87,11 @@ impl Certificate {
             })?;
         let certified = Arc::new(certified);
         Ok(Self { files: None, certified, names, is_of_old, not_before, not_after })
+    }
+
+    /// What kind of key it has.
+    pub(super) fn kind(&self) -> SignatureAlgorithm {
+        self.certified.key.algorithm()
     }
 
     /// Days until it ends to be valid, as of `now`; negative once it has.

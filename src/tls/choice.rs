@@ -1,57 +1,102 @@
 //! Which certificate a client gets: by the name it asks for.
 //!
 //! As with hosts there is no order to get wrong: an exact name beats a wildcard, a longer wildcard
-//! a shorter one, any of them the first certificate.
+//! a shorter one, any of them the first certificate. Two that differ in the kind of their keys are as
+//! one: RSA is for clients that take nothing else.
 
 use super::certificate::Certificate;
+use rustls::SignatureAlgorithm;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// All certificates, and who gets which.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) certificates: Vec<Certificate>,
-    exact: HashMap<Box<str>, usize>,
-    /// `.example.org`, whether it stands for one label only, and its certificate; longest first.
-    wildcards: Vec<(Box<str>, bool, usize)>,
+    exact: HashMap<Box<str>, Kinds>,
+    /// `.example.org`, whether it stands for one label only, and its certificates; longest first.
+    wildcards: Vec<(Box<str>, bool, Kinds)>,
+    /// For everybody else: the first.
+    others: Kinds,
 }
+
+/// The numbers of the certificates of a name: the first of each kind of key, RSA last.
+type Kinds = Vec<usize>;
 
 impl Choice {
     /// Certificates, each with the names of the host it was given to by name.
     pub(super) fn new(list: Vec<(Certificate, Vec<String>)>) -> Self {
-        let (mut exact, mut wildcards) = (HashMap::new(), Vec::new());
-        // What a host says comes first, then what certificates say, the first of them.
-        for own in [true, false] {
-            for (number, (certificate, of_host)) in list.iter().enumerate() {
-                for name in if own { of_host } else { &certificate.names } {
-                    match name.strip_prefix('*') {
-                        Some(suffix) => wildcards.push((suffix.into(), !own, number)),
-                        None => {
-                            exact.entry(bare(name).into()).or_insert(number);
-                        }
+        let mut exact: HashMap<Box<str>, Kinds> = HashMap::new();
+        let mut wildcards: Vec<(Box<str>, bool, Kinds)> = Vec::new();
+        let (certificates, of_hosts): (Vec<_>, Vec<_>) = list.into_iter().unzip();
+        let add = |kinds: &mut Kinds, number: usize| add(kinds, number, &certificates);
+        // What a host says comes first, then what certificates say, the first of each kind.
+        for (number, names) in of_hosts.iter().enumerate() {
+            for name in names {
+                match name.strip_prefix('*') {
+                    Some(suffix) => wildcards.push((suffix.into(), false, vec![number])),
+                    None => {
+                        exact.entry(bare(name).into()).or_insert_with(|| vec![number]);
                     }
                 }
             }
         }
-        wildcards.sort_by_key(|(suffix, ..): &(Box<str>, bool, usize)| Reverse(suffix.len()));
-        let certificates = list.into_iter().map(|(certificate, _)| certificate).collect();
-        Self { certificates, exact, wildcards }
+        let given: HashSet<Box<str>> = exact.keys().cloned().collect();
+        for (number, certificate) in certificates.iter().enumerate() {
+            for name in &certificate.names {
+                match name.strip_prefix('*') {
+                    Some(suffix) => {
+                        let known = wildcards
+                            .iter_mut()
+                            .find(|(known, one_label, _)| *one_label && **known == *suffix);
+                        match known {
+                            Some((.., kinds)) => add(kinds, number),
+                            None => wildcards.push((suffix.into(), true, vec![number])),
+                        }
+                    }
+                    None if given.contains(bare(name)) => {}
+                    None => add(exact.entry(bare(name).into()).or_default(), number),
+                }
+            }
+        }
+        wildcards.sort_by_key(|(suffix, ..)| Reverse(suffix.len()));
+        let mut others = Vec::new();
+        let names = |number: usize| {
+            certificates.get(number).map(|one| one.names.iter().collect::<HashSet<_>>())
+        };
+        for number in (0..certificates.len()).filter(|number| names(*number) == names(0)) {
+            add(&mut others, number);
+        }
+        Self { certificates, exact, wildcards, others }
     }
 
     /// The number of the certificate for a name in lower case.
     pub(super) fn choose(&self, name: Option<&str>) -> usize {
-        let Some(name) = name.map(bare) else { return 0 };
-        if let Some(number) = self.exact.get(name) {
-            return *number;
+        self.of_name(name).first().copied().unwrap_or_default()
+    }
+
+    /// The certificates for a name in lower case.
+    fn of_name(&self, name: Option<&str>) -> &Kinds {
+        let Some(name) = name.map(bare) else { return &self.others };
+        if let Some(kinds) = self.exact.get(name) {
+            return kinds;
         }
-        let fits = |(suffix, one_label, _): &&(Box<str>, bool, usize)| {
+        let fits = |(suffix, one_label, _): &&(Box<str>, bool, Kinds)| {
             name.strip_suffix(&**suffix)
                 .is_some_and(|label| !(label.is_empty() || *one_label && label.contains('.')))
         };
-        self.wildcards.iter().find(fits).map_or(0, |(.., number)| *number)
+        self.wildcards.iter().find(fits).map_or(&self.others, |(.., kinds)| kinds)
+    }
+
+    /// The numbers of those that nobody is ever shown.
+    pub(super) fn never_shown(&self) -> impl Iterator<Item = usize> {
+        let wildcards = self.wildcards.iter().map(|(.., kinds)| kinds);
+        let all = self.exact.values().chain(wildcards).chain([&self.others]);
+        let shown: HashSet<usize> = all.flatten().copied().collect();
+        (0..self.certificates.len()).filter(move |number| !shown.contains(number))
     }
 
     /// Whether a client that was shown the certificate for `shown` may be answered as `asked`.
@@ -71,10 +116,24 @@ pub(super) fn bare(name: &str) -> &str {
     name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name)
 }
 
+/// Adds a certificate to those of a name, if none of them has a key of its kind.
+fn add(kinds: &mut Kinds, number: usize, certificates: &[Certificate]) {
+    let kind = |number: usize| certificates.get(number).map(Certificate::kind);
+    if !kinds.iter().any(|known| kind(*known) == kind(number)) {
+        kinds.push(number);
+        kinds.sort_by_key(|number| kind(*number) == Some(SignatureAlgorithm::RSA));
+    }
+}
+
 impl ResolvesServerCert for Choice {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // rustls hands the name over in lower case.
-        let number = self.choose(hello.server_name());
-        self.certificates.get(number).map(|certificate| certificate.certified.clone())
+        // rustls hands the name over in lower case, and those schemes alone that go with a suite of
+        // the client.
+        let kinds = self.of_name(hello.server_name()).iter();
+        let mut kinds = kinds.filter_map(|number| self.certificates.get(*number)).peekable();
+        let first = kinds.peek().copied();
+        let schemes = hello.signature_schemes();
+        let able = kinds.find(|one| one.certified.key.choose_scheme(schemes).is_some());
+        able.or(first).map(|certificate| certificate.certified.clone())
     }
 }

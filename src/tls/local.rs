@@ -73,7 +73,8 @@ pub(super) fn certificate(
             names.push(name.clone());
         }
     }
-    let key = kept.filter(|(kept, _)| is_young(kept)).and_then(|(_, key)| KeyPair::from_pem(&key).ok());
+    let key =
+        kept.filter(|(kept, _)| is_young(kept)).and_then(|(_, key)| KeyPair::from_pem(&key).ok());
     let (chain, key) = make(names, key, now).map_err(|error| error.to_string())?;
     let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes(), provider)
         .map_err(|fault| format!("{fault:?}"))?;

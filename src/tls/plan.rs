@@ -127,6 +127,7 @@ impl Plan {
         }
         let choice = Arc::new(Choice::new(list));
         self.warn_of_names(&choice, warnings);
+        self.warn_of_duplicates(&choice, warnings);
         let rules = Rules {
             authorities,
             required: self.client_ca.as_ref().is_some_and(|ca| ca.required),
@@ -176,6 +177,17 @@ impl Plan {
             roots.add(certificate).map_err(|error| named(error.to_string()))?;
         }
         Ok(Some(roots))
+    }
+
+    /// Certificates that nobody is shown: others have their names.
+    fn warn_of_duplicates(&self, choice: &Choice, warnings: &mut Vec<Diagnostic>) {
+        // The files come first, in their order.
+        for (files, _) in choice.never_shown().filter_map(|number| self.files.get(number)) {
+            let message = format!("nobody is shown {}", files.chain.value.display());
+            let warning =
+                Diagnostic::warning("duplicate-certificate", message, files.chain.span.clone());
+            warnings.push(warning.label("others are shown for all of its names"));
+        }
     }
 
     /// Names of hosts whose clients are shown a certificate without the name.

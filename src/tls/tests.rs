@@ -9,9 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn issue(names: &[&str]) -> Certificate {
+    issue_with(names, &KeyPair::generate().unwrap())
+}
+
+fn issue_with(names: &[&str], key: &KeyPair) -> Certificate {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-    let key = KeyPair::generate().unwrap();
-    let chain = CertificateParams::new(names).unwrap().self_signed(&key).unwrap().pem();
+    let chain = CertificateParams::new(names).unwrap().self_signed(key).unwrap().pem();
     let provider = aws_lc_rs::default_provider();
     Certificate::from_pem(chain.as_bytes(), key.serialize_pem().as_bytes(), &provider).unwrap()
 }
@@ -68,6 +71,37 @@ fn a_request_belongs_to_the_certificate_that_was_shown() {
     ] {
         assert_eq!(choice.belongs(shown, asked), want, "{shown:?} {asked:?}");
     }
+}
+
+#[test]
+fn of_a_name_there_is_one_of_each_kind_and_rsa_comes_last() {
+    let rsa = |names: &[&str]| {
+        let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        issue_with(names, &key)
+    };
+    let list = vec![
+        (rsa(&["a.test", "b.test"]), vec![]),
+        (issue(&["b.test", "a.test"]), vec![]),
+        (issue(&["a.test"]), vec![]),
+        (rsa(&["*.w.test"]), vec![]),
+        (issue(&["*.w.test"]), vec![]),
+        (rsa(&["given.test"]), vec!["given.test".into()]),
+        (issue(&["given.test"]), vec![]),
+    ];
+    let choice = Choice::new(list);
+    for (name, want) in [
+        (Some("a.test"), 1),
+        (Some("b.test"), 1),
+        (Some("x.w.test"), 4),
+        (Some("nobody.test"), 1),
+        (None, 1),
+        // A host was given that one.
+        (Some("given.test"), 5),
+    ] {
+        assert_eq!(choice.choose(name), want, "{name:?}");
+    }
+    assert!(choice.belongs(Some("a.test"), Some("nobody.test")), "as with one for all of them");
+    assert_eq!(choice.never_shown().collect::<Vec<_>>(), [2, 6]);
 }
 
 #[test]

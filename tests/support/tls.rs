@@ -2,11 +2,12 @@
 
 use super::{PATIENCE, Response, TestServer};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedCipherSuite,
+    SupportedProtocolVersion,
 };
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
@@ -73,8 +74,18 @@ impl Authority {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common);
         change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
+        self.sign(&params, &KeyPair::generate().unwrap())
+    }
+
+    /// With an RSA key, for clients that take nothing else.
+    pub(crate) fn issue_rsa(&self, names: &[&str]) -> Issued {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        self.sign(&CertificateParams::new(names).unwrap(), &key)
+    }
+
+    fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Issued {
+        let chain = params.signed_by(key, &self.issuer).unwrap().pem();
         Issued { chain, key: key.serialize_pem() }
     }
 
@@ -88,10 +99,25 @@ impl Authority {
         own: Option<&Issued>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> ClientConfig {
+        self.client_like(aws_lc_rs::default_provider(), own, versions)
+    }
+
+    /// One that has these suites and no others.
+    pub(crate) fn client_with_suites(&self, suites: &[SupportedCipherSuite]) -> ClientConfig {
+        let default = aws_lc_rs::default_provider();
+        let provider = CryptoProvider { cipher_suites: suites.to_vec(), ..default };
+        self.client_like(provider, None, &[&rustls::version::TLS12])
+    }
+
+    fn client_like(
+        &self,
+        provider: CryptoProvider,
+        own: Option<&Issued>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
@@ -107,6 +133,11 @@ impl Authority {
 }
 
 impl Issued {
+    /// The certificate as clients see it.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        CertificateDer::from_pem_slice(self.chain.as_bytes()).unwrap().to_vec()
+    }
+
     /// Writes `NAME.pem` and `NAME.key`, each at once.
     pub(crate) fn write(&self, folder: &Path, name: &str) {
         for (extension, text) in [("key", &self.key), ("pem", &self.chain)] {
