@@ -4,6 +4,7 @@ use super::Request;
 use crate::event::CHUNK;
 use crate::http::{Headers, HttpError, Method, Status, chunked};
 use crate::net::{FileSlice, SendQueue};
+use std::borrow::Cow;
 use std::io::Write;
 use std::rc::Rc;
 
@@ -140,7 +141,7 @@ impl<'a> Answer<'a> {
         state.persistent &= state.phase != Phase::UntilClose;
         let mut head = Vec::with_capacity(256 + headers.as_bytes().len());
         write_status_line(status, &mut head);
-        head.extend_from_slice(headers.as_bytes());
+        head.extend_from_slice(beside_policy(headers, &self.standing_lines).as_bytes());
         match state.phase {
             Phase::Length(length) if status.may_have_body() => {
                 let _ = write!(head, "Content-Length: {length}\r\n");
@@ -253,6 +254,20 @@ pub fn connection_lines(persistent: bool, is_http10: bool) -> &'static [u8] {
     }
 }
 
+/// The field of which each answer has one: the host's, if `policy` has it.
+const HSTS: &str = "Strict-Transport-Security";
+
+/// The headers of an answer beside the lines that its host adds to all: `hsts` is what whoever runs the
+/// server says, and clients look at the first of several (RFC 6797 §8.1).
+pub fn beside_policy<'h>(headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
+    if headers.get(HSTS).is_none() || memchr::memmem::find(policy, HSTS.as_bytes()).is_none() {
+        return Cow::Borrowed(headers);
+    }
+    let mut others = headers.clone();
+    others.remove(HSTS);
+    Cow::Owned(others)
+}
+
 fn broken(how: &'static str) -> HttpError {
     HttpError::fatal(Status::BAD_GATEWAY, format!("the answer is broken: {how}"))
 }
@@ -307,6 +322,16 @@ mod tests {
             written(&mut head_only, hello(Some(5))),
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: x\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn what_the_host_says_of_hsts_is_said_once() {
+        let mut own = Headers::new();
+        own.push("strict-transport-security", b"max-age=1");
+        own.push("X-Own", b"1");
+        let policy = b"Server: s\r\nStrict-Transport-Security: max-age=9\r\n";
+        assert_eq!(beside_policy(&own, policy).as_bytes(), b"X-Own: 1\r\n");
+        assert_eq!(*beside_policy(&own, b"Server: s\r\n"), own);
     }
 
     #[test]

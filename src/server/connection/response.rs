@@ -7,7 +7,8 @@ use crate::event::Door;
 use crate::http::{Method, Status};
 use crate::net::SendQueue;
 use crate::serve::{
-    Body, BodyState, Head, Part, Request, Response, connection_lines, write_status_line,
+    Body, BodyState, Head, Part, Request, Response, beside_policy, connection_lines,
+    write_status_line,
 };
 use crate::server::access_log::Entry;
 use crate::server::choose::Routed;
@@ -97,7 +98,8 @@ impl ClientConnection {
         // Bytes that no length announces would be taken for the next answer.
         let omit_body = request.head.method() == Method::Head || !response.status.may_have_body();
         let length = response.body.len();
-        queue_head(queue, &response, length);
+        let policy = request.policy_lines.as_deref().unwrap_or_default();
+        queue_head(queue, &response, length, policy);
         queue.copy(standing_lines);
         request.answer_lines().for_each(|lines| queue.copy(lines));
         queue.copy(connection_lines(persistent, !request.is_http11()));
@@ -136,13 +138,13 @@ impl ClientConnection {
     }
 }
 
-fn queue_head(queue: &mut SendQueue, response: &Response, length: u64) {
+fn queue_head(queue: &mut SendQueue, response: &Response, length: u64, policy: &[u8]) {
     match &response.head {
         Head::Prebuilt(lines) => queue.copy(lines),
         Head::Fields(headers) => {
             queue.append(|head| {
                 write_status_line(response.status, head);
-                head.extend_from_slice(headers.as_bytes());
+                head.extend_from_slice(beside_policy(headers, policy).as_bytes());
                 if response.status.may_have_body() {
                     head.extend_from_slice(b"Content-Length: ");
                     head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
