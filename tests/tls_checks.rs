@@ -11,6 +11,10 @@ fn check(place: &Path, certificates: &str, host: &str) -> (Option<i32>, String) 
         "[server]\nlisten = [\"http://127.0.0.1:0\", \"https://127.0.0.1:0\"]\n{certificates}\
          [[host]]\nnames = [\"a.test\"]\nrespond = \"x\"\n{host}"
     );
+    check_text(place, &text)
+}
+
+fn check_text(place: &Path, text: &str) -> (Option<i32>, String) {
     std::fs::write(place.join("web.conf"), text).unwrap();
     let errors = std::fs::File::create(place.join("errors")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_httpyserver"))
@@ -23,7 +27,7 @@ fn check(place: &Path, certificates: &str, host: &str) -> (Option<i32>, String) 
         .unwrap();
     let status = eventually(|| child.try_wait().unwrap()).unwrap_or_else(|| {
         let _ = child.kill();
-        panic!("it hangs: {certificates}")
+        panic!("it hangs: {text}")
     });
     (status.code(), std::fs::read_to_string(place.join("errors")).unwrap())
 }
@@ -76,6 +80,38 @@ fn each_mistake_has_its_caret_and_says_what_to_do() {
     let (code, err) =
         check(place, &("[tls]\nclient_ca = \"no.pem\"\n".to_owned() + &pair("a.pem", "a.key")), "");
     assert!(code == Some(3) && err.contains("client_ca: no.pem: there is no certificate"), "{err}");
+}
+
+#[test]
+fn a_chain_is_looked_at_to_its_end() {
+    let authority = Authority::new();
+    let folder = folder(&[]);
+    let place = folder.path();
+    let a = authority.issue(&["a.test"], "a");
+    a.write(place, "a");
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    for (chain, says) in [
+        (a.chain.clone() + &authority.pem, None),
+        (a.chain.clone() + no_certificate, Some("certificate number 2 in it is damaged")),
+        (a.chain[..a.chain.len() / 2].to_owned(), Some("has no end; is it cut?")),
+        (a.chain.clone() + &a.chain[..200], Some("has no end; is it cut?")),
+    ] {
+        std::fs::write(place.join("a.pem"), chain).unwrap();
+        let (code, err) = check(place, &pair("a.pem", "a.key"), "");
+        assert_eq!(code, Some(if says.is_some() { 3 } else { 0 }), "{err}");
+        assert!(err.contains(says.unwrap_or_default()), "{err}");
+    }
+}
+
+#[test]
+fn a_mistake_in_an_address_is_not_followed_by_others_that_come_of_it() {
+    let folder = folder(&[]);
+    let text = "[server]\nlisten = [\"http://127.0.0.1:0\", \"https://127.0.0.1:99999\"]\n\
+        [[tls.cert]]\nchain = \"a.pem\"\nkey = \"a.key\"\n\
+        [[host]]\nnames = [\"a.test\"]\nhttps = \"only\"\nrespond = \"x\"\n";
+    let (code, err) = check_text(folder.path(), text);
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("bad-listen") && !err.contains("nothing listens"), "{err}");
 }
 
 #[test]

@@ -106,6 +106,10 @@ pub(super) fn listen(text: &str, folder: &Path) -> Result<Listen, Fault> {
             fault
         });
     };
+    if let Some(path) = address.strip_prefix("unix:") {
+        return Err(fault("is a Unix socket, which has no scheme and no TLS")
+            .instead(format!("unix:{}", path.trim_start_matches("//"))));
+    }
     if let Some((before, _)) = address.split_once('/') {
         return Err(fault("has a path").instead(format!("{scheme}://{before}")));
     }
@@ -473,6 +477,8 @@ mod tests {
             ("unix:", "bad-path"),
             ("https://*:443/", "write https://*:443"),
             ("https://example.org", "bad-listen"),
+            ("https://unix:/run/web.sock", "write unix:/run/web.sock"),
+            ("http://unix:///run/web.sock", "write unix:/run/web.sock"),
             ("systemd:web", "not-yet"),
             (&long, "out-of-range"),
         ] {

@@ -49,7 +49,16 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
     match found {
         Ok(list) if list.is_empty() => Err("there is no certificate in it".into()),
         Ok(list) => Ok(list),
-        Err(error) => Err(format!("it is no PEM: {error}")),
+        Err(error) => Err(format!("it is no PEM: {}", in_words(&error))),
+    }
+}
+
+/// What is wrong with a PEM text. Bytes of it are shown as text, and only those of its marks.
+fn in_words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a block that begins has no end; is it cut?".into(),
+        pem::Error::IllegalSectionStart { .. } => "a line that begins a block is damaged".into(),
+        other => other.to_string(),
     }
 }
 
@@ -73,6 +82,12 @@ impl Certificate {
             Fault::Chain(if holds(chain, KEY) { format!("{why}, but a private key") } else { why })
         })?;
         let key = private_key(key).map_err(Fault::Key)?;
+        for (number, der) in list.iter().enumerate().skip(1) {
+            X509Certificate::from_der(der).map_err(|error| {
+                let number = number + 1;
+                Fault::Chain(format!("certificate number {number} in it is damaged: {error}"))
+            })?;
+        }
         let first = list.first().map(|first| first.to_vec()).unwrap_or_default();
         let (_, parsed) = X509Certificate::from_der(&first)
             .map_err(|error| Fault::Chain(format!("the certificate is damaged: {error}")))?;
@@ -130,7 +145,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
                 "there is no private key in it, but a certificate".into()
             }
             pem::Error::NoItemsFound => "there is no private key in it".into(),
-            other => format!("the key is damaged: {other}"),
+            other => format!("the key is damaged: {}", in_words(&other)),
         }
     })
 }

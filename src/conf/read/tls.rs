@@ -122,6 +122,10 @@ pub(super) fn needs_certificate(reader: &mut Reader<'_>, config: &Config) {
     let of_hosts = config.hosts.iter().filter_map(|host| host.tls.as_ref());
     let first = tls.certs.iter().chain(of_hosts).next();
     let secure = config.server.listen.iter().find(|listen| listen.value.secure);
+    // Perhaps that was meant to be for https.
+    if secure.is_none() && reader.found.iter().any(|found| found.name == "bad-listen") {
+        return;
+    }
     match (secure, first) {
         (Some(listen), None) if tls.local.is_none() => {
             let message = "there is no certificate to speak TLS with";
