@@ -401,7 +401,10 @@ fn two_lines_in_a_host_are_enough() {
 fn a_folder_is_served_with_a_certificate_of_its_own() {
     let files = folder(&[("index.html", "quick")]);
     let place = files.path().to_owned();
-    let server = Start::quick(files, &place, &["--tls-self"]).run();
+    let server =
+        Start::quick(files, &place, &["--tls-self", "-b", "https://127.0.0.1", "-b", "unix:sock"])
+            .run();
+    assert!(server.banner.contains("plain-socket"), "{}", server.banner);
     let state = server.path("state/.tls");
     let key = std::fs::metadata(state.join("local.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);

@@ -122,7 +122,7 @@ impl ConfigSource {
     /// # Errors
     /// It cannot be read, or has mistakes: all of them, shown.
     pub fn read(&self) -> Result<(Config, Diagnostics), Failure> {
-        let (config, diagnostics) = match &self.origin {
+        let (config, mut diagnostics) = match &self.origin {
             Origin::Folder(folder) => {
                 let source = Source { name: folder.display().to_string(), text: String::new() };
                 let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
@@ -161,6 +161,9 @@ impl ConfigSource {
         match config {
             Some(mut config) => {
                 self.overrides.apply(&mut config);
+                if self.overrides.tls.is_some() {
+                    warn_of_plain(&config, &mut diagnostics);
+                }
                 Ok((config, diagnostics))
             }
             None => Err(Failure::Configuration(diagnostics.render(self.overrides.colour))),
@@ -404,6 +407,18 @@ impl Loaded {
             let _ = writeln!(text, "  app     {app}");
         }
         text + missing + &self.warnings + "ready\n"
+    }
+}
+
+/// Listeners without TLS, where the command line asks for it.
+fn warn_of_plain(config: &Config, diagnostics: &mut Diagnostics) {
+    for listen in config.server.listen.iter().filter(|listen| !listen.value.secure) {
+        if let Place::Unix(path) = &listen.value.place {
+            let message = format!("unix:{} is served without TLS", path.display());
+            let help = "whoever asks by a Unix socket is on this machine; TLS needs an address";
+            let warning = Diagnostic::warning("plain-socket", message, listen.span.clone());
+            diagnostics.push(warning.help(help));
+        }
     }
 }
 
