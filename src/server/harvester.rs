@@ -15,7 +15,6 @@ pub struct Harvester {
     /// While a client takes nothing of an answer.
     patience: Duration,
     doomed: Vec<(ConnId, Expiry)>,
-    backlog: Backlog,
 }
 
 impl Harvester {
@@ -24,8 +23,7 @@ impl Harvester {
         let shortest = timeouts.header.min(timeouts.body).min(timeouts.idle).min(timeouts.write);
         let shortest = shortest.min(timeouts.handshake);
         let every = (shortest / 4).clamp(EVERY_MIN, EVERY_MAX);
-        let (doomed, backlog) = (Vec::new(), Backlog::default());
-        Self { every, next: now + every, patience: timeouts.write, doomed, backlog }
+        Self { every, next: now + every, patience: timeouts.write, doomed: Vec::new() }
     }
 
     /// When the next sweep is due.
@@ -56,7 +54,7 @@ impl Harvester {
     /// Takes the marks off those that do take their answer, only too slowly for that to be seen from
     /// writing it; and off those whose turn to be asked about has not come.
     fn spare(&mut self, table: &mut ConnTable, now: Instant, min_rate: u64) {
-        let (patience, backlog) = (self.patience, &mut self.backlog);
+        let (patience, mut backlog) = (self.patience, Backlog::default());
         let mut left = ASKED_MAX;
         self.doomed.retain(|(id, expiry)| {
             let Some(connection) = table.get(*id).filter(|_| *expiry == Expiry::Write) else {

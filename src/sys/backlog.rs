@@ -10,7 +10,6 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, getpeername, getsockname, recv,
     sendto, socket_with,
 };
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -26,11 +25,11 @@ const REQUEST: u16 = 1;
 /// Where an answer says how much waits to be sent or confirmed (`idiag_wqueue`).
 const WAITING: usize = HEADER + 60;
 
-/// Whom the kernel is asked by.
-#[derive(Default)]
+/// Whom the kernel is asked by, for several sockets.
+#[derive(Debug, Default)]
 pub struct Backlog {
     netlink: Option<OwnedFd>,
-    /// It is not there, or not for us: asked once.
+    /// It is not there, or not for us.
     is_missing: bool,
     number: u32,
 }
@@ -60,12 +59,6 @@ impl Backlog {
                 return waiting(answer);
             }
         }
-    }
-}
-
-impl fmt::Debug for Backlog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backlog").field("is_missing", &self.is_missing).finish_non_exhaustive()
     }
 }
 
