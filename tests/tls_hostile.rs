@@ -57,7 +57,7 @@ fn thousands_of_reset_handshakes_leave_nothing() {
             rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
         }
     };
-    let before = server.descriptors();
+    let before = server.descriptors_of_watcher();
     let settled = || (server.descriptors() <= before).then(|| server.resident_kib());
     reset(1000);
     let first = eventually(settled).expect("descriptors leak");

@@ -174,6 +174,19 @@ impl TestServer {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
+    /// As [`descriptors`](Self::descriptors), once it watches its certificates: with that it begins a
+    /// moment after its start.
+    pub(crate) fn descriptors_of_watcher(&self) -> usize {
+        let is_watch = |entry: std::fs::DirEntry| {
+            std::fs::read_link(entry.path())
+                .is_ok_and(|to| to.to_string_lossy().contains("inotify"))
+        };
+        let folder = self.proc("fd");
+        let watches = || std::fs::read_dir(&folder).unwrap().flatten().any(is_watch).then_some(());
+        eventually(watches).unwrap();
+        self.descriptors()
+    }
+
     /// Processor time used.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(self.proc("stat")).unwrap();
