@@ -283,6 +283,40 @@ fn what_an_edited_module_says_counts_at_once() {
 }
 
 #[test]
+fn modules_of_every_kind_are_taken_and_taken_anew() {
+    let server = server();
+    std::fs::create_dir_all(server.path("pages/lib/util")).unwrap();
+    let page = "import sys\nclass Odd:\n    def __getattr__(self, name):\n        return self\n\
+                sys.modules['odd'] = Odd()\nsys.modules['none'] = None\nimport lib.util.text\n\
+                def request_handler(d):\n    d.response = [200, lib.util.text.text]\n";
+    server.write("pages/odd.py", page);
+    for n in 0..5 {
+        server.write("pages/lib/util/text.py", format!("text = 'text {n}'\n"));
+        assert_eq!(
+            server.get("/p/odd").text(),
+            format!("text {n}"),
+            "{}",
+            server.read("stderr.txt")
+        );
+    }
+}
+
+#[test]
+fn a_module_edited_while_its_page_runs_is_seen() {
+    let server = server();
+    let page = "import slow, time\ndef request_handler(d):\n    text = slow.text\n    \
+                open('begun', 'w').close()\n    time.sleep(1)\n    d.response = [200, text]\n";
+    server.write("pages/slowly.py", page);
+    server.write("pages/slow.py", "text = 'before'\n");
+    let mut wire = Wire::connect(&server);
+    wire.send(get("/p/slowly"));
+    eventually(|| server.path("pages/begun").exists().then_some(())).unwrap();
+    server.write("pages/slow.py", "text = 'after'\n");
+    assert_eq!(wire.response().text(), "before");
+    assert_eq!(server.get("/p/slowly").text(), "after");
+}
+
+#[test]
 fn slow_pages_get_more_workers() {
     let server = server();
     let mut wires: Vec<_> = (0..6).map(|_| Wire::connect(&server)).collect();

@@ -40,7 +40,10 @@ def pages(folder):
         details = RequestDetails(environ, start_response)
         before = details.response
         try:
-            load(environ["httpyserver.page"])(details)
+            handler = load(environ["httpyserver.page"])
+            # Before it runs, for that may take as long as it likes.
+            modules.note()
+            handler(details)
         finally:
             modules.note()
         is_untouched = details.response is before and before == NOTHING_YET
@@ -81,7 +84,8 @@ class PageModules:
 
     def forget(self):
         """All of them: what one module took from another would stay the old one in it."""
-        for name, _ in self._own():
+        # Found first: those of a package are looked up by way of it.
+        for name, _ in list(self._own()):
             del sys.modules[name]
         importlib.invalidate_caches()
         self.stamps.clear()
@@ -89,11 +93,21 @@ class PageModules:
 
     def _own(self):
         for name, module in list(sys.modules.items()):
-            # A folder without __init__.py has no file and may have several places.
-            places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-            place = next((place for place in places if isinstance(place, str)), "")
+            place = place_of(module)
             if place.startswith(self.inside):
                 yield name, place
+
+
+def place_of(module):
+    """Where a module lies, or "". There may be anything among the modules, and it may answer anything."""
+    try:
+        place = getattr(module, "__file__", None)
+        if not isinstance(place, str):
+            # A folder without __init__.py has no file and may have several places.
+            place = next(iter(getattr(module, "__path__", ())), "")
+        return place if isinstance(place, str) else ""
+    except Exception:
+        return ""
 
 
 class RequestDetails:
