@@ -228,7 +228,7 @@ impl Stream {
             }
             return Ok(self.wait(io));
         }
-        let began = Instant::now();
+        let (began, room_before) = (Instant::now(), io.answer.room());
         loop {
             let room = io.answer.room();
             if room == 0 {
@@ -237,11 +237,17 @@ impl Stream {
             }
             match self.produce(io, cx)? {
                 // Room alone bounds no stream that writes nothing, and none that takes its time.
-                Next::More if io.answer.room() == room || began.elapsed() >= TURN => {
+                Next::More if began.elapsed() < TURN => {}
+                // Nor does one that has written nothing all the time need all of the next turn: its
+                // client may be gone, which only writing would show.
+                Next::More if io.answer.room() == room_before => {
+                    self.until = Until::Instant(cx.now() + PAUSE);
+                    return Ok(self.wait(io));
+                }
+                Next::More => {
                     self.until = Until::Now;
                     return Ok(Step::Again);
                 }
-                Next::More => {}
                 Next::After(span) => {
                     self.until = Until::Instant(now + span.min(FOREVER));
                     self.beat = self.next_beat(now);
@@ -290,7 +296,7 @@ impl Stream {
             self.buffer = Vec::new();
         }
         next.map_err(|error| {
-            cx.report(Level::Debug, format!("a stream failed: {error}"));
+            cx.complain(Level::Debug, format!("a stream failed: {error}"));
             error.into_http()
         })
     }
@@ -305,6 +311,9 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long a stream may go on before others have their turn. One call may take longer.
 const TURN: Duration = Duration::from_millis(2);
+
+/// How long a stream waits that has written nothing in its turn.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Memory that a stream keeps between two calls: there may be thousands of them.
 const BUFFER_KEEP: usize = 1024;
