@@ -81,8 +81,9 @@ fn download(directory: &Path, request: &Request<'_>) -> Result {
 /// helper thread; the server answers others meanwhile, and `then` goes on with the result.
 fn upload(directory: &Path, request: &mut Request<'_>) -> Result {
     let path = directory.join(file_name(request)?);
-    let kind = request.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    if kind.starts_with("multipart/form-data") {
+    let kind =
+        request.headers().get("content-type").map(|kind| kind.as_bytes().to_ascii_lowercase());
+    if kind.is_some_and(|kind| kind.starts_with(b"multipart/form-data")) {
         return Err(abort(415));
     }
     // What is long lies in a file already; what is short is in memory.

@@ -18,9 +18,9 @@ pub use users::{LOGIN_AGE, User};
 
 use rusqlite::{Connection, OpenFlags};
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -75,10 +75,12 @@ impl Store {
         // mode of this one.
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         match made {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(StoreError::File(error));
+            // One that is there may be of a time when this was left to SQLite. Where it belongs to
+            // somebody else, that is whose business it is.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let _ = std::fs::set_permissions(&path, Permissions::from_mode(0o600));
             }
-            _ => {}
+            made => drop(made.map_err(StoreError::File)?),
         }
         let store = Self { path, idle: Mutex::default() };
         store.with(|connection| {
