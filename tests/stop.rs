@@ -3,6 +3,7 @@
 use crate::support::{TestServer, Wire, eventually, get};
 use rustix::process::Signal;
 use std::fs::File;
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,37 @@ fn idle_connections_close_and_the_download_arrives() {
         assert_eq!(server.wait().code(), Some(0), "{signal:?}");
         assert!(server.read("access.log").contains("GET /large.bin"), "{signal:?}: it is logged");
     }
+}
+
+#[test]
+fn a_client_that_sends_on_after_its_answer_holds_nothing_up() {
+    let mut server = TestServer::of_files(&[]);
+    let mut wire = Wire::connect(&server);
+    wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
+    assert!(wire.response().status >= 400);
+    let mut stream = wire.stream.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let since = Instant::now();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_reload_after_the_order_to_stop_changes_nothing() {
+    let (mut server, mut download) = at_work();
+    server.signal(Signal::TERM);
+    assert!(refuses(&server));
+    server.signal(Signal::HUP);
+    server.read_until("stderr.txt", "not reloaded: the server stops");
+    assert!(TcpStream::connect(server.address).is_err());
+    assert_eq!(download.take(SIZE).unwrap().len(), SIZE);
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 #[test]

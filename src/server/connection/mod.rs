@@ -427,7 +427,8 @@ impl ClientConnection {
             Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
             Expiry::Idle => (fresh || answered).then_some(timeouts.idle),
-            Expiry::Linger => (fresh || moved.received > 0).then_some(LINGER),
+            // Its answer is sent: a stop does not wait for as long as it likes.
+            Expiry::Linger => (fresh || moved.received > 0 && !turn.stopping).then_some(LINGER),
             Expiry::None => fresh.then_some(FOREVER),
         };
         if let Some(span) = renewed {
