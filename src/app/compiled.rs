@@ -207,7 +207,7 @@ pub(super) fn finished(mut reply: Reply) -> Response {
 /// Says on the error log what handlers wanted to say.
 pub(super) fn tell(state: &mut State, cx: &mut Cx) {
     for (level, notice) in state.notices.drain(..) {
-        cx.report(level, notice);
+        cx.complain(level, notice);
     }
 }
 

@@ -474,8 +474,8 @@ impl TestRequest<'_> {
                 (whole(ErrorPages::default().answer(&error, Some(&request)), &request), true)
             }
         };
-        for (_, notice) in cx.take_notices() {
-            eprintln!("{notice}");
+        for notice in cx.take_notices() {
+            eprintln!("{}", notice.text);
         }
         drop(cx);
         let answer = TestAnswer::read(&bytes, is_complete);

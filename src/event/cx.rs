@@ -13,6 +13,17 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
+/// Something for the error log.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// How grave it is.
+    pub level: Level,
+    /// What is said.
+    pub text: String,
+    /// A request has caused it, so that clients decide how many there are.
+    pub of_request: bool,
+}
+
 /// Everything a connection, an exchange or a handler may ask of the loop. One a process.
 #[derive(Debug)]
 pub struct Cx {
@@ -38,7 +49,7 @@ pub struct Cx {
     /// Without this handler the server is worth nothing, and it has failed: why.
     failure: Option<(PoolId, String)>,
     /// What is to be said on the error log.
-    notices: Vec<(Level, String)>,
+    notices: Vec<Notice>,
 }
 
 /// Connections to be driven soon. Shared by those who wake others from where there is no [`Cx`].
@@ -212,13 +223,18 @@ impl Cx {
         self.failure.take()
     }
 
-    /// Has something said on the error log. For events, not for each request.
+    /// Has something said on the error log that concerns the server.
     pub fn report(&mut self, level: Level, text: impl Into<String>) {
-        self.notices.push((level, text.into()));
+        self.notices.push(Notice { level, text: text.into(), of_request: false });
+    }
+
+    /// Has something said of a request or by a program: of many in a second, some are only counted.
+    pub fn complain(&mut self, level: Level, text: impl Into<String>) {
+        self.notices.push(Notice { level, text: text.into(), of_request: true });
     }
 
     /// Takes what is to be said.
-    pub fn take_notices(&mut self) -> Vec<(Level, String)> {
+    pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 }

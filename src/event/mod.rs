@@ -16,7 +16,7 @@ mod token;
 pub use buffers::{BUFFER_LARGE, BUFFER_SMALL, Buffers};
 pub use children::{ChildId, Children, Owner};
 pub use clock::Clock;
-pub use cx::{Cx, Wakes};
+pub use cx::{Cx, Notice, Wakes};
 pub use outside::{Busy, Stopper};
 pub use ready::Ready;
 pub use runq::{Budget, CHUNK, RunQueue};

@@ -2,13 +2,13 @@
 
 use super::log_sink::LogSink;
 use crate::conf::Level;
-use crate::event::Clock;
+use crate::event::{Clock, Notice};
 use crate::http::{date, escape};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Events written in a second. More are counted only: a flood of requests that fail must not fill
-/// the disk as well.
+/// Events of requests written in a second. More are counted only: a flood of requests that fail must
+/// not fill the disk as well, nor hide what the server says of itself.
 const EVENTS_MAX: u32 = 2000;
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct ErrorLog {
     sink: LogSink,
     level: Level,
-    /// When the second began in which events are counted.
+    /// When the second began in which events of requests are counted.
     since: Option<Instant>,
     written: u32,
     left_out: u32,
@@ -32,18 +32,20 @@ impl ErrorLog {
     }
 
     /// Says something, if it is grave enough. Several lines stay several lines.
-    pub fn say(&mut self, clock: &Clock, level: Level, text: &str) {
-        if level > self.level {
+    pub fn say(&mut self, clock: &Clock, notice: &Notice) {
+        if notice.level > self.level {
             return;
         }
-        self.catch_up(clock);
-        // Who asks for everything gets everything.
-        if self.written >= EVENTS_MAX && self.level < Level::Debug {
-            self.left_out += 1;
-            return;
+        if notice.of_request {
+            self.catch_up(clock);
+            // Who asks for everything gets everything.
+            if self.written >= EVENTS_MAX && self.level < Level::Debug {
+                self.left_out += 1;
+                return;
+            }
+            self.written += 1;
         }
-        self.written += 1;
-        self.write(clock, level, text);
+        self.write(clock, notice.level, &notice.text);
     }
 
     /// Begins another second when one is over, and says how much was left out in it.
@@ -53,6 +55,16 @@ impl ErrorLog {
             return;
         }
         (self.since, self.written) = (Some(now), 0);
+        self.tell_left_out(clock);
+    }
+
+    /// Says what there is to say, before it is closed.
+    pub fn finish(&mut self, clock: &Clock) {
+        self.tell_left_out(clock);
+        self.flush();
+    }
+
+    fn tell_left_out(&mut self, clock: &Clock) {
         let left_out = std::mem::take(&mut self.left_out);
         if left_out > 0 {
             let text = format!("{left_out} more events were left out");
@@ -128,26 +140,43 @@ mod tests {
             assert_eq!(log.wakes_at().is_some(), log.left_out > 0);
             log.catch_up(&clock);
             let count = if second < seconds { each } else { 0 };
-            (0..count).for_each(|n| log.say(&clock, Level::Error, &format!("{second}/{n}")));
+            for n in 0..count {
+                let (level, text) = (Level::Error, format!("{second}/{n}"));
+                log.say(&clock, &Notice { level, text, of_request: true });
+            }
+            let (level, text) = (Level::Error, "of the server".to_owned());
+            log.say(&clock, &Notice { level, text, of_request: false });
         }
-        log.flush();
+        let (level, text) = (Level::Error, "too many".to_owned());
+        for _ in 0..EVENTS_MAX + 1 {
+            log.say(&clock, &Notice { level, text: text.clone(), of_request: true });
+        }
+        log.finish(&clock);
         std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
     }
 
     #[test]
-    fn a_flood_is_counted_and_not_written() {
+    fn a_flood_is_counted_and_hides_nothing_else() {
         let lines = said(Level::Warning, 2, EVENTS_MAX + 7);
-        assert_eq!(lines.len() as u32, 2 * (EVENTS_MAX + 1));
         for second in [1, 2] {
-            let told = &lines[(EVENTS_MAX as usize + 1) * second - 1];
-            assert!(told.contains(&format!(":0{second}.")), "{told}");
+            let told = format!("00:0{second}.");
+            let told = lines.iter().find(|line| line.contains(&told) && line.contains(" warning "));
+            let told = told.unwrap();
             assert!(told.ends_with(" warning 7 more events were left out"), "{told}");
         }
+        assert_eq!(lines.iter().filter(|line| line.ends_with("of the server")).count(), 3);
+        let last = lines.last().unwrap();
+        assert!(last.ends_with(" warning 1 more events were left out"), "{last}");
+        assert_eq!(lines.len() as u32, 3 * (EVENTS_MAX + 2));
     }
 
     #[test]
     fn what_is_no_flood_is_written() {
-        assert_eq!(said(Level::Warning, 3, EVENTS_MAX).len() as u32, 3 * EVENTS_MAX);
-        assert_eq!(said(Level::Debug, 1, EVENTS_MAX + 7).len() as u32, EVENTS_MAX + 7);
+        let written = |level, each| {
+            let lines = said(level, 1, each);
+            lines.iter().filter(|line| line.contains("0/")).count() as u32
+        };
+        assert_eq!(written(Level::Warning, EVENTS_MAX), EVENTS_MAX);
+        assert_eq!(written(Level::Debug, EVENTS_MAX + 7), EVENTS_MAX + 7);
     }
 }

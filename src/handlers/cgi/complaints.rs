@@ -59,7 +59,7 @@ impl Complaints {
         }
         if self.dropped > 0 {
             let text = format!("{}: {} bytes more, not logged", self.who, self.dropped);
-            cx.report(Level::Error, text);
+            cx.complain(Level::Error, text);
             self.dropped = 0;
         }
     }
@@ -84,7 +84,7 @@ impl Complaints {
         // A carriage return would begin a line of its own in the log.
         let text = text.replace(['\r', '\n'], " ");
         if !text.is_empty() {
-            cx.report(Level::Error, format!("{}: {text}", self.who));
+            cx.complain(Level::Error, format!("{}: {text}", self.who));
         }
         self.line.clear();
     }
@@ -112,7 +112,7 @@ mod tests {
         drop(write);
         assert!(complaints.read(&mut scratch, &mut cx));
         complaints.finish(&mut cx);
-        cx.take_notices().into_iter().map(|(_, text)| text).collect()
+        cx.take_notices().into_iter().map(|notice| notice.text).collect()
     }
 
     #[test]

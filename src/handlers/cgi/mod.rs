@@ -142,7 +142,7 @@ impl Handler for CgiHandler {
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
             Located::NoProgram => {
                 let path = String::from_utf8_lossy(request.path()).into_owned();
-                cx.report(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
+                cx.complain(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
                 return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM));
             }
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
@@ -192,7 +192,7 @@ impl Handler for CgiHandler {
         // A script whose reader has gone is ended by SIGPIPE: that is no news.
         if matches!(ending, Ending::Signalled(signal) if signal != SIGPIPE) && !run.dismissed.get()
         {
-            cx.report(conf::Level::Error, format!("{}: {ending}", run.name));
+            cx.complain(conf::Level::Error, format!("{}: {ending}", run.name));
         }
         self.scripts.gate.borrow_mut().leave(cx);
     }

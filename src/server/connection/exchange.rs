@@ -339,7 +339,7 @@ impl ClientConnection {
 fn report(error: &HttpError, origin: &Origin, turn: &mut Turn<'_>) {
     if error.status.class() == 5 {
         let path = String::from_utf8_lossy(origin.request.path()).into_owned();
-        turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
+        turn.cx.complain(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
     }
 }
 

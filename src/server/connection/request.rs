@@ -96,7 +96,7 @@ impl ClientConnection {
         }
         if error.status.class() == 5 && error.status != Status::NOT_IMPLEMENTED {
             let path = String::from_utf8_lossy(request.path()).into_owned();
-            turn.cx.report(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
+            turn.cx.complain(Level::Error, format!("{}: {}", path.escape_debug(), error.reason));
         }
         let pages = routed.host.map_or(&site.pages, |host| &host.pages);
         let response = pages.answer(error, Some(&request));

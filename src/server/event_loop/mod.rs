@@ -354,8 +354,8 @@ impl EventLoop {
     /// Says what there is to say, and writes the access log at most a second after its lines were
     /// made; at once when somebody watches.
     fn see_to_logs(&mut self) {
-        for (level, text) in self.cx.take_notices() {
-            self.errors.say(&self.cx.clock, level, &text);
+        for notice in self.cx.take_notices() {
+            self.errors.say(&self.cx.clock, &notice);
         }
         self.errors.catch_up(&self.cx.clock);
         self.errors.flush();

@@ -24,6 +24,9 @@ pub(super) struct Pending {
 impl EventLoop {
     pub(super) fn obey(&mut self, order: Order) {
         match order {
+            Order::Reload if self.stopping.is_some() => {
+                self.cx.report(Level::Warning, "not reloaded: the server stops");
+            }
             Order::Reload => self.reload(),
             Order::Reopen => self.reopen(),
             Order::Report => self.report(),
@@ -102,6 +105,7 @@ impl EventLoop {
         self.https_port = self.acceptor.https_port();
         self.handlers.commit(handlers);
         self.access.flush();
+        self.errors.finish(&self.cx.clock);
         (self.access, self.errors) = (access, errors);
         self.cx.clock.set_server(site.server_header.as_deref());
         self.harvester = Harvester::new(&site.timeouts, self.cx.now());

@@ -83,5 +83,6 @@ impl EventLoop {
         self.cx.children.kill_all();
         self.access.flush();
         self.see_to_logs();
+        self.errors.finish(&self.cx.clock);
     }
 }

@@ -119,7 +119,7 @@ impl Check {
                 }
                 Ok(false) => {
                     let error = self.wrong(io.request);
-                    cx.report(Level::Warning, error.reason.to_string());
+                    cx.complain(Level::Warning, error.reason.to_string());
                     return Err(error);
                 }
                 Err(TryRecvError::Empty) => {

@@ -24,6 +24,6 @@ impl Pool {
     fn say_line(&self, pid: u32, line: &[u8], cx: &mut Cx) {
         let text = String::from_utf8_lossy(line);
         let name = &self.app.name.value;
-        cx.report(Level::Error, format!("app {name} (pid {pid}): {}", text.trim_end()));
+        cx.complain(Level::Error, format!("app {name} (pid {pid}): {}", text.trim_end()));
     }
 }
