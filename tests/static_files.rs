@@ -229,3 +229,27 @@ fn the_configuration_is_neither_served_nor_written_over() {
     assert_eq!(server.ask(get("/web.conf").replacen("GET", "DELETE", 1)).status, 403);
     assert!(server.read("web.conf").contains("[[host]]"));
 }
+
+/// No list of users may be empty.
+const HASH: &str = "ann:$2b$04$abcdefghijklmnopqrstuuAi4Gkk2fEWxT6ujx8Q3c4rUhPM1UoQq\n";
+
+#[test]
+fn a_configuration_and_a_list_that_are_links_are_not_written_over_either() {
+    let config = "[[host]]\nroot = \".\"\nupload = { methods = [\"PUT\", \"DELETE\"] }\n\
+        [[host.route]]\npath = \"/in/\"\nfiles = \".\"\nauth = { users = \"now/.users\" }\n";
+    let start = Start::new(config, &[("v1/.users", HASH), ("v1/b.txt", "b")]);
+    let place = start.path().to_owned();
+    fs::rename(place.join("web.conf"), place.join("real.conf")).unwrap();
+    symlink("real.conf", place.join("web.conf")).unwrap();
+    symlink("v1", place.join("now")).unwrap();
+    let server = start.run();
+    for path in ["/web.conf", "/real.conf", "/now"] {
+        for method in ["PUT", "DELETE"] {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+            let status = server.ask(head).status;
+            assert!(matches!(status, 403 | 409), "{method} {path}: {status}");
+        }
+    }
+    assert!(place.join("web.conf").is_symlink() && place.join("now").is_symlink());
+    assert_eq!(server.get("/now/b.txt").text(), "b", "the folder is not closed");
+}

@@ -12,7 +12,7 @@ use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
 use crate::handlers::{RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
-use crate::sys::fs::Root;
+use crate::sys::fs::{Closed, Root};
 use crate::sys::socket::raise_descriptor_limit;
 use std::collections::HashMap;
 use std::io::Read;
@@ -103,7 +103,7 @@ struct Builder<'a> {
     diagnostics: &'a mut Diagnostics,
     handlers: Vec<Rc<dyn Handler>>,
     /// What no route shows.
-    closed: Rc<[PathBuf]>,
+    closed: Closed,
     /// Who runs scripts.
     run_by: Vec<RunBy>,
     locks: Locks,

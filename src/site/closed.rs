@@ -1,12 +1,12 @@
 //! What no route shows, by whichever host, path or link it is asked for.
 
 use crate::conf::{Action, Config, Users};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use crate::sys::fs::Closed;
+use std::path::Path;
 
 /// Folders that scripts are started from and pages run from (SECURITY 22), the configuration, which
-/// was read from `file`, and what it names that has passwords and keys in it: as they really lie.
-pub(super) fn places(config: &Config, file: Option<&Path>) -> Rc<[PathBuf]> {
+/// was read from `file`, and what it names that has passwords and keys in it.
+pub(super) fn places(config: &Config, file: Option<&Path>) -> Closed {
     let routes = || config.hosts.iter().flat_map(|host| &host.routes);
     let programs = routes().filter_map(|route| match &route.action {
         Action::Cgi(cgi) => Some(&*cgi.root.value),
@@ -21,9 +21,7 @@ pub(super) fn places(config: &Config, file: Option<&Path>) -> Rc<[PathBuf]> {
     });
     let certs = config.hosts.iter().filter_map(|host| host.tls.as_ref()).chain(&config.tls.certs);
     let keys = certs.map(|cert| &*cert.key.value);
-    let all = programs.chain(file).chain(users).chain(keys);
-    let mut all: Vec<PathBuf> = all.filter_map(|place| place.canonicalize().ok()).collect();
-    all.sort_unstable();
-    all.dedup();
-    all.into()
+    let closed = Closed::default();
+    programs.chain(file).chain(users).chain(keys).for_each(|place| closed.close(place));
+    closed
 }

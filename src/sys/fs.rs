@@ -8,8 +8,10 @@
 //! Architecture invariant: no function here takes a path from a client and hands it to a call that
 //! resolves it from the working directory or from `/`.
 
+mod closed;
 mod draft;
 
+pub use closed::Closed;
 pub use draft::Draft;
 
 use rustix::fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -20,7 +22,6 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// How a path is kept beneath the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub struct Root {
     way: Way,
     /// Whether a nameless file can be given a name, which goes by way of `/proc`.
     has_proc: bool,
-    /// Where the folder lies, and the files and folders that are closed, as they really lie.
-    closed: Option<(PathBuf, Rc<[PathBuf]>)>,
+    /// Where the folder lies, and what is closed.
+    closed: Option<(PathBuf, Closed)>,
 }
 
 /// What a name stands for.
@@ -100,10 +101,10 @@ impl Root {
         Ok(Self { folder, way, has_proc, closed: None })
     }
 
-    /// The same root, in which these files, and whatever lies in these folders, are missing by
-    /// whichever link or name they are reached, and not replaced. They are named as they really lie.
+    /// The same root, in which what is closed is missing by whichever link or name it is reached,
+    /// and not replaced.
     #[must_use]
-    pub fn without(mut self, closed: Rc<[PathBuf]>) -> Self {
+    pub fn without(mut self, closed: Closed) -> Self {
         let place = place_of(&self.folder);
         self.closed = (!closed.is_empty()).then(|| (place.unwrap_or_default(), closed));
         self
@@ -113,8 +114,16 @@ impl Root {
     /// lies; without it, where it seems to lie has to do.
     fn is_closed(&self, fd: &OwnedFd, path: &[u8]) -> bool {
         let Some((root, closed)) = &self.closed else { return false };
-        let place = place_of(fd).unwrap_or_else(|| root.join(OsStr::from_bytes(path)));
-        closed.iter().any(|closed| place.starts_with(closed))
+        let named = || root.join(OsStr::from_bytes(path));
+        let place = place_of(fd).unwrap_or_else(named);
+        // A link may have been turned since: where it leads now is as secret.
+        closed.has(&place) || closed.has_links() && closed.has_link(&named()) && !is_folder(fd)
+    }
+
+    /// How often something was closed: what was opened before, under another count, may be closed
+    /// by now.
+    pub fn closings(&self) -> usize {
+        self.closed.as_ref().map_or(0, |(_, closed)| closed.count())
     }
 
     /// Opens what lies at `path`, relative to the root and decoded, for reading; `""` is the root.
@@ -275,7 +284,7 @@ impl Kind {
 pub struct Folder {
     fd: OwnedFd,
     has_proc: bool,
-    closed: Option<Rc<[PathBuf]>>,
+    closed: Option<Closed>,
 }
 
 impl Folder {
@@ -323,12 +332,12 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.fd, self.changeable(name)?, AtFlags::empty())?)
     }
 
-    /// A plain name whose meaning may be changed: not that of a closed file.
+    /// A plain name whose meaning may be changed: not that of a closed file, nor of a link to one.
     fn changeable<'a>(&self, name: &'a [u8]) -> Result<&'a [u8], Errno> {
         let name = plain(name)?;
         let Some(closed) = &self.closed else { return Ok(name) };
         let place = place_of(&self.fd).map(|folder| folder.join(OsStr::from_bytes(name)));
-        let is_closed = place.is_some_and(|place| closed.contains(&place));
+        let is_closed = place.is_some_and(|place| closed.is_named(&place));
         if is_closed { Err(Errno::ACCESS) } else { Ok(name) }
     }
 
@@ -467,7 +476,8 @@ mod tests {
         let site = dir.path().join("site");
         symlink("sub/b.txt", site.join("link")).unwrap();
         symlink("sub", site.join("folder")).unwrap();
-        let closed: Rc<[PathBuf]> = [site.join("sub").canonicalize().unwrap()].into();
+        let closed = Closed::default();
+        closed.close(&site.join("sub"));
         for way in WAYS {
             let root = Root::open_by(&site, way).unwrap().without(closed.clone());
             assert_eq!(read(&root, "a.txt").unwrap(), "a");
@@ -489,7 +499,8 @@ mod tests {
         let dir = tree();
         let site = dir.path().join("site");
         symlink("sub/b.txt", site.join("link")).unwrap();
-        let closed: Rc<[PathBuf]> = [site.join("sub/b.txt").canonicalize().unwrap()].into();
+        let closed = Closed::default();
+        closed.close(&site.join("sub/b.txt"));
         for way in WAYS {
             let root = Root::open_by(&site, way).unwrap().without(closed.clone());
             assert!(read(&root, "sub/b.txt").is_err() && read(&root, "link").is_err(), "{way:?}");
@@ -505,6 +516,36 @@ mod tests {
             sub.remove(b"c.txt").unwrap();
         }
         assert_eq!(std::fs::read(site.join("sub/b.txt")).unwrap(), b"b");
+    }
+
+    #[test]
+    fn links_that_lead_to_a_closed_file_stay_and_are_missing_wherever_they_are_turned() {
+        let dir = tree();
+        let site = dir.path().join("site");
+        symlink("sub", site.join("folder")).unwrap();
+        symlink("folder/b.txt", site.join("link")).unwrap();
+        let closed = Closed::default();
+        closed.close(&site.join("link"));
+        let root = Root::open(&site).unwrap().without(closed.clone());
+        let top = root.folder(b"").unwrap();
+        for name in ["link", "folder"] {
+            let error = top.remove(name.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{name}");
+        }
+        std::fs::write(site.join("sub/c.txt"), "c").unwrap();
+        assert_eq!(read(&root, "folder/c.txt").unwrap(), "c", "the folder has other files");
+        std::fs::remove_file(site.join("link")).unwrap();
+        symlink("sub/c.txt", site.join("link")).unwrap();
+        assert!(read(&root, "link").is_err());
+        // It does not know yet that this is what the link leads to.
+        assert_eq!(read(&root, "sub/c.txt").unwrap(), "c");
+        let before = root.closings();
+        closed.close(&site.join("link"));
+        assert!(read(&root, "sub/c.txt").is_err() && read(&root, "sub/b.txt").is_err());
+        assert_ne!(root.closings(), before);
+        let before = root.closings();
+        closed.close(&site.join("link"));
+        assert_eq!(root.closings(), before, "nothing new");
     }
 
     #[test]

@@ -8,3 +8,4 @@ pub mod privilege;
 pub mod process;
 pub mod socket;
 pub mod watch;
+pub mod way;

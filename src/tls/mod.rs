@@ -12,7 +12,6 @@ mod secured;
 mod setup;
 mod subject;
 mod time;
-mod way;
 
 pub use local::state_folder;
 pub use plan::Plan;

@@ -1,4 +1,4 @@
-//! The way to a file: which folders decide where its name leads.
+//! The way to a file: which links and folders decide where its name leads.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -9,10 +9,21 @@ const LINKS_MAX: usize = 40;
 
 /// The folder in which the file of this name lies, and those of all links on the way to it. Where
 /// something on the way is not there, the folder in which it is missing.
-pub(super) fn folders(path: &Path) -> Vec<PathBuf> {
+pub fn folders(path: &Path) -> Vec<PathBuf> {
+    let (links, last) = walk(path);
+    let folder = |link: &PathBuf| link.parent().map(Path::to_path_buf);
+    links.iter().filter_map(folder).chain(last).collect()
+}
+
+/// The links that are followed on the way to it, each by the name that it really has.
+pub fn links(path: &Path) -> Vec<PathBuf> {
+    walk(path).0
+}
+
+/// The links, and the folder at the end.
+fn walk(path: &Path) -> (Vec<PathBuf>, Option<PathBuf>) {
     let mut at = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    let mut found = Vec::new();
-    let mut links = 0;
+    let mut links = Vec::new();
     // The last is the next.
     let mut left = parts(path);
     while let Some(part) = left.pop() {
@@ -21,20 +32,18 @@ pub(super) fn folders(path: &Path) -> Vec<PathBuf> {
             // No link is part of `at`.
             at.pop();
         } else if let Ok(target) = fs::read_link(&next) {
-            found.push(at.clone());
-            links += 1;
-            if links > LINKS_MAX {
+            links.push(next);
+            if links.len() > LINKS_MAX {
                 break;
             }
             left.extend(parts(&target));
         } else if left.is_empty() || !fs::symlink_metadata(&next).is_ok_and(|meta| meta.is_dir()) {
-            found.push(at);
-            break;
+            return (links, Some(at));
         } else {
             at = next;
         }
     }
-    found
+    (links, None)
 }
 
 /// The parts of a path, the last one first. The root is one as well: joined to anything, it is what
@@ -83,6 +92,8 @@ mod tests {
             let want: Vec<PathBuf> = want.iter().map(|path| path.components().collect()).collect();
             assert_eq!(folders(&top.join(name)), want, "{name}");
         }
+        let names = ["current", "etc/c.pem", "mid/cur.pem"].map(|name| top.join(name));
+        assert_eq!(links(&top.join("current/../etc/c.pem")), names);
         assert_eq!(folders(&top.join("round")).len(), LINKS_MAX + 1, "a ring has an end");
         assert_eq!(folders(Path::new("/nowhere/c.pem")), [Path::new("/")]);
     }
