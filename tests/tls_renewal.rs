@@ -228,6 +228,41 @@ fn a_folder_that_is_moved_or_made_again_is_followed() {
     });
 }
 
+/// The new key was an ordinary file, and served, until it was one.
+#[test]
+fn a_renewed_key_is_not_served() {
+    let authority = Authority::new();
+    let config = "[server]\nlisten = [\"http://127.0.0.1:0\", \"https://127.0.0.1:0\"]\n\
+        [[tls.cert]]\nchain = \"certs/a.pem\"\nkey = \"certs/a.key\"\n[[host]]\nroot = \".\"\n";
+    let start = Start::new(config, &[("certs/here", ""), ("store/here", "")]);
+    let place = start.path().to_owned();
+    let turn = |n: usize| {
+        let issued = authority.issue(&["a.test"], "a");
+        issued.write(&place.join("store"), &format!("{n}"));
+        issued
+    };
+    let link = |n: usize| {
+        for extension in ["key", "pem"] {
+            symlink(format!("../store/{n}.{extension}"), place.join("draft")).unwrap();
+            rename(place.join("draft"), place.join(format!("certs/a.{extension}"))).unwrap();
+        }
+    };
+    turn(1);
+    link(1);
+    symlink("certs/a.key", place.join("alias")).unwrap();
+    let server = start.run();
+    let renewed = turn(2);
+    assert_eq!(server.get("/store/2.key").status, 200, "nothing says what it is");
+    link(2);
+    assert_eq!(server.get("/certs/a.key").status, 404, "before it is noticed");
+    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
+    for path in ["/certs/a.key", "/alias", "/store/1.key", "/store/2.key"] {
+        let is_closed = || (server.get(path).status == 404).then_some(());
+        eventually(is_closed).unwrap_or_else(|| panic!("{path} is served"));
+    }
+    assert_eq!(server.get("/certs/a.pem").status, 200, "a chain is for everybody");
+}
+
 /// As certbot leaves it: only root may read the key, and the server has given root up.
 #[test]
 fn what_only_root_may_read_goes_on_through_reloads() {

@@ -51,7 +51,7 @@ pub fn build(
     };
     config.apps.iter().for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
-    let (handlers, apps) = (builder.handlers, builder.told);
+    let Builder { handlers, told: apps, closed, .. } = builder;
     let (exact, wildcards) = names(&config.hosts);
     let only = (config.hosts.len() == 1 && config.hosts[0].names.is_empty()).then_some(0);
     Site {
@@ -62,6 +62,7 @@ pub fn build(
         hosts,
         apps,
         handlers,
+        closed,
         exact,
         wildcards,
         default: config.hosts.iter().position(|host| host.default).or(only),

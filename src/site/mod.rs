@@ -18,6 +18,7 @@ pub use registry::Registry;
 use crate::conf;
 use crate::http::MethodSet;
 use crate::serve::{ErrorPages, Handler};
+use crate::sys::fs::Closed;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -37,6 +38,8 @@ pub struct Site {
     pub apps: Vec<String>,
     /// Every handler once, to be started and stopped.
     pub handlers: Vec<Rc<dyn Handler>>,
+    /// What no route shows, and where to say so of more: certificates are renewed without a reload.
+    pub closed: Closed,
     exact: HashMap<Box<[u8]>, usize>,
     /// `.example.org` and its host, longest first.
     wildcards: Vec<(Box<[u8]>, usize)>,
@@ -107,6 +110,7 @@ impl Site {
             apps: Vec::new(),
             handlers: Vec::new(),
             exact: HashMap::new(),
+            closed: Closed::default(),
             wildcards: Vec::new(),
             default: Some(0),
         }

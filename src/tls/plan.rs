@@ -12,7 +12,7 @@ use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a configuration says of TLS, to be loaded now and again whenever files change.
@@ -76,6 +76,11 @@ impl Plan {
         folders.sort();
         folders.dedup();
         folders
+    }
+
+    /// The files of private keys, as they are named.
+    pub fn keys(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(files, _)| &*files.key.value)
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {

@@ -143,6 +143,11 @@ impl Cache {
         self.absent.insert(key.into(), (status, now));
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
     /// Forgets what is remembered of `key`.
     pub fn forget(&mut self, key: &[u8]) {
         self.absent.remove(key);

@@ -82,6 +82,8 @@ pub struct FileHandler {
     media: Rc<MediaTable>,
     upload: Option<Rc<conf::Upload>>,
     cache: Rc<RefCell<Cache>>,
+    /// Those of the root when the cache was empty.
+    closings: Cell<usize>,
     boundaries: Boundaries,
 }
 
@@ -90,6 +92,7 @@ impl FileHandler {
     pub fn new(setup: Setup) -> Self {
         let Setup { root, files, index, welcome, yields, media, compress, cache } = setup;
         Self {
+            closings: Cell::new(root.closings()),
             root,
             rules: Rules {
                 hidden: files.hidden,
@@ -136,6 +139,12 @@ impl FileHandler {
     /// Whether an entry is what would be found if it were looked for. One system call where the
     /// path can mean nothing else.
     fn is_current(&self, entry: &Entry, request: &Request) -> bool {
+        let closings = self.root.closings();
+        if self.closings.replace(closings) != closings {
+            // Any of those that are kept may be closed by now.
+            self.cache.borrow_mut().clear();
+            return false;
+        }
         if entry.racy {
             return false;
         }
