@@ -65,6 +65,23 @@ fn hashes_are_not_shown() {
 }
 
 #[test]
+fn hashes_are_not_shown_in_a_table_that_cannot_be_read() {
+    let ann = "$2y$10$abcdefghijklmnopqrstuuAi4Gkk2fEWxT6ujx8Q3c4rUhPM1UoQq";
+    let bob = ann.replace("$2y$10$ab", "$2a$04$cd");
+    for table in [
+        format!("[host.auth.users]\nann = '{ann}'\nann = \"{bob}\"\n"),
+        format!("[host.auth]\nusers = {{ ann = \"{ann}\" bob = '{bob}' }}\n"),
+        format!("[host.auth]\nuser = {{ ann = '{ann}', bob = '{bob}' }}\n"),
+        format!("[host.auth]\nusers = {{ ann = {ann} }}\nusers = '{bob}\n"),
+    ] {
+        let (config, found) = read(&format!("[[host]]\nroot = 'r'\n{table}"));
+        let shown = found.render(false);
+        assert!(config.is_none() && shown.contains("ann"), "{shown}");
+        assert!(!shown.contains("uAi4G"), "{shown}");
+    }
+}
+
+#[test]
 fn a_default_host_among_others_needs_no_names() {
     let config =
         good("[[host]]\nnames = \"a.org\"\nroot = \"a\"\n[[host]]\ndefault = true\nroot = \"b\"\n");
