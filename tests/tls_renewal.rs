@@ -269,7 +269,8 @@ fn what_only_root_may_read_goes_on_through_reloads() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let config = CONFIG.replace("\n[[tls", "\nuser = \"nobody\"\n[[tls");
+    // One of our own making lies beside it, and may be read again.
+    let config = CONFIG.replace("\n[[tls", "\nuser = \"nobody\"\n[tls]\nlocal = true\n[[tls");
     let authority = Authority::new();
     let start = Start::new(&config, &[("certs/here", ""), ("access.log", "")]);
     authority.issue(&["a.test"], "first").write(&start.path().join("certs"), "a");
@@ -285,6 +286,7 @@ fn what_only_root_may_read_goes_on_through_reloads() {
     let certs = server.path("certs");
     let said = server.read_until("stderr.txt", "a.pem may no longer be read");
     assert!(said.contains(&format!("{}: Permission denied", certs.display())), "{said}");
+    assert!(said.contains("certificates stay as they are"), "{said}");
     assert!(!said.contains("changed"), "{said}");
     server.configure(&config.replace("\"in\"", "\"new\""));
     server.signal(Signal::HUP);

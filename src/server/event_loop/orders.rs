@@ -142,7 +142,9 @@ impl EventLoop {
         match renewed {
             Ok(renewed) => {
                 let (level, text) = match renewed.is_as(secured) {
-                    true => (Level::Warning, "certificates stay as they are".to_owned()),
+                    // Only the text around them is another one.
+                    true if found.is_empty() => (Level::Info, STAY.to_owned()),
+                    true => (Level::Warning, STAY.to_owned()),
                     false => (Level::Info, format!("certificate files have changed: {renewed}")),
                 };
                 *secured = Rc::new(renewed);
@@ -177,6 +179,9 @@ impl EventLoop {
         self.cx.report(Level::Info, text);
     }
 }
+
+/// What is said of certificates that were looked at and are the same.
+const STAY: &str = "certificates stay as they are";
 
 /// When to look at the files of the certificates again: never, where HUP is to take them up.
 pub(super) fn watch(tls: Option<&(Plan, Rc<Secured>)>, now: Instant) -> CertificateWatch {
