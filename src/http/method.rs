@@ -42,6 +42,11 @@ impl Method {
         Self::Connect,
     ];
 
+    /// Those that a route can be for: all with a name but TRACE and CONNECT, which are refused before
+    /// anything is routed.
+    pub const ROUTED: [Self; 7] =
+        [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options, Self::Patch];
+
     /// The method a token names. Methods are case-sensitive (RFC 9110 §9.1): `get` is an extension.
     pub fn from_token(token: &[u8]) -> Self {
         match token {
@@ -99,18 +104,9 @@ impl MethodSet {
         Self(bits)
     }
 
-    /// Every method that a handler may be asked with: all but TRACE and CONNECT, which are refused
-    /// before. Whoever has all of them says itself what it takes, and what OPTIONS is told.
-    pub const ALL: Self = Self::of(&[
-        Method::Get,
-        Method::Head,
-        Method::Post,
-        Method::Put,
-        Method::Delete,
-        Method::Options,
-        Method::Patch,
-        Method::Extension,
-    ]);
+    /// Every method that a handler may be asked with. Whoever has all of them says itself what it
+    /// takes, and what OPTIONS is told.
+    pub const ALL: Self = Self::of(&Method::ROUTED).with(Method::Extension);
 
     /// Whether `method` is in the set.
     pub const fn contains(self, method: Method) -> bool {
@@ -127,6 +123,13 @@ impl MethodSet {
     #[must_use]
     pub const fn with(self, method: Method) -> Self {
         Self(self.0 | 1 << method as u16)
+    }
+
+    /// The set, and HEAD if GET is in it: GET without HEAD is no HTTP (RFC 9110 §9.1), and whoever
+    /// allows the one allows the other.
+    #[must_use]
+    pub const fn with_head(self) -> Self {
+        if self.contains(Method::Get) { self.with(Method::Head) } else { self }
     }
 
     /// Whether nothing is in the set.

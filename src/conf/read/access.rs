@@ -1,12 +1,12 @@
 //! `allow` and `auth`, of hosts and of routes: who may have what is answered.
 
-use super::methods::{METHODS, with_head};
 use super::schema;
 use super::table::{Item, Reader, Table};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{Access, At, Auth, Client, Users};
 use crate::conf::rules;
 use crate::conf::users::{HOW, User, check_hash, check_name};
+use crate::http::{Method, MethodSet};
 use toml::de::DeValue;
 
 /// What a host or a route says itself. `Some(None)`: that what is around it does not hold.
@@ -70,7 +70,7 @@ fn auth(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Auth> {
     }
     let mut table = reader.table(item, &schema::AUTH)?;
     let (users, realm) = (table.take("users"), table.take("realm"));
-    let methods = table.take("for").and_then(|item| reader.methods(&item, &METHODS));
+    let methods = table.take("for").and_then(|item| reader.methods(&item, &Method::ROUTED));
     if users.is_none() && !table.has_rest() {
         let message = format!("{} needs `users`", item.title());
         let help = "name a file of `name:hash` lines: `users = \"htpasswd\"`";
@@ -82,7 +82,7 @@ fn auth(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Auth> {
     Some(Auth {
         users: users.and_then(|item| self::users(reader, &item))?,
         realm: realm.unwrap_or_else(|| REALM.to_owned()),
-        methods: methods.map(with_head),
+        methods: methods.map(MethodSet::with_head),
         span: item.span.clone(),
     })
 }

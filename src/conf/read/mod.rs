@@ -9,7 +9,6 @@ mod app;
 mod cgi;
 mod global;
 mod host;
-mod methods;
 mod route;
 pub mod schema;
 mod table;

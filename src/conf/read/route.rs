@@ -2,7 +2,6 @@
 
 use super::access;
 use super::cgi;
-use super::methods::{METHODS, with_head};
 use super::schema::{self, BESIDE_CGI, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
@@ -10,7 +9,7 @@ use crate::conf::model::{
     Access, Action, AppRoute, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
 };
 use crate::conf::rules::{self, Fault};
-use crate::http::{Method, Status};
+use crate::http::{Method, MethodSet, Status};
 use std::ops::Range;
 use toml::de::DeValue;
 
@@ -28,7 +27,7 @@ pub(super) fn routes(reader: &mut Reader<'_>, item: &Item<'_>, access: &Access) 
 fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Option<Route> {
     let span = table.span.clone();
     let path = table.take("path");
-    let methods = table.take("methods").and_then(|item| reader.methods(&item, &METHODS));
+    let methods = table.take("methods").and_then(|item| reader.methods(&item, &Method::ROUTED));
     let internal = table.take("internal").and_then(|item| reader.boolean(&item)).unwrap_or(false);
     let access = access::access(reader, &mut table).within(access);
     let action = action(reader, &mut table, "files");
@@ -59,7 +58,7 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Opti
         let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
     }
-    Some(Route { path, methods: methods.map(with_head), internal, access, action })
+    Some(Route { path, methods: methods.map(MethodSet::with_head), internal, access, action })
 }
 
 /// The action of a route or, with `root` for `files`, of a host; and where it is written.
