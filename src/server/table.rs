@@ -47,6 +47,11 @@ impl ConnTable {
         self.slab.is_empty()
     }
 
+    /// The names of all, for dealing with each while others may go.
+    pub fn everybody(&mut self) -> Vec<ConnId> {
+        self.iter_mut().map(|connection| connection.id()).collect()
+    }
+
     /// All of them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut ClientConnection> {
         self.slab.iter_mut().map(|(_, connection)| connection)

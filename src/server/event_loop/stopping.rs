@@ -33,8 +33,7 @@ impl EventLoop {
         self.cx.stopping = true;
         self.accept();
         self.acceptor.close();
-        let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();
-        for id in everybody {
+        for id in self.table.everybody() {
             // What lies in the socket is still answered: it was sent before anybody could know.
             if let Some(connection) = self.table.get(id) {
                 connection.poke();
@@ -73,8 +72,7 @@ impl EventLoop {
 
     /// Cuts off who is left, kills what is left, and writes the last lines of the logs.
     pub(super) fn close_down(&mut self) {
-        let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();
-        for id in everybody {
+        for id in self.table.everybody() {
             self.cut_off(id, Abort::Shutdown, "the server stopped");
         }
         if self.stopping.as_ref().is_none_or(|stopping| stopping.parting.is_none()) {

@@ -237,8 +237,7 @@ impl Drop for World {
         if std::thread::panicking() {
             return;
         }
-        let everybody: Vec<_> = self.table.iter_mut().map(|connection| connection.id()).collect();
-        for id in everybody {
+        for id in self.table.everybody() {
             self.cut_off(id, Abort::Shutdown, "the server stopped");
         }
     }
