@@ -16,6 +16,10 @@ pub(crate) fn scripts(limits: &str, scripts: &[(&str, &str)]) -> TestServer {
 }
 
 pub(crate) fn with_config(config: &str, scripts: &[(&str, &str)]) -> TestServer {
+    prepared(config, scripts).run()
+}
+
+pub(crate) fn prepared(config: &str, scripts: &[(&str, &str)]) -> Start {
     let files: Vec<_> = scripts
         .iter()
         .map(|(name, text)| (format!("cgi/{}", name.trim_end_matches('-')), *text))
@@ -27,7 +31,7 @@ pub(crate) fn with_config(config: &str, scripts: &[(&str, &str)]) -> TestServer 
         let path = start.path().join("cgi").join(name);
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     }
-    start.run()
+    start
 }
 
 /// A shell script that says it is text, and then what `commands` print.
@@ -479,19 +483,37 @@ fn a_script_that_lacks_its_right_to_run_is_told_of() {
 #[test]
 fn lying_lengths_are_seen() {
     let raw = |output: &str| format!("#!/bin/sh\nprintf '{output}'\n");
+    let slow = |one: &str, two: &str| {
+        let wait = "while [ ! -e ../go ]; do sleep 0.02; done";
+        format!("#!/bin/sh\nprintf '{one}'\n{wait}\nprintf '{two}'\n")
+    };
     let server = scripts(
         "",
         &[
             ("short", &raw("Content-Length: 9\\n\\nshort")),
             ("long", &raw("Content-Length: 5\\n\\nshort and more")),
+            ("slow-short", &slow("Content-Length: 9\\n\\nsho", "rt")),
+            ("slow-long", &slow("Content-Length: 5\\n\\nsho", "rt and more")),
         ],
     );
+    // As long as nothing has left, the error can be said. That a short one is at its end may be
+    // seen too late for that.
+    assert_eq!(server.get("/cgi/long").status, 502);
+    server.read_until("stderr.txt", "its Content-Length is 5, of 14 bytes");
     let mut wire = Wire::connect(&server);
-    wire.send(get("/cgi/short"));
-    assert!(wire.try_response("GET").is_err(), "the rest of the answer is missing");
+    let answer = wire.send(get("/cgi/short")).try_response("GET");
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.unwrap().status == 502));
     let mut wire = Wire::connect(&server);
-    wire.send(get("/cgi/long")).send(get("/"));
-    assert_eq!(wire.response().text(), "short");
+    wire.send(get("/cgi/slow-short"));
+    wire.head().unwrap();
+    server.write("go", "");
+    assert!(wire.rest().is_ok_and(|body| body == b"short"), "the rest of the answer is missing");
+    std::fs::remove_file(server.path("go")).unwrap();
+    let mut wire = Wire::connect(&server);
+    wire.send(get("/cgi/slow-long")).send(get("/"));
+    wire.head().unwrap();
+    server.write("go", "");
+    assert_eq!(wire.take(5).unwrap(), b"short");
     assert!(wire.is_closed(), "and nothing of it is taken for another answer");
     server.read_until("stderr.txt", "longer than its Content-Length");
 }

@@ -1,6 +1,6 @@
 //! Scripts and clients at their worst: nothing is left behind, and nobody else notices.
 
-use crate::cgi::{none_left, scripts, text};
+use crate::cgi::{none_left, prepared, scripts, text};
 use crate::support::{PATIENCE, TestServer, Wire, eventually, get};
 use rustix::net::sockopt::set_socket_linger;
 use std::path::Path;
@@ -271,6 +271,85 @@ fn limits_of_the_kernel_hold() {
     server.read_until("stderr.txt", "MemoryError");
     assert_eq!(server.get("/cgi/burns").status, 502);
     server.read_until("stderr.txt", "ended by signal");
+}
+
+/// What a script does after the first part of its answer has left, and whether all of it is there.
+const ENDINGS: [(&str, &str, bool); 13] = [
+    ("done", "echo more", true),
+    ("code", "echo more; exit 3", true),
+    ("highest", "echo more; exit 255", true),
+    ("pipe", "echo more; exit 141", true),
+    ("daemon", "echo more; sleep 5 & exit 0", true),
+    ("goes-on", "echo more; exec >&- 2>&-; sleep 600", true),
+    ("kill", "kill -KILL $$", false),
+    ("term", "kill -TERM $$", false),
+    ("segv", "kill -SEGV $$", false),
+    ("pipe-signal", "kill -PIPE $$", false),
+    ("abort", "exec python3 -c 'import os; os.abort()'", false),
+    ("last-command", "sh -c 'kill -KILL $$'", false),
+    ("leaves-children", "sleep 5 & kill -KILL $$", false),
+];
+
+/// The scripts of `ENDINGS`: they wait for `go` after `begun`, if they are to.
+fn endings(begun: &str, wrapper: &'static str) -> TestServer {
+    let all = ENDINGS.map(|(name, end, _)| {
+        (name, format!("#!/bin/sh\nprintf 'X: y\\n\\n'; echo first\n{begun}\n{end}\n"))
+    });
+    let named: Vec<_> = all.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let config = "[limits]\nbody = \"8MiB\"\n[[host]]\nroot = \"root\"\n[[host.route]]\n\
+                  path = \"/cgi/\"\ncgi = \"cgi\"\n";
+    prepared(config, &named).wrapper(wrapper).run()
+}
+
+#[test]
+fn an_answer_that_was_cut_does_not_look_complete() {
+    let server = endings("while [ ! -e ../go ]; do sleep 0.02; done", "exec \"$@\"");
+    for (name, _, whole) in ENDINGS {
+        for version in ["1.1", "1.0"] {
+            let _ = std::fs::remove_file(server.path("go"));
+            let mut wire = Wire::connect(&server);
+            wire.send(format!("GET /cgi/{name} HTTP/{version}\r\nHost: h\r\n\r\n"));
+            wire.head().unwrap();
+            server.write("go", "");
+            let ended = match version {
+                "1.1" => wire.chunks().ok(),
+                _ => wire.rest().ok(),
+            };
+            match whole {
+                true => {
+                    assert_eq!(ended.as_deref(), Some(&b"first\nmore\n"[..]), "{name} {version}")
+                }
+                false => assert_eq!(ended, None, "{name} {version}"),
+            }
+        }
+    }
+    server.read_until("stderr.txt", "ended by signal 9, in the middle of its answer");
+    server.read_until("stderr.txt", "it ended with code 3");
+}
+
+#[test]
+fn a_short_answer_that_was_cut_is_502_or_cut() {
+    // Also where whoever started the server ignores the ends of children, and so has it do.
+    for wrapper in ["exec \"$@\"", "exec env --ignore-signal=CHLD \"$@\""] {
+        let server = endings("", wrapper);
+        for (name, _, whole) in ENDINGS {
+            let mut wire = Wire::connect(&server);
+            let answer = wire.send(get(&format!("/cgi/{name}"))).try_response("GET");
+            // Whether its head has left by then is a matter of luck.
+            let answer = answer.ok().flatten().filter(|answer| answer.status != 502);
+            let text = answer.as_ref().map(|answer| answer.text());
+            assert_eq!(text, whole.then_some("first\nmore\n"), "{name} {wrapper}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_as_long_as_it_says_is_complete_however_the_script_ends() {
+    let script = "#!/bin/sh\nprintf 'Content-Length: 3\\n\\nall'; kill -KILL $$\n";
+    let server = scripts("", &[("x", script)]);
+    let mut wire = Wire::connect(&server);
+    assert_eq!(wire.get("/cgi/x").text(), "all");
+    assert_eq!(wire.get("/").text(), "index");
 }
 
 #[test]

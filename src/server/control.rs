@@ -2,9 +2,12 @@
 
 use crate::event::Target;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{
+    SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+};
 use signal_hook_mio::v1_0::Signals;
 use std::io;
+use std::sync::Arc;
 
 /// What somebody asks of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,11 @@ impl Control {
     pub fn new(registry: &Registry) -> io::Result<Self> {
         let mut signals =
             Signals::new([SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU])?;
+        if is_ignored(SIGCHLD) {
+            // Whoever started us does not collect children, and the kernel would throw away how ours
+            // end. Any handler has it keep that.
+            signal_hook::flag::register(SIGCHLD, Arc::default())?;
+        }
         registry.register(&mut signals, Target::Signals.token(), Interest::READABLE)?;
         Ok(Self { signals })
     }
@@ -55,4 +63,12 @@ impl Control {
         };
         self.signals.pending().map(order).collect()
     }
+}
+
+/// Whether a signal is ignored, which is handed down from whoever starts a program.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
 }

@@ -141,7 +141,8 @@ impl Wire {
         self.chunks().unwrap()
     }
 
-    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+    /// The same; an error if the connection ends before it does.
+    pub(crate) fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let mut line = Vec::new();

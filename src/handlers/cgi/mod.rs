@@ -189,10 +189,14 @@ impl Handler for CgiHandler {
         if let Some(id) = run.exchange.get() {
             cx.wake(id);
         }
-        // A script whose reader has gone is ended by SIGPIPE: that is no news.
-        if matches!(ending, Ending::Signalled(signal) if signal != SIGPIPE) && !run.dismissed.get()
-        {
-            cx.complain(conf::Level::Error, format!("{}: {ending}", run.name));
+        let level = match ending {
+            // A script whose reader has gone is ended by SIGPIPE: that is no news.
+            Ending::Exited(0) | Ending::Signalled(SIGPIPE) => None,
+            Ending::Exited(_) => Some(conf::Level::Info),
+            Ending::Signalled(_) => Some(conf::Level::Error),
+        };
+        if let Some(level) = level.filter(|_| !run.dismissed.get()) {
+            cx.complain(level, format!("{}: {ending}", run.name));
         }
         self.scripts.gate.borrow_mut().leave(cx);
     }

@@ -3,10 +3,11 @@
 use super::complaints::Complaints;
 use super::head::{self, Head, Output};
 use super::input::Feed;
-use super::{Run, SCRATCH, Scripts, refused};
+use super::{Run, SCRATCH, SIGPIPE, Scripts, refused};
 use crate::event::{ChildId, Cx, Door};
 use crate::http::{HttpError, Status};
 use crate::serve::{ExchangeIo, Step};
+use crate::sys::process::Ending;
 use mio::Interest;
 use mio::unix::SourceFd;
 use std::fs::File;
@@ -25,15 +26,17 @@ pub(super) struct Running {
     stage: Stage,
     /// When it was last seen to do something, or had no reason to.
     active: Instant,
-    /// Its output ended before its answer began: until when its own end is waited for, so that the
-    /// log can say how it ended.
-    mute: Option<Instant>,
+    /// Its output has ended: until when its own end is waited for, for only that says whether it was
+    /// done.
+    closed: Option<Instant>,
 }
 
 /// How far an answer has come.
 enum Stage {
     /// Bytes of an incomplete head, and how many of them were searched.
     Head { bytes: Vec<u8>, scanned: usize },
+    /// All of a short answer, none of which has left.
+    Whole { head: Head, body: Vec<u8> },
     /// Bytes that are promised, if a length is.
     Body { left: Option<u64> },
 }
@@ -44,16 +47,17 @@ enum Flow {
     Silent,
     /// The client takes nothing now.
     Full,
-    /// That was all, or all that anybody wants.
+    /// Its output has ended.
     Ended,
-    /// That was all, and no answer.
-    Mute,
+    /// Nobody will see what else it says.
+    Enough,
     /// Something else answers.
     Elsewhere(Step),
 }
 
-/// How long a script that has said nothing may take to end.
-const MUTE: Duration = Duration::from_secs(1);
+/// How long a script may take to end after its output has. One that is killed closes its output a
+/// moment before its end is known; one that goes on after it has closed its output was done.
+const CLOSING: Duration = Duration::from_secs(1);
 
 impl Running {
     pub(super) fn new(
@@ -65,7 +69,7 @@ impl Running {
         now: Instant,
     ) -> Self {
         let stage = Stage::Head { bytes: Vec::new(), scanned: 0 };
-        Self { child, run, feed, output, complaints, stage, active: now, mute: None }
+        Self { child, run, feed, output, complaints, stage, active: now, closed: None }
     }
 
     pub(super) fn advance(
@@ -84,19 +88,16 @@ impl Running {
         }
         self.feed(io, cx)?;
         let heard_all = self.listen(&mut scratch, io, cx);
-        let flow = match self.mute {
-            Some(_) => Flow::Mute,
+        let flow = match self.closed {
+            Some(_) => Flow::Ended,
             None => self.read(&mut scratch, io, cx)?,
         };
         match flow {
-            Flow::Mute => self.wait_for_end(has_ended, io, cx),
             Flow::Elsewhere(step) => Ok(step),
-            Flow::Ended => self.finish(io),
+            Flow::Enough => self.finish(io),
+            Flow::Ended => self.wait_for_end(io, cx),
             // What it has started may hold the pipe; the script itself has said all.
-            Flow::Silent if has_ended => match self.stage {
-                Stage::Head { .. } => Err(self.headless()),
-                Stage::Body { .. } => self.finish(io),
-            },
+            Flow::Silent if has_ended => self.finish(io),
             flow => {
                 self.watch(matches!(flow, Flow::Full), scripts.setup.cgi.limits.timeout, io, cx)?;
                 Ok(if heard_all { Step::Wait } else { Step::Again })
@@ -169,7 +170,7 @@ impl Running {
     ) -> Result<Flow, HttpError> {
         loop {
             let room = match self.stage {
-                Stage::Head { .. } => scratch.len(),
+                Stage::Head { .. } | Stage::Whole { .. } => scratch.len(),
                 Stage::Body { .. } => io.answer.room().min(scratch.len()),
             };
             if room == 0 {
@@ -180,7 +181,8 @@ impl Running {
             };
             let piece = scratch.get(..n).unwrap_or_default();
             match &mut self.stage {
-                Stage::Head { .. } if n == 0 => return Ok(Flow::Mute),
+                Stage::Whole { .. } => return Ok(Flow::Ended),
+                _ if n == 0 => return Ok(Flow::Ended),
                 Stage::Head { bytes, scanned } => {
                     bytes.extend_from_slice(piece);
                     match head::parse(bytes, *scanned) {
@@ -194,7 +196,6 @@ impl Running {
                         }
                     }
                 }
-                Stage::Body { .. } if n == 0 => return Ok(Flow::Ended),
                 Stage::Body { .. } => self.write(scratch.get(..n).unwrap_or_default(), io)?,
             }
         }
@@ -227,7 +228,7 @@ impl Running {
     }
 
     /// The head is complete; `body` came with it. A short answer is known whole before its head
-    /// leaves, and gets a length.
+    /// leaves: it gets a length, or, if the script has not ended well, is none.
     fn begin(
         &mut self,
         head: Head,
@@ -239,25 +240,44 @@ impl Running {
         if let Some(to) = head.local {
             return Ok(Some(Flow::Elsewhere(Step::Reroute(to))));
         }
-        let mut ended = false;
-        while !ended && body.len() < SCRATCH {
+        while body.len() < SCRATCH {
             match self.receive(scratch, io, cx)? {
-                Some(0) => ended = true,
+                Some(0) => {
+                    self.stage = Stage::Whole { head, body };
+                    return Ok(Some(Flow::Ended));
+                }
                 Some(n) => body.extend_from_slice(scratch.get(..n).unwrap_or_default()),
                 None => break,
             }
         }
-        let known = ended.then_some(body.len() as u64);
+        self.start_body(head, &body, None, io)?;
+        // Without a reader the script may go on.
+        Ok(io.answer.omits_body().then_some(Flow::Enough))
+    }
+
+    /// Writes the head and the body so far, of which `known` bytes are all.
+    fn start_body(
+        &mut self,
+        head: Head,
+        body: &[u8],
+        known: Option<u64>,
+        io: &mut ExchangeIo<'_>,
+    ) -> Result<(), HttpError> {
+        let omits = io.answer.omits_body() || !head.status.may_have_body();
+        let there = body.len() as u64;
+        // What can be told before anything has left is an error of its own, and no cut.
+        let breaks = head.length.filter(|promised| match known {
+            Some(all) => *promised != all,
+            None => *promised < there,
+        });
+        if let Some(promised) = breaks.filter(|_| !omits) {
+            let how = format!("its Content-Length is {promised}, of {there} bytes");
+            return Err(HttpError::new(Status::BAD_GATEWAY, format!("{}: {how}", self.run.name)));
+        }
         let length = head.length.or(known);
         io.answer.head(head.status, &head.headers, length);
-        self.stage = Stage::Body { left: length };
-        if io.answer.omits_body() {
-            // Nobody will see the body: the script may go on, without a reader.
-            self.stage = Stage::Body { left: None };
-            return Ok(Some(Flow::Ended));
-        }
-        self.write(&body, io)?;
-        Ok(ended.then_some(Flow::Ended))
+        self.stage = Stage::Body { left: length.filter(|_| !omits) };
+        if omits { Ok(()) } else { self.write(body, io) }
     }
 
     /// Writes part of the body: no more than was promised.
@@ -273,12 +293,35 @@ impl Running {
         Ok(())
     }
 
-    fn finish(&self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
-        if let Stage::Body { left: Some(1..) } = self.stage {
-            return Err(broken("it is shorter than its Content-Length"));
+    /// The script has said all, or all that anybody wants.
+    fn finish(&mut self, io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
+        if !self.has_kept_length()
+            && let Some(ending) = self.run.ended.get().filter(|ending| was_cut(*ending))
+        {
+            let how = format!("{}: {ending}, in the middle of its answer", self.run.name);
+            return Err(HttpError::new(Status::BAD_GATEWAY, how));
+        }
+        match std::mem::replace(&mut self.stage, Stage::Body { left: None }) {
+            Stage::Head { .. } => return Err(self.headless()),
+            Stage::Whole { head, body } => {
+                self.start_body(head, &body, Some(body.len() as u64), io)?;
+            }
+            Stage::Body { left: Some(1..) } => {
+                return Err(broken("it is shorter than its Content-Length"));
+            }
+            Stage::Body { .. } => {}
         }
         io.answer.finish()?;
         Ok(Step::Done)
+    }
+
+    /// Whether all of the answer is there by its own word, however the script ends.
+    fn has_kept_length(&self) -> bool {
+        match &self.stage {
+            Stage::Head { .. } => false,
+            Stage::Whole { head, body } => head.length == Some(body.len() as u64),
+            Stage::Body { left } => *left == Some(0),
+        }
     }
 
     /// Has its silence end at some time, if it is the script that is waited for.
@@ -306,16 +349,11 @@ impl Running {
         Ok(())
     }
 
-    /// There will be no answer. Scripts end right after their output does.
-    fn wait_for_end(
-        &mut self,
-        has_ended: bool,
-        io: &mut ExchangeIo<'_>,
-        cx: &Cx,
-    ) -> Result<Step, HttpError> {
-        let until = *self.mute.get_or_insert(cx.now() + MUTE);
-        if has_ended || until <= cx.now() {
-            return Err(self.headless());
+    /// Its output has ended. Scripts themselves end right after that.
+    fn wait_for_end(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
+        let until = *self.closed.get_or_insert(cx.now() + CLOSING);
+        if self.run.ended.get().is_some() || until <= cx.now() || self.has_kept_length() {
+            return self.finish(io);
         }
         *io.timer = Some(until);
         *io.wake_expected = true;
@@ -352,6 +390,17 @@ impl Running {
         scratch.resize(SCRATCH, 0);
         self.complaints.read(&mut scratch, cx);
         self.complaints.finish(cx);
+    }
+}
+
+/// Whether it was ended by something else than itself. A shell says so of its last command with
+/// 128 and the number of the signal; that a command has nobody to write to (SIGPIPE) is usual.
+/// Any other code is its own business: those of many scripts are those of a last command that was a
+/// test, and no server looks at them.
+fn was_cut(ending: Ending) -> bool {
+    match ending {
+        Ending::Signalled(_) => true,
+        Ending::Exited(code) => (129..=192).contains(&code) && code != 128 + SIGPIPE,
     }
 }
 
