@@ -1,6 +1,7 @@
 //! What `options` in web.conf says to the site.
 
 use super::{picture, random};
+use crate::sys::file;
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -127,7 +128,8 @@ const KEY_FILE: &str = "session.key";
 /// # Errors
 /// No random numbers.
 pub fn session_key(data: &Path) -> io::Result<Key> {
-    let kept = fs::read(data.join(KEY_FILE)).ok().and_then(|kept| Key::try_from(kept).ok());
+    let read = file::read(&data.join(KEY_FILE), size_of::<Key>() as u64);
+    let kept = read.ok().and_then(|(kept, _)| Key::try_from(kept).ok());
     kept.map_or_else(random::bytes, Ok)
 }
 

@@ -121,6 +121,11 @@ impl ErrorLog {
     pub fn reopen(&mut self) -> io::Result<()> {
         self.sink.reopen()
     }
+
+    /// Lines lost.
+    pub fn dropped(&self) -> u64 {
+        self.sink.dropped()
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::conf::{
     Source,
 };
 use crate::site::{self, Registry, Site};
-use crate::sys::{culprit, privilege, socket};
+use crate::sys::{culprit, file, privilege, socket};
 use crate::tls::{Plan, Secured};
 use std::fmt::{self, Write};
 use std::io;
@@ -108,6 +108,9 @@ pub struct Loaded {
     user: Option<At<String>>,
     pid_file: Option<At<PathBuf>>,
 }
+
+/// The size of a configuration: a hundred thousand hosts take some ten megabytes.
+const CONFIG_MAX: u64 = 64 << 20;
 
 /// Where a folder is served with TLS.
 const QUICK_HTTPS: u16 = 8443;
@@ -454,8 +457,11 @@ pub(super) fn cannot_listen_everywhere(bound: &Bound) -> String {
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::Configuration(format!("error[unreadable]: {}: {error}\n", path.display()))
+    let (bytes, _) = file::read(path, CONFIG_MAX).map_err(|error| {
+        // One from a pipe could not be read again by a reload.
+        let is_other = path.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir());
+        let hint = if is_other { "; `-c -` reads standard input" } else { "" };
+        Failure::Configuration(format!("error[unreadable]: {}: {error}{hint}\n", path.display()))
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

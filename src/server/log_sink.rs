@@ -1,8 +1,9 @@
 //! Where lines of a log go: gathered, written in batches, never in the way of serving.
 
 use crate::conf::LogTarget;
+use crate::sys;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::fchown;
@@ -58,7 +59,10 @@ impl LogSink {
     /// It cannot be opened: the old one is kept.
     pub fn reopen(&mut self) -> io::Result<()> {
         self.flush();
-        let (file, may_block, is_new) = open(&self.target)?;
+        let (file, may_block, is_new) = open(&self.target).map_err(|error| match &self.target {
+            LogTarget::File(path) => io::Error::other(format!("{}: {error}", path.display())),
+            LogTarget::Stdout | LogTarget::Stderr => error,
+        })?;
         self.is_terminal = file.is_terminal();
         (self.file, self.may_block, self.is_new) = (Some(file), may_block, is_new);
         Ok(())
@@ -120,21 +124,10 @@ impl LogSink {
 
 /// Returns the file, whether it may block, and whether it was made.
 fn open(target: &LogTarget) -> io::Result<(File, bool, bool)> {
-    let mut is_new = false;
-    let file = match target {
-        LogTarget::Stderr => File::from(io::stderr().as_fd().try_clone_to_owned()?),
-        LogTarget::Stdout => File::from(io::stdout().as_fd().try_clone_to_owned()?),
-        LogTarget::File(path) => {
-            match OpenOptions::new().append(true).create_new(true).open(path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    OpenOptions::new().append(true).create(true).open(path)?
-                }
-                made => {
-                    is_new = true;
-                    made?
-                }
-            }
-        }
+    let (file, is_new) = match target {
+        LogTarget::Stderr => (File::from(io::stderr().as_fd().try_clone_to_owned()?), false),
+        LogTarget::Stdout => (File::from(io::stdout().as_fd().try_clone_to_owned()?), false),
+        LogTarget::File(path) => sys::file::open_log(path)?,
     };
     let may_block = !file.metadata()?.is_file();
     Ok((file, may_block, is_new))

@@ -12,10 +12,10 @@ use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
 use crate::handlers::{RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
+use crate::sys::file;
 use crate::sys::fs::{Closed, Root};
 use crate::sys::socket::raise_descriptor_limit;
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -415,11 +415,7 @@ impl Builder<'_> {
             .ok_or_else(|| std::io::Error::other("no route with files has this path"))?;
         let root = Root::open(&files.root.value)?.without(self.closed.clone());
         let file = root.open_beneath(beneath.as_bytes())?;
-        let mut body = Vec::new();
-        file.take(OWN_PAGE_MAX + 1).read_to_end(&mut body)?;
-        if body.len() as u64 > OWN_PAGE_MAX {
-            return Err(std::io::Error::other("it is larger than 256 KiB"));
-        }
+        let (body, _) = file::read_open(&file, OWN_PAGE_MAX)?;
         let media_type = self.media.of_path(path.as_bytes());
         Ok(OwnPage { media_type, body: body.into() })
     }

@@ -6,9 +6,8 @@ use super::{Boundaries, in_trouble, resolve, respond};
 use crate::conf;
 use crate::http::{HttpError, RequestHead, Status};
 use crate::serve::Response;
+use crate::sys::file;
 use crate::sys::fs::{Kind, Meta};
-use rustix::fs::{CWD, Mode, OFlags};
-use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -43,10 +42,7 @@ impl OneFile<'_> {
             };
             HttpError::new(status, format!("{}: {error}", self.path.display()))
         };
-        // Not blocking: a pipe without writer would stop the loop.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat(CWD, self.path, flags, Mode::empty());
-        let file = File::from(file.map_err(|error| trouble(error.into()))?);
+        let file = file::open(self.path).map_err(trouble)?;
         let meta = Meta::of(&file).map_err(trouble)?;
         if meta.kind != Kind::File {
             return Err(HttpError::new(Status::NOT_FOUND, "not a file"));

@@ -173,7 +173,7 @@ impl EventLoop {
     }
 
     fn report(&mut self) {
-        let (open, dropped) = (self.table.len(), self.access.dropped());
+        let (open, dropped) = (self.table.len(), self.access.dropped() + self.errors.dropped());
         let idle = self.table.iter_mut().filter(|connection| connection.is_idle()).count();
         let text = format!("{open} connections, {idle} of them idle; {dropped} log lines dropped");
         self.cx.report(Level::Info, text);
