@@ -29,6 +29,7 @@ mod http1;
 mod keepalive;
 mod layers;
 mod limits;
+mod names;
 mod pages;
 mod pause;
 mod peers;

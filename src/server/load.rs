@@ -5,11 +5,13 @@ use super::acceptor::Bound;
 use super::access_log::AccessLog;
 use super::error_log::ErrorLog;
 use super::log_sink::LogSink;
+use super::places;
 use crate::conf::{
     self, At, CertFiles, Config, Diagnostic, Diagnostics, Format, Level, Listen, LogFormat, Place,
     Source,
 };
 use crate::site::{self, Registry, Site};
+use crate::sys::pid_file::PidFile;
 use crate::sys::{culprit, file, privilege, socket};
 use crate::tls::{Plan, Secured};
 use std::fmt::{self, Write};
@@ -177,9 +179,10 @@ impl ConfigSource {
     /// Returns the warnings, shown.
     ///
     /// # Errors
-    /// As `read`.
+    /// As `read`; or a path that the start would take is that of something else.
     pub fn check(&self) -> Result<(Config, String), Failure> {
         let (config, mut diagnostics) = self.read()?;
+        places::check(&config, &mut diagnostics);
         self.build(&config, &mut diagnostics)?;
         self.secure(&config, None, false, &mut diagnostics)?;
         Ok((config, diagnostics.render(self.overrides.colour)))
@@ -340,15 +343,15 @@ impl Overrides {
 
 impl Loaded {
     /// After binding: writes the process id, then gives up what is no longer needed to serve.
-    pub(super) fn settle_in(&self) -> Result<(), Failure> {
-        if let Some(path) = &self.pid_file {
-            std::fs::write(&path.value, format!("{}\n", std::process::id())).map_err(|error| {
-                Failure::Start(format!(
-                    "the pid file {} cannot be written: {error}",
-                    path.value.display()
-                ))
-            })?;
-        }
+    pub(super) fn settle_in(&self) -> Result<Option<PidFile>, Failure> {
+        let pid_file = self.pid_file.as_ref().map(|path| {
+            let path = &path.value;
+            PidFile::write(path).map_err(|error| {
+                let text = format!("the pid file {} cannot be written: {error}", path.display());
+                Failure::Start(text)
+            })
+        });
+        let pid_file = pid_file.transpose()?;
         if let Some(user) = &self.user {
             if let Some(account) = privilege::account(&user.value) {
                 self.access.give_to(account);
@@ -362,7 +365,7 @@ impl Loaded {
             })?;
         }
         privilege::gain_no_more();
-        Ok(())
+        Ok(pid_file)
     }
 
     /// What whoever starts the server sees.
@@ -434,6 +437,9 @@ pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
         Place::Unix(path) => format!("unix:{}", path.display()),
     };
     Failure::Start(match error.kind() {
+        io::ErrorKind::AddrInUse if matches!(at.value.place, Place::Unix(_)) => {
+            format!("{name} is taken: another process listens there, or begins to")
+        }
         io::ErrorKind::AddrInUse => {
             let who =
                 culprit::of_port(port).map_or_else(|| "another process".into(), |c| c.to_string());

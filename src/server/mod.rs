@@ -12,6 +12,7 @@ mod explain;
 mod harvester;
 mod load;
 mod log_sink;
+mod places;
 mod table;
 mod watch;
 
@@ -21,6 +22,7 @@ pub use explain::{Explanation, Question};
 pub use load::{ConfigSource, Failure, Loaded, Origin, Overrides, QuickTls};
 
 use crate::event::Stopper;
+use crate::sys::pid_file::PidFile;
 use crate::sys::socket::ListenAddress;
 use acceptor::Acceptor;
 use event_loop::EventLoop;
@@ -43,6 +45,8 @@ pub struct Running {
     event_loop: EventLoop,
     banner: String,
     address: Option<SocketAddr>,
+    /// Removed when the server has ended.
+    _pid_file: Option<PidFile>,
 }
 
 impl Running {
@@ -71,14 +75,14 @@ impl Running {
             acceptor.bind(&loaded.listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
         let missing = cannot_listen_everywhere(&bound);
         acceptor.adopt(&loaded.listen, bound, poll.registry())?;
-        loaded.settle_in()?;
+        let pid_file = loaded.settle_in()?;
         let address = acceptor.addresses().find_map(|(address, _)| match address {
             ListenAddress::Ip(address) => Some(*address),
             ListenAddress::Unix(_) => None,
         });
         let banner = loaded.banner(&source, acceptor.addresses(), &missing);
         let event_loop = EventLoop::new(poll, loaded, acceptor, source)?;
-        Ok(Self { event_loop, banner, address })
+        Ok(Self { event_loop, banner, address, _pid_file: pid_file })
     }
 
     /// What to tell whoever started it: where it listens, what it serves.

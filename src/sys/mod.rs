@@ -4,6 +4,7 @@ pub mod backlog;
 pub mod culprit;
 pub mod file;
 pub mod fs;
+pub mod pid_file;
 pub mod privilege;
 pub mod process;
 pub mod socket;

@@ -1,13 +1,17 @@
 //! Listening sockets and accepting from them.
 
+use super::file;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, flock};
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Connections the kernel may hold for us. What `net.core.somaxconn` allows is the real bound.
 const BACKLOG: i32 = 4096;
@@ -17,12 +21,20 @@ const BACKLOG: i32 = 4096;
 /// the client took something. Large enough to keep a fast connection busy.
 const UNSENT_MAX: u32 = 256 * 1024;
 
-/// A socket that listens. A Unix socket's path is removed when it is dropped.
+/// How often the lock of a folder of Unix sockets is asked for, and the pause between: two
+/// milliseconds in all, at a start, a reload or an end.
+const LOCK_TRIES: u32 = 8;
+const LOCK_WAIT: Duration = Duration::from_micros(250);
+
+/// A socket that listens. The path of a Unix socket is removed when it is dropped, if it is still
+/// that of this socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,
     /// Where it listens; the real port where 0 was asked for.
     pub address: ListenAddress,
+    /// Device and inode of a Unix socket's path.
+    file: Option<(u64, u64)>,
 }
 
 /// Where a listener listens.
@@ -84,30 +96,33 @@ impl Listener {
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let address = socket.local_addr()?.as_socket().unwrap_or(address);
-        Ok(Self { socket: socket.into(), address: ListenAddress::Ip(address) })
+        Ok(Self { socket: socket.into(), address: ListenAddress::Ip(address), file: None })
     }
 
-    /// Listens on a path. A socket file that nobody listens on any more is replaced.
+    /// Listens on a path. A socket on which no process listens any more is replaced; nothing else is.
     ///
     /// # Errors
-    /// As `bind`; AddrInUse when somebody does listen there, or when it is not a socket.
+    /// As `bind`; AddrInUse when a process listens there, AlreadyExists when it is not a socket.
     pub fn bind_unix(path: &Path) -> io::Result<Self> {
         let address = socket2::SockAddr::unix(path)?;
-        let new = || Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None);
-        let socket = new()?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        // A socket that is bound and does not listen yet would look like one that is left over: no
+        // other instance may look at it before.
+        let lock = FolderLock::take(path);
         if let Err(error) = socket.bind(&address) {
-            let stale = error.kind() == io::ErrorKind::AddrInUse
-                && new()?
-                    .connect(&address)
-                    .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
-            if !stale {
+            if error.kind() != io::ErrorKind::AddrInUse {
+                return Err(error);
+            }
+            check_unix(path)?;
+            if !is_left_over(&address)? || lock.is_none() {
                 return Err(error);
             }
             std::fs::remove_file(path)?;
             socket.bind(&address)?;
         }
         socket.listen(BACKLOG)?;
-        Ok(Self { socket: socket.into(), address: ListenAddress::Unix(path.into()) })
+        let file = file_id(path);
+        Ok(Self { socket: socket.into(), address: ListenAddress::Unix(path.into()), file })
     }
 
     /// Accepts one client.
@@ -144,9 +159,59 @@ impl AsFd for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let ListenAddress::Unix(path) = &self.address {
-            // It may have been removed or replaced by another; then there is nothing to do.
-            let _ = std::fs::remove_file(path);
+            let _lock = FolderLock::take(path);
+            // Another instance, or whatever was put there since, keeps its path.
+            if self.file.is_some() && self.file == file_id(path) {
+                let _ = std::fs::remove_file(path);
+            }
         }
+    }
+}
+
+/// Whether a Unix socket may be bound here: nothing has the path, or a socket, which may be left
+/// over. What else is there would be lost.
+///
+/// # Errors
+/// AlreadyExists: something else has the path.
+pub fn check_unix(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata().map(|about| about.file_type()) {
+        Ok(kind) if !kind.is_socket() => {
+            let what = format!("{} is there, and is left as it is", file::kind_name(kind));
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether no process listens on a socket any more. A full queue (WouldBlock) has a listener.
+fn is_left_over(address: &socket2::SockAddr) -> io::Result<bool> {
+    let caller = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match caller.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(false),
+    }
+}
+
+/// Device and inode of what has a name.
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
+}
+
+/// Keeps other instances from binding or removing Unix sockets in the same folder.
+struct FolderLock(#[expect(dead_code, reason = "held until it is dropped")] OwnedFd);
+
+impl FolderLock {
+    /// `None` where the folder may not be read, or another process keeps its lock: another instance
+    /// has it for some system calls only.
+    fn take(socket: &Path) -> Option<Self> {
+        let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = file::open(folder.unwrap_or(Path::new("."))).ok()?;
+        let lock = || flock(&folder, FlockOperation::NonBlockingLockExclusive);
+        let wait = || std::thread::sleep(LOCK_WAIT);
+        (0..LOCK_TRIES).find(|_| lock().inspect_err(|_| wait()).is_ok())?;
+        Some(Self(folder.into()))
     }
 }
 
@@ -215,7 +280,10 @@ fn to_std(address: SocketAddrAny) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, Mode, mkfifoat};
     use std::net::TcpStream;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
     #[test]
     fn accepted_sockets_inherit_and_ipv4_is_ipv4() {
@@ -234,16 +302,70 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
+    fn a_unix_socket_that_is_left_over_is_replaced_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        drop(UnixListener::bind(path("left over")).unwrap());
+        let listener = Listener::bind_unix(&path("left over")).unwrap();
+        UnixStream::connect(path("left over")).unwrap();
+        drop(listener);
+        assert!(!path("left over").exists());
+
+        let live = UnixListener::bind(path("live")).unwrap();
+        let _datagrams = UnixDatagram::bind(path("datagrams")).unwrap();
+        std::fs::write(path("text"), "text").unwrap();
+        std::fs::create_dir(path("folder")).unwrap();
+        symlink("text", path("link")).unwrap();
+        symlink("live", path("link to live")).unwrap();
+        symlink("none", path("dangling")).unwrap();
+        mkfifoat(CWD, path("fifo"), Mode::RUSR).unwrap();
+        for (name, says) in [
+            ("live", "in use"),
+            ("datagrams", "rong type"),
+            ("text", "a regular file is there"),
+            ("folder", "a folder is there"),
+            ("link", "a symbolic link is there"),
+            ("link to live", "a symbolic link is there"),
+            ("dangling", "a symbolic link is there"),
+            ("fifo", "a FIFO is there"),
+        ] {
+            let before = file_id(&path(name));
+            let why = Listener::bind_unix(&path(name)).unwrap_err().to_string();
+            assert!(why.contains(says), "{name}: {why}");
+            assert_eq!(file_id(&path(name)), before, "{name}");
+        }
+        assert_eq!(std::fs::read(path("text")).unwrap(), b"text");
+        drop(live);
+    }
+
+    #[test]
+    fn only_its_own_path_is_removed_in_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        std::mem::forget(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert_eq!(Listener::bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        let stale = folder.path().join("t");
-        drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-        let listener = Listener::bind_unix(&stale).unwrap();
-        assert!(stale.exists());
-        drop(listener);
-        assert!(!stale.exists());
+        let first = Listener::bind_unix(&path).unwrap();
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        let second = Listener::bind_unix(&path).unwrap();
+        drop(first);
+        UnixStream::connect(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "text").unwrap();
+        drop(second);
+        assert_eq!(std::fs::read(&path).unwrap(), b"text");
+    }
+
+    #[test]
+    fn of_instances_that_start_together_one_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for _ in 0..50 {
+            drop(UnixListener::bind(&path).unwrap());
+            let bind = || Listener::bind_unix(&path);
+            let results = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(bind)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+            UnixStream::connect(&path).unwrap();
+        }
     }
 }
