@@ -70,11 +70,6 @@ def request_handler(request_details):
     request_details.connection.send("HTTP/1.1 200 OK\nContent-Type: text/plain\n\nhello")
 "#;
 
-const UNSENT: &str = r#"
-def request_handler(request_details):
-    request_details.connection.make_response(200, {}, "hello")
-"#;
-
 fn server() -> TestServer {
     let shipped = |name: &str| std::fs::read_to_string(repository("docroot/pages").join(name));
     let (index, sleep) = (shipped("index.py").unwrap(), shipped("sleep.py").unwrap());
@@ -92,10 +87,10 @@ fn server() -> TestServer {
             ("pages/old_style.py", OLD_STYLE),
             ("pages/old_stream.py", OLD_STREAM),
             ("pages/fills_in.py", FILLS_IN),
-            ("pages/no_list.py", "def request_handler(d):\n    d.response = 'hello'\n"),
+            ("pages/no_list.py", "def request_handler(d):\n    d.response = {'a': 'b'}\n"),
+            ("pages/no_answer.py", "def request_handler(d):\n    return {'a': 'b'}\n"),
             ("pages/no_head.py", "def request_handler(d):\n    d.connection.send('hello')\n"),
             ("pages/only_lf.py", ONLY_LF),
-            ("pages/unsent.py", UNSENT),
             ("pages/.hidden.py", "def request_handler(d):\n    d.response = [200, 'no']\n"),
             ("pages/data.txt", "not a page"),
             ("secret.py", "def request_handler(d):\n    d.response = [200, 'no']\n"),
@@ -237,16 +232,123 @@ fn a_page_that_fails_is_an_error_and_is_told_of() {
     let server = server();
     for (path, says) in [
         ("/p/raises", "KeyError: 'oops'"),
-        ("/p/silent", "neither set request_details.response nor sent"),
+        ("/p/silent", "neither set request_details.response nor sent or returned anything"),
         ("/p/none", "has no function request_handler"),
-        ("/p/no_list", "request_details.response is 'hello', not [code, body, headers]"),
+        ("/p/no_list", "request_details.response is {'a': 'b'}, not [code, body, headers]"),
+        ("/p/no_answer", "request_handler returned {'a': 'b'}, which is no answer"),
         ("/p/no_head", "the page sent the beginning of a head, and not the empty line at its end"),
         ("/p/only_lf", "its lines end with CR LF"),
-        ("/p/unsent", "the page made a response and did not send it"),
     ] {
         assert_eq!(server.get(path).status, 500, "{path}");
         server.read_until("stderr.txt", says);
     }
+}
+
+/// Bodies of pages, and what the client gets: status, `Content-Type`, `X`, body.
+const SHAPES: &[(&str, u16, &str, &str, &str)] = &[
+    // What is returned.
+    ("return 'text'", 200, "html", "", "text"),
+    ("return b'bytes \\xff'", 200, "html", "", "bytes \u{fffd}"),
+    ("return bytearray(b'bytes')", 200, "html", "", "bytes"),
+    ("return memoryview(b'bytes')", 200, "html", "", "bytes"),
+    ("return ''", 200, "html", "", ""),
+    ("return 404", 404, "html", "", ""),
+    ("return (404, {'X': '1'}, 'no')", 404, "html", "1", "no"),
+    ("return [404, {'X': '1'}, b'no']", 404, "html", "1", "no"),
+    ("return 404, 'no', {'X': '1'}", 404, "html", "1", "no"),
+    ("return 'no', 404, {'X': '1'}", 404, "html", "1", "no"),
+    ("return 'no', 404", 404, "html", "", "no"),
+    ("return 404, 'no'", 404, "html", "", "no"),
+    ("return 'yes', {'X': '1'}", 200, "html", "1", "yes"),
+    ("return 404, [('X', '1')], 'no'", 404, "html", "1", "no"),
+    ("return 404, None, 'no'", 404, "html", "", "no"),
+    ("return '404 Not Found', [('X', '1')], 'no'", 404, "html", "1", "no"),
+    ("import http; return http.HTTPStatus.GONE, {}, 'gone'", 410, "html", "", "gone"),
+    ("return 200, {'content-type': 'text/plain'}, 'a'", 200, "plain", "", "a"),
+    ("return ('a' + str(n) for n in range(3))", 200, "html", "", "a0a1a2"),
+    ("return 203, {'X': '1'}, iter([b'a', 'b'])", 203, "html", "1", "ab"),
+    ("yield 'a'; yield b'b'", 200, "html", "", "ab"),
+    ("return 'HTTP/1.1 is a protocol'", 200, "html", "", "HTTP/1.1 is a protocol"),
+    // What make_response made: returned, set, sent, left alone.
+    ("return make(404, {'X': '1'}, 'no')", 404, "html", "1", "no"),
+    ("return make(404, {'X': '1'}, b'no')", 404, "html", "1", "no"),
+    ("return make(404, {'X': '1'}, 'no').encode()", 404, "html", "1", "no"),
+    ("return make(404, 'no', {'X': '1'})", 404, "html", "1", "no"),
+    ("return make(response_code=404, headers={}, body='no')", 404, "html", "", "no"),
+    ("return make(404)", 404, "html", "", ""),
+    ("return make(200, {}, 'a') + 'b'", 200, "html", "", "ab"),
+    ("return 'HTTP/1.0 404 Nothing\\r\\nX: 1\\r\\n\\r\\nno'", 404, "html", "1", "no"),
+    ("d.response = make(404, {'X': '1'}, 'no')", 404, "html", "1", "no"),
+    ("make(404, {'X': '1'}, 'no')", 404, "html", "1", "no"),
+    ("make(404, {'X': '1'}, 'no'); return make(200, {}, 'second')", 404, "html", "1", "no"),
+    ("c.send(make(404, {'X': '1'}, 'no'))", 404, "", "1", "no"),
+    ("c.low_level.sendall(make(404, {'X': '1'}, 'no').encode())", 404, "", "1", "no"),
+    // What is set.
+    ("d.response = 'text'", 200, "html", "", "text"),
+    ("d.response = b'bytes'", 200, "html", "", "bytes"),
+    ("d.response = (404, {'X': '1'}, 'no')", 404, "html", "1", "no"),
+    ("d.response = [404, 'no']", 404, "html", "", "no"),
+    ("d.response = ['404', 'no']", 404, "html", "", "no"),
+    ("d.response = [200, 42, None]", 200, "html", "", "42"),
+    ("d.response = [200, '', {}]", 200, "html", "", ""),
+    // Mixed: one answer. What was sent goes before what is returned, that before what is set.
+    ("c.send(make(200, {}, 'sent')); return 'returned'", 200, "", "", "sent"),
+    ("c.send(make(200, {}, 'sent')); return make(404, {}, 'no')", 200, "", "", "sent"),
+    ("c.send(make(200, {}, 'sent')); d.response = [404, 'set', {}]", 200, "", "", "sent"),
+    ("text = make(200, {}, 'sent'); c.send(text); return text", 200, "", "", "sent"),
+    ("return c.send(make(200, {}, 'sent'))", 200, "", "", "sent"),
+    ("c.send(make(200, {}, 'sent')); c.close(); return 'returned'", 200, "", "", "sent"),
+    ("d.response = [404, 'set', {'X': '1'}]; return d.response", 404, "html", "1", "set"),
+    (
+        "d.response = [404, 'set', {'X': '1', 'Content-Length': '3'}]; return 'returned'",
+        404,
+        "html",
+        "1",
+        "returned",
+    ),
+    ("d.response[0] = 404; return 'no', {'X': '1'}", 404, "html", "1", "no"),
+    (
+        "d.response = [404, 'set', {}]; return 203, {'X': '1'}, 'returned'",
+        203,
+        "html",
+        "1",
+        "returned",
+    ),
+    ("make(404, {'X': '1'}, ''); return 'no'", 404, "html", "1", "no"),
+    ("make(404, {}, 'made'); d.response = [203, 'set', {}]", 203, "html", "", "set"),
+    ("d.response = [404, 'set', {}]; return True", 404, "html", "", "set"),
+    ("d.response = {'a': 1}; return 'returned'", 200, "html", "", "returned"),
+];
+
+#[test]
+fn a_page_may_answer_in_any_way() {
+    let pages: Vec<_> = SHAPES
+        .iter()
+        .enumerate()
+        .map(|(n, (body, ..))| {
+            let start = "def request_handler(d):\n    c = d.connection; make = c.make_response";
+            (format!("pages/shape{n}.py"), format!("{start}\n    {body}\n"))
+        })
+        .collect();
+    let files: Vec<_> = pages.iter().map(|(name, page)| (name.as_str(), page.as_str())).collect();
+    let server = TestServer::new(CONFIG, &files);
+    let mut wire = Wire::connect(&server);
+    for (n, (page, status, kind, x, body)) in SHAPES.iter().enumerate() {
+        // One connection: an answer that is sent twice would be found before the next.
+        let answer = wire.get(&format!("/p/shape{n}"));
+        let found = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(
+            (answer.status, found.as_str()),
+            (*status, *body),
+            "{page}\n{}",
+            server.read("stderr.txt")
+        );
+        assert_eq!(answer.header("X").unwrap_or_default(), *x, "{page}");
+        assert!(answer.header("Content-Type").unwrap_or_default().contains(kind), "{page}");
+        let head = wire.send(get(&format!("/p/shape{n}")).replacen("GET", "HEAD", 1));
+        assert_eq!(head.response_to("HEAD").status, *status, "{page}");
+    }
+    assert_eq!(server.read("stderr.txt").matches("Traceback").count(), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 import http
 import importlib
 import os
+import re
 import sys
 import urllib.parse
 
@@ -43,11 +44,11 @@ def pages(folder):
             handler = load(environ["httpyserver.page"])
             # Before it runs, for that may take as long as it likes.
             modules.note()
-            handler(details)
+            returned = handler(details)
         finally:
             modules.note()
         is_untouched = details.response is before and before == NOTHING_YET
-        return details.connection._finish(None if is_untouched else details.response)
+        return details.connection._finish(returned, None if is_untouched else details.response)
 
     return application
 
@@ -182,6 +183,7 @@ class PageConnection:
         self._start_response = start_response
         self._write = None
         self._head = b""
+        self._made = None
         self._closed = False
         self.response_already_made = False
 
@@ -191,20 +193,30 @@ class PageConnection:
         return self
 
     def make_response(self, response_code, headers=None, body=""):
-        """A response as text; nothing, if one was made already."""
+        """A response as text, or bytes where the body is; nothing, if one was made already."""
+        # The order of `response` is understood as well.
+        answer = PageAnswer.of_parts((response_code, headers, body))
+        if answer is None:
+            raise TypeError("make_response takes a code, headers and a body")
+        body = "" if answer.body is None else answer.body
+        if is_bytes(body):
+            body = bytes(body)
+        elif not isinstance(body, str):
+            body = str(body)
         if self.response_already_made:
             return body[:0]
         self.response_already_made = True
-        lines = ["HTTP/1.1 %s" % status_text(response_code)]
-        lines += ["%s: %s" % (name, value) for name, value in header_list(headers)]
+        lines = ["HTTP/1.1 %s" % status_text(answer.code)]
+        lines += ["%s: %s" % (name, value) for name, value in header_list(answer.headers)]
         head = "\r\n".join(lines) + "\r\n\r\n"
-        return head.encode("latin-1") + body if isinstance(body, bytes) else head + body
+        self._made = head.encode("latin-1") + body if isinstance(body, bytes) else head + body
+        return self._made
 
     def send(self, data):
         """Sends text or bytes; the client has them at once. Returns how many were taken."""
         if self._closed:
             raise ConnectionError("the page has closed its connection")
-        raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
+        raw = raw_of(data)
         taken = len(raw)
         if self._write is None:
             self._head += raw
@@ -230,47 +242,160 @@ class PageConnection:
         self._closed = True
 
     def _start(self, lines):
-        version, _, status = lines[0].partition(" ")
-        if not version.startswith("HTTP/"):
-            raise ValueError("the page sends %r where its status line should be" % lines[0][:80])
-        headers = []
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            # How the body is framed is the server's to say.
-            if name.strip().lower() not in ("connection", "keep-alive", "transfer-encoding"):
-                headers.append((name.strip(), value.strip()))
-        self._write = self._start_response(status, headers)
+        self._write = self._start_response(*head_of_lines(lines))
         self.response_already_made = True
 
-    def _finish(self, response):
-        """What is left to be sent of the answer, once the page has returned; `None` is what a page sets
-        that sets nothing."""
+    def _finish(self, returned, response):
+        """What is left to be sent of the answer, once the page has returned; `None` is what a page returns
+        that returns nothing, and sets that sets nothing. What was sent is the answer, else what was
+        returned, else what was set, else what was made."""
         # A thread that goes on sending is told so.
         self._closed = True
         if self._write is not None:
             return []
         if self._head:
-            raise ValueError("the page sent the beginning of a head, and not the empty line at its end; "
-                             "its lines end with CR LF: see connection.make_response")
-        if response is None:
-            if self.response_already_made:
-                raise ValueError("the page made a response and did not send it: see connection.send")
-            raise ValueError("the page has neither set request_details.response nor sent anything")
-        if not isinstance(response, (list, tuple)) or len(response) not in (2, 3):
-            raise TypeError("request_details.response is %r, not [code, body, headers]" % (response,))
-        code, body, headers = (*response, None)[:3]
-        raw = body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogateescape")
-        headers = header_list(headers)
+            raise ValueError(NO_HEAD % "sent")
+        answer = None
+        if response is not None:
+            answer = PageAnswer.of(response)
+            if answer is None and returned is None:
+                raise TypeError("request_details.response is %r, not [code, body, headers]" % (response,))
+        elif self._made is not None:
+            answer = PageAnswer.of(self._made)
+        # A second make_response makes an empty text: the answer is the first one.
+        if returned is not None and not (self._made is not None and is_empty(returned)):
+            own = PageAnswer.of(returned)
+            if own is not None:
+                answer = own if answer is None else own.on_top_of(answer)
+            elif answer is None:
+                raise TypeError("request_handler returned %r, which is no answer: it may be text, bytes or "
+                                "(code, headers, body)" % (returned,))
+        if answer is None:
+            raise ValueError("the page has neither set request_details.response nor sent or returned anything")
+        return answer.start(self._start_response)
+
+
+NO_HEAD = ("the page %s the beginning of a head, and not the empty line at its end; "
+           "its lines end with CR LF: see connection.make_response")
+
+# The head of a response, as a page may write it by hand.
+HEAD_BY_HAND = re.compile(rb"HTTP/1\.[01] [0-9]{3}(?: [^\r\n]*)?\r?\n(?:[!#-'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*\r?\n)*\r?\n")
+
+
+class PageAnswer:
+    """An answer that was not sent by the page itself. `None` is what is not said."""
+
+    def __init__(self, code=None, headers=None, body=None):
+        self.code, self.headers, self.body = code, headers, body
+
+    @classmethod
+    def of(cls, value):
+        """The answer that a value stands for; `None` if for none."""
+        if isinstance(value, str) or is_bytes(value):
+            return cls.of_text(raw_of(value))
+        if isinstance(value, (list, tuple)):
+            return cls.of_parts(value)
+        if is_code(value):
+            return cls(code=value)
+        return cls(body=value) if hasattr(value, "__next__") else None
+
+    @classmethod
+    def of_text(cls, raw):
+        """A whole response, or a body."""
+        if not HEAD_BY_HAND.match(raw):
+            return cls(body=raw)
+        head, blank, body = raw.partition(b"\r\n\r\n")
+        if not blank:
+            raise ValueError(NO_HEAD % "returned")
+        return cls(*head_of_lines(head.decode("latin-1").split("\r\n")), body)
+
+    @classmethod
+    def of_parts(cls, parts):
+        """Code, headers and body, told apart by what they are: there is more than one order."""
+        answer = cls()
+        for n, part in enumerate(parts):
+            if part is None:
+                continue
+            is_line = n == 0 and len(parts) > 1 and isinstance(part, str) and re.match("[1-9][0-9]{2}( |$)", part)
+            if answer.code is None and (is_line or is_code(part)):
+                answer.code = part
+            elif answer.headers is None and is_headers(part):
+                answer.headers = part
+            elif answer.body is None and not isinstance(part, (dict, list, tuple)):
+                answer.body = part
+            else:
+                return None
+        return answer if parts else None
+
+    def on_top_of(self, other):
+        """What this one does not say is as in the other."""
+        if self.headers is None and other.headers is not None and self.body is not None:
+            # The length was that of the other body.
+            self.headers = [pair for pair in header_list(other.headers) if pair[0].lower() != "content-length"]
+        elif self.headers is None:
+            self.headers = other.headers
+        self.code = other.code if self.code is None else self.code
+        self.body = other.body if self.body is None else self.body
+        return self
+
+    def start(self, start_response):
+        """Says its head, and returns its body."""
+        status, headers = status_text(200 if self.code is None else self.code), header_list(self.headers)
         named = {name.lower() for name, _ in headers}
         if "content-type" not in named:
             headers.append(("Content-Type", "text/html; charset=utf-8"))
-        if "content-length" not in named and int(code) not in (204, 304):
+        body = "" if self.body is None else self.body
+        if hasattr(body, "__next__"):
+            start_response(status, headers)
+            return map(raw_of, body)
+        raw = raw_of(body)
+        if "content-length" not in named and status[:3] not in ("204", "304"):
             headers.append(("Content-Length", str(len(raw))))
-        self._start_response(status_text(code), headers)
+        start_response(status, headers)
         return [raw]
 
 
+def is_bytes(value):
+    return isinstance(value, (bytes, bytearray, memoryview))
+
+
+def is_empty(value):
+    return (isinstance(value, str) or is_bytes(value)) and len(value) == 0
+
+
+def is_code(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_headers(value):
+    """Whether it is a dictionary, or a list of pairs."""
+    if hasattr(value, "items"):
+        return True
+    return isinstance(value, (list, tuple)) and all(isinstance(p, (list, tuple)) and len(p) == 2 for p in value)
+
+
+def raw_of(value):
+    """Text or bytes, as bytes."""
+    return bytes(value) if is_bytes(value) else str(value).encode("utf-8", "surrogateescape")
+
+
+def head_of_lines(lines):
+    """Status and headers of a response that a page has written."""
+    version, _, status = lines[0].partition(" ")
+    if not version.startswith("HTTP/"):
+        raise ValueError("the page sends %r where its status line should be" % lines[0][:80])
+    headers = []
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        # How the body is framed is the server's to say.
+        if name.strip().lower() not in ("connection", "keep-alive", "transfer-encoding"):
+            headers.append((name.strip(), value.strip()))
+    return status, headers
+
+
 def status_text(code):
+    if isinstance(code, str) and not code.isdigit():
+        return code
     try:
         return "%d %s" % (int(code), http.HTTPStatus(int(code)).phrase)
     except ValueError:
