@@ -56,6 +56,55 @@ fn another_content_has_another_tag() {
 }
 
 #[test]
+fn what_describes_a_body_is_not_in_a_304() {
+    let server = TestServer::of_files(&[("root/long.txt", &"all work ".repeat(300))]);
+    for coding in ["gzip", "identity"] {
+        let coding = format!("Accept-Encoding: {coding}");
+        let tag = ask(&server, "/long.txt", &coding).header("ETag").unwrap().to_owned();
+        for method in ["GET", "HEAD"] {
+            let again = server.ask(format!(
+                "{method} /long.txt HTTP/1.1\r\nHost: a\r\n{coding}\r\nIf-None-Match: {tag}\r\n\r\n"
+            ));
+            assert_eq!((again.status, again.header("ETag")), (304, Some(&*tag)));
+            let lines = again.head.lines().skip(1);
+            let mut names: Vec<_> =
+                lines.filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["Date", "ETag", "Server", "Vary"], "{coding} {method}");
+        }
+    }
+}
+
+#[test]
+fn a_file_rewritten_in_place_with_its_old_date_has_another_tag_and_no_date() {
+    let server = TestServer::of_files(&[("root/a.txt", "one")]);
+    let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
+    let put = |content: &str| {
+        server.write("root/a.txt", content);
+        let file = std::fs::File::options().write(true).open(server.path("root/a.txt")).unwrap();
+        file.set_modified(date).unwrap();
+    };
+    put("one");
+    let before = crate::support::eventually(|| {
+        let response = server.get("/a.txt");
+        let date = response.header("Last-Modified").map(str::to_owned);
+        (date.as_deref() == Some("Fri, 14 Jul 2017 02:40:00 GMT")).then_some(response)
+    });
+    let tag = before.unwrap().header("ETag").unwrap().to_owned();
+    put("two");
+    let condition = format!("If-None-Match: {tag}");
+    let changed = crate::support::eventually(|| {
+        Some(ask(&server, "/a.txt", &condition)).filter(|response| response.status == 200)
+    });
+    let changed = changed.unwrap();
+    assert_eq!((changed.text(), changed.header("Last-Modified")), ("two", None));
+    let by_date = "If-Modified-Since: Fri, 14 Jul 2017 02:40:00 GMT";
+    assert_eq!(ask(&server, "/a.txt", by_date).status, 200);
+    let part = format!("Range: bytes=1-\r\nIf-Range: {tag}");
+    assert_eq!(ask(&server, "/a.txt", &part).status, 200, "not two halves of two files");
+}
+
+#[test]
 fn gzip_where_it_helps() {
     let text = "all work and no play ".repeat(200);
     let server = TestServer::of_files(&[

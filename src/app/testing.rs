@@ -13,7 +13,8 @@ use crate::http::{Parsed, framing, parse};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
     Abort, Answer as Written, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo,
-    Handler, Outcome, Peer, Request, Response, Step, connection_lines, write_status_line,
+    Handler, Outcome, Peer, Request, Response, Step, connection_lines, fields_sent,
+    write_status_line,
 };
 use ::http::StatusCode;
 use mio::{Events, Poll};
@@ -598,7 +599,7 @@ fn whole(response: Response, request: &Request) -> Vec<u8> {
         Head::Prebuilt(lines) => head.extend_from_slice(lines),
         Head::Fields(fields) => {
             write_status_line(response.status, head);
-            head.extend_from_slice(fields.as_bytes());
+            head.extend_from_slice(fields_sent(response.status, fields, b"").as_bytes());
             if may_have_body {
                 let _ = write!(head, "Content-Length: {length}\r\n");
             }

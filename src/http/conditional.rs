@@ -7,8 +7,9 @@ use super::{Known, RequestHead, date, etag};
 pub struct Validators<'a> {
     /// Its entity tag, with the quotes.
     pub etag: &'a [u8],
-    /// When it was last modified, in Unix seconds.
-    pub modified: u64,
+    /// When it was last modified, in Unix seconds; `None` where there is no date that can be
+    /// relied on, so that conditions by date are ignored (RFC 9110 §13.1.3, §13.1.4).
+    pub modified: Option<u64>,
 }
 
 /// What the conditions of a request come to.
@@ -57,7 +58,7 @@ pub fn range_applies(head: &RequestHead, current: &Validators<'_>) -> bool {
     match sole(head, Known::IfRange) {
         // One tag, so nothing may follow: a list is not one.
         Some(tag @ [b'"', .., b'"']) => tag == current.etag,
-        Some(text) => date::parse(text) == Some(current.modified),
+        Some(text) => current.modified.is_some_and(|date| date::parse(text) == Some(date)),
         None => false,
     }
 }
@@ -78,16 +79,16 @@ fn any_matches(
 
 /// If-Unmodified-Since. True without one, and whenever it is to be ignored (RFC 9110 §13.1.4).
 fn is_unmodified(head: &RequestHead, current: Option<&Validators<'_>>) -> bool {
-    match (sole_date(head, Known::IfUnmodifiedSince), current) {
-        (Some(since), Some(current)) => current.modified <= since,
+    match (sole_date(head, Known::IfUnmodifiedSince), current.and_then(|c| c.modified)) {
+        (Some(since), Some(modified)) => modified <= since,
         _ => true,
     }
 }
 
 /// If-Modified-Since (RFC 9110 §13.1.3). False without one.
 fn is_still_fresh(head: &RequestHead, current: Option<&Validators<'_>>) -> bool {
-    match (sole_date(head, Known::IfModifiedSince), current) {
-        (Some(since), Some(current)) => current.modified <= since,
+    match (sole_date(head, Known::IfModifiedSince), current.and_then(|c| c.modified)) {
+        (Some(since), Some(modified)) => modified <= since,
         _ => false,
     }
 }
@@ -111,7 +112,7 @@ mod tests {
     const OLD: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const NEW: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
-    const CURRENT: Validators<'_> = Validators { etag: b"\"a\"", modified: 784_111_777 };
+    const CURRENT: Validators<'_> = Validators { etag: b"\"a\"", modified: Some(784_111_777) };
 
     /// `lines` has header lines parted by `|`, with the dates above by name.
     fn head(method: &str, lines: &str) -> RequestHead {
@@ -174,6 +175,19 @@ mod tests {
         ] {
             assert_eq!(evaluate(&head("PUT", lines), None), want, "{lines}");
         }
+    }
+
+    #[test]
+    fn conditions_by_date_are_ignored_where_there_is_no_date() {
+        let undated = Validators { modified: None, ..CURRENT };
+        for lines in
+            ["If-Modified-Since: NEW", "If-Unmodified-Since: OLD", "If-Unmodified-Since: NEW"]
+        {
+            assert_eq!(evaluate(&head("GET", lines), Some(&undated)), Verdict::Proceed, "{lines}");
+        }
+        assert!(!range_applies(&head("GET", "If-Range: SAME"), &undated));
+        let tag = head("GET", "If-None-Match: \"a\"");
+        assert_eq!(evaluate(&tag, Some(&undated)), Verdict::NotModified);
     }
 
     #[test]

@@ -10,25 +10,41 @@ pub struct Etag {
     len: u8,
 }
 
+/// What the tag of a file is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FileState {
+    /// Bytes.
+    pub size: u64,
+    /// `st_mtime`: seconds since 1970, and nanoseconds.
+    pub modified: (i64, u32),
+    /// `st_ctime`, likewise.
+    pub changed: (i64, u32),
+    /// `st_ino`.
+    pub inode: u64,
+}
+
 impl Etag {
-    /// The tag of a file: size, modification time and inode (SECURITY 17). Nanoseconds make it
-    /// strong: two writes within one second differ.
-    pub fn of_file(size: u64, mtime_secs: i64, mtime_nanos: u32, inode: u64) -> Self {
-        let nanos = mtime_secs.wrapping_mul(1_000_000_000).wrapping_add(i64::from(mtime_nanos));
+    /// The tag of a file: size, times and inode (SECURITY 17). Nanoseconds make it strong, two
+    /// writes within one second differ, and so does the time of the last change of any sort: the
+    /// other can be set back, by `touch -d`, `cp -p` and builds that give every file the same.
+    pub fn of_file(file: &FileState) -> Self {
         let mut tag = Self { text: [0; SIZE_MAX], len: 0 };
         tag.push(b'"');
-        tag.push_hex(size);
+        tag.push_hex(file.size);
+        for (seconds, nanos) in [file.modified, file.changed] {
+            let nanos = seconds.wrapping_mul(1_000_000_000).wrapping_add(i64::from(nanos));
+            tag.push(b'-');
+            tag.push_hex(nanos.cast_unsigned());
+        }
         tag.push(b'-');
-        tag.push_hex(nanos.cast_unsigned());
-        tag.push(b'-');
-        tag.push_hex(inode);
+        tag.push_hex(file.inode);
         tag.push(b'"');
         tag
     }
 
     /// The tag of an encoded variant of the same file, which must differ (RFC 9110 §8.8.3.3):
-    /// `"1-2-3"` with suffix `gz` is `"1-2-3-gz"`. Three letters always fit; what does not is left
-    /// out, as are bytes that do not belong in a tag.
+    /// `"1-2-3-4"` with suffix `gz` is `"1-2-3-4-gz"`. A number and three letters always fit; what
+    /// does not is left out, as are bytes that do not belong in a tag.
     #[must_use]
     pub fn with_suffix(&self, suffix: &str) -> Self {
         let mut tag = *self;
@@ -113,8 +129,8 @@ const fn is_etag_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7e | 0x80..=0xff)
 }
 
-/// Two quotes, three numbers of at most 16 digits, two dashes: 52; the rest is for a suffix.
-const SIZE_MAX: usize = 56;
+/// Two quotes, four numbers of at most 16 digits, three dashes: 69; the rest is for suffixes.
+const SIZE_MAX: usize = 90;
 
 #[cfg(test)]
 mod tests {
@@ -122,15 +138,27 @@ mod tests {
 
     #[test]
     fn tags_of_files() {
-        let tag = Etag::of_file(0x1f4, 1, 2, 0xab);
-        assert_eq!(tag.as_bytes(), b"\"1f4-3b9aca02-ab\"");
-        assert_eq!(tag.with_suffix("gz").as_bytes(), b"\"1f4-3b9aca02-ab-gz\"");
-        assert_eq!(Etag::of_file(0, 0, 0, 0).as_bytes(), b"\"0-0-0\"");
-        let longest = Etag::of_file(u64::MAX, -1, 999_999_998, u64::MAX);
-        assert_eq!(longest.as_bytes().len(), 52);
-        assert!(longest.with_suffix("gz").as_bytes().ends_with(b"f-gz\""));
-        assert!(longest.with_suffix("a\"long\r\none").as_bytes().ends_with(b"f-alo\""));
-        assert_ne!(Etag::of_file(1, 5, 1, 1), Etag::of_file(1, 5, 2, 1));
+        let state = FileState { size: 0x1f4, modified: (1, 2), changed: (0, 3), inode: 0xab };
+        let tag = Etag::of_file(&state);
+        assert_eq!(tag.as_bytes(), b"\"1f4-3b9aca02-3-ab\"");
+        assert_eq!(tag.with_suffix("gz").as_bytes(), b"\"1f4-3b9aca02-3-ab-gz\"");
+        assert_eq!(Etag::of_file(&FileState::default()).as_bytes(), b"\"0-0-0-0\"");
+        let end = (-1, 999_999_998);
+        let most = FileState { size: u64::MAX, modified: end, changed: end, inode: u64::MAX };
+        let longest = Etag::of_file(&most);
+        assert_eq!(longest.as_bytes().len(), 69);
+        let numbered = longest.with_suffix(&format!("{:x}", u64::MAX)).with_suffix("gz");
+        assert!(numbered.as_bytes().ends_with(b"f-gz\"") && numbered.as_bytes().len() < SIZE_MAX);
+        let odd = longest.with_suffix(&format!("a\"b\r\n{}", "c".repeat(90)));
+        assert!(odd.as_bytes().len() == SIZE_MAX && odd.as_bytes().ends_with(b"cc\""), "{odd:?}");
+        for other in [
+            FileState { size: 0x1f5, ..state },
+            FileState { modified: (1, 3), ..state },
+            FileState { changed: (0, 4), ..state },
+            FileState { inode: 0xac, ..state },
+        ] {
+            assert_ne!(Etag::of_file(&other), tag, "{other:?}");
+        }
     }
 
     #[test]

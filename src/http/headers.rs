@@ -65,6 +65,23 @@ impl Headers {
         *self = kept;
     }
 
+    /// Those that an answer of 304 has: without what describes the body that it does not have
+    /// (RFC 9110 §15.4.5). Clients that take a `Content-Encoding` for that of the stored body break.
+    #[must_use]
+    pub fn without_representation(&self) -> Self {
+        const LEFT_OUT: [&str; 6] = [
+            "Content-Type",
+            "Content-Encoding",
+            "Content-Language",
+            "Content-Length",
+            "Content-Range",
+            "Content-MD5",
+        ];
+        let mut kept = self.clone();
+        LEFT_OUT.iter().for_each(|name| kept.remove(name));
+        kept
+    }
+
     /// The lines, each ended by CRLF; no blank line after them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.lines
@@ -104,6 +121,27 @@ mod tests {
         let lines = b"A: 1\r\nno line\r\nB:  two words \r\nC: \x01\r\n: none\r\n";
         assert_eq!(Headers::of_lines(lines).as_bytes(), b"A: 1\r\nB: two words\r\n");
         assert!(Headers::of_lines(b"").is_empty());
+    }
+
+    #[test]
+    fn what_describes_a_body_is_left_out() {
+        let lines = b"content-type: a/b\r\nETag: \"x\"\r\nContent-Encoding: gzip\r\nVary: a\r\n\
+            Content-Language: de\r\nContent-Location: /a\r\nContent-Security-Policy: x\r\n\
+            CONTENT-MD5: x\r\nLast-Modified: x\r\nCache-Control: x\r\nExpires: x\r\n";
+        let kept = Headers::of_lines(lines).without_representation();
+        let names = kept.iter().map(|(name, _)| std::str::from_utf8(name).unwrap());
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            [
+                "ETag",
+                "Vary",
+                "Content-Location",
+                "Content-Security-Policy",
+                "Last-Modified",
+                "Cache-Control",
+                "Expires",
+            ]
+        );
     }
 
     #[test]

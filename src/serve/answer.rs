@@ -141,7 +141,7 @@ impl<'a> Answer<'a> {
         state.persistent &= state.phase != Phase::UntilClose;
         let mut head = Vec::with_capacity(256 + headers.as_bytes().len());
         write_status_line(status, &mut head);
-        head.extend_from_slice(beside_policy(headers, &self.standing_lines).as_bytes());
+        head.extend_from_slice(fields_sent(status, headers, &self.standing_lines).as_bytes());
         match state.phase {
             Phase::Length(length) if status.may_have_body() => {
                 let _ = write!(head, "Content-Length: {length}\r\n");
@@ -149,7 +149,7 @@ impl<'a> Answer<'a> {
             Phase::Chunks => head.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             _ => {}
         }
-        head.extend_from_slice(&self.standing_lines);
+        head.extend_from_slice(&lines_sent(status, &self.standing_lines));
         head.extend_from_slice(connection_lines(state.persistent, state.is_http10));
         self.queue.copy(&head);
     }
@@ -257,9 +257,30 @@ pub fn connection_lines(persistent: bool, is_http10: bool) -> &'static [u8] {
 /// The field of which each answer has one: the host's, if `policy` has it.
 const HSTS: &str = "Strict-Transport-Security";
 
-/// The headers of an answer beside the lines that its host adds to all: `hsts` is what whoever runs the
-/// server says, and clients look at the first of several (RFC 6797 §8.1).
-pub fn beside_policy<'h>(headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
+/// The header lines of an answer as they are sent with this status, beside the lines that its host
+/// adds to all.
+pub fn fields_sent<'h>(status: Status, headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
+    let fields = beside_policy(headers, policy);
+    match status {
+        Status::NOT_MODIFIED => Cow::Owned(fields.without_representation()),
+        _ => fields,
+    }
+}
+
+/// As [`fields_sent`], of lines that are rendered already.
+pub fn lines_sent(status: Status, lines: &[u8]) -> Cow<'_, [u8]> {
+    match status {
+        Status::NOT_MODIFIED => {
+            let kept = Headers::of_lines(lines).without_representation();
+            Cow::Owned(kept.as_bytes().to_vec())
+        }
+        _ => Cow::Borrowed(lines),
+    }
+}
+
+/// `hsts` is what whoever runs the server says, and clients look at the first of several
+/// (RFC 6797 §8.1).
+fn beside_policy<'h>(headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
     if headers.get(HSTS).is_none() || memchr::memmem::find(policy, HSTS.as_bytes()).is_none() {
         return Cow::Borrowed(headers);
     }
@@ -344,6 +365,21 @@ mod tests {
             assert!(answer.finish().is_err());
             assert!(answer.write(b"yz").is_err());
         });
+    }
+
+    #[test]
+    fn not_modified_describes_no_body() {
+        let mut fields = Headers::new();
+        for (name, value) in [("Content-Type", "a/b"), ("content-encoding", "gzip"), ("ETag", "x")]
+        {
+            fields.push(name, value.as_bytes());
+        }
+        let text = written(&mut state(true), |answer| {
+            answer.standing_lines = Rc::from(*b"Content-Language: de\r\nDate: x\r\n");
+            answer.head(Status::NOT_MODIFIED, &fields, Some(5));
+            answer.finish().unwrap();
+        });
+        assert_eq!(text, "HTTP/1.1 304 Not Modified\r\nETag: x\r\nDate: x\r\n\r\n");
     }
 
     #[test]

@@ -13,7 +13,9 @@ mod handler;
 mod request;
 mod response;
 
-pub use answer::{Answer, AnswerState, beside_policy, connection_lines, write_status_line};
+pub use answer::{
+    Answer, AnswerState, connection_lines, fields_sent, lines_sent, write_status_line,
+};
 pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Exchange, ExchangeIo, Step};

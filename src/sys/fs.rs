@@ -73,8 +73,10 @@ pub struct Meta {
     pub modified: i64,
     /// And nanoseconds.
     pub modified_nanos: u32,
-    changed: i64,
-    changed_nanos: u32,
+    /// When anything of it changed, which nobody can set back: seconds since 1970.
+    pub changed: i64,
+    /// And nanoseconds.
+    pub changed_nanos: u32,
 }
 
 impl Root {

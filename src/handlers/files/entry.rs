@@ -2,7 +2,7 @@
 
 use super::media;
 use crate::http::conditional::Validators;
-use crate::http::etag::Etag;
+use crate::http::etag::{Etag, FileState};
 use crate::http::{Headers, Status, date};
 use crate::net::{Bytes, FileSlice};
 use crate::serve::{Body, Head, Response, write_status_line};
@@ -38,12 +38,16 @@ pub struct Entry {
     pub torn: bool,
     /// Its `Content-Type`.
     pub media_type: Rc<str>,
-    /// What `Last-Modified` says, in Unix seconds.
-    pub modified: u64,
+    /// What `Last-Modified` says, in Unix seconds; `None` where no date can be relied on.
+    pub modified: Option<u64>,
+    /// The latest date that `Last-Modified` said of this file or of those before it.
+    newest: Option<u64>,
+    /// Tells contents apart that the state of the file does not.
+    revision: Option<u64>,
     /// As it is.
     pub plain: Variant,
     gzip: Option<OnceCell<Option<Variant>>>,
-    /// The `Cache-Control` and `Vary` lines of all its variants.
+    /// The lines that tell caches how to keep any of its variants.
     shared_lines: Headers,
 }
 
@@ -52,7 +56,7 @@ pub struct Entry {
 pub struct Variant {
     /// Its tag.
     pub etag: Etag,
-    /// The lines that 200, 206 and 304 have in common.
+    /// The lines that 200 and 206 have in common.
     pub lines: Headers,
     /// Its bytes.
     pub content: Content,
@@ -80,50 +84,81 @@ pub struct Recipe {
     pub gzip_min: u64,
 }
 
+impl Recipe {
+    /// The lines that tell caches how an answer may be kept: those of 304 too.
+    fn shared_lines(&self, by_accept: bool, by_coding: bool) -> Headers {
+        let mut lines = Headers::new();
+        if let Some(value) = &self.cache_control {
+            lines.push("Cache-Control", value.as_bytes());
+        }
+        match (by_accept, by_coding) {
+            (true, true) => lines.push("Vary", b"Accept, Accept-Encoding"),
+            (true, false) => lines.push("Vary", b"Accept"),
+            (false, true) => lines.push("Vary", b"Accept-Encoding"),
+            (false, false) => true,
+        };
+        lines
+    }
+}
+
+/// A file that was found, and what has to be known of it to serve it.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// Where it lies beneath the root.
+    pub path: &'a [u8],
+    /// It, and its state.
+    pub file: (File, Meta),
+    /// The path of the URL cannot mean another file as long as this one is there.
+    pub certain: bool,
+    /// It answers only clients whose `Accept` says so: caches have to know that.
+    pub by_accept: bool,
+    /// Its `Content-Type`.
+    pub media_type: Rc<str>,
+    /// What was served under this name before.
+    pub before: Option<&'a Entry>,
+    /// The wall clock in Unix seconds.
+    pub now: u64,
+}
+
 impl Entry {
-    /// Reads what has to be read of an open file. `now` is the wall clock in Unix seconds.
+    /// Reads what has to be read of an open file.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn new(
-        path: &[u8],
-        (file, meta): (File, Meta),
-        certain: bool,
-        media_type: Rc<str>,
-        recipe: &Recipe,
-        now: u64,
-    ) -> io::Result<Self> {
-        let racy_since = SystemTime::now();
+    pub fn new(source: Source<'_>, recipe: &Recipe) -> io::Result<Self> {
+        let Source { path, file: (file, meta), certain, by_accept, media_type, before, now } =
+            source;
+        let read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let loaded = load(file, meta)?;
         let meta = loaded.meta;
-        let etag = Etag::of_file(meta.size, meta.modified, meta.modified_nanos, meta.inode);
-        // A date in the future would say more than anybody knows (RFC 9110 §8.8.2.1).
-        let modified = u64::try_from(meta.modified).unwrap_or(0).min(now);
-        let size = loaded.content.len();
+        let before = before.filter(|before| *before.path == *path);
+        let revision = revision(before, &loaded, read_at);
+        let etag = match revision {
+            None => etag_of(&meta),
+            Some(number) => etag_of(&meta).with_suffix(&format!("{number:x}")),
+        };
+        let modified = date_to_say(before, &loaded, now);
         let may_gzip = recipe.gzip
-            && (recipe.gzip_min..=COMPRESS_MAX).contains(&size)
+            && (recipe.gzip_min..=COMPRESS_MAX).contains(&loaded.content.len())
             && !loaded.torn
             && media::is_compressible(&media_type);
-        let mut shared_lines = Headers::new();
-        if let Some(value) = &recipe.cache_control {
-            shared_lines.push("Cache-Control", value.as_bytes());
-        }
-        if may_gzip {
-            shared_lines.push("Vary", b"Accept-Encoding");
-        }
+        let shared_lines = recipe.shared_lines(by_accept, may_gzip);
         let mut lines = validator_lines(modified, &etag);
         lines.push("Accept-Ranges", b"bytes");
         lines.append(&shared_lines);
+        let unchanged = unchanged_head(&etag, &shared_lines);
         Ok(Self {
             path: path.into(),
             certain,
-            racy: is_racy(&meta, racy_since),
+            racy: is_racy(&meta, read_at),
             torn: loaded.torn,
-            plain: Variant::new(etag, &media_type, lines, loaded.content),
+            plain: Variant::new(etag, &media_type, lines, unchanged, loaded.content),
             gzip: may_gzip.then(OnceCell::new),
             shared_lines,
             media_type,
             modified,
+            newest: modified.max(before.and_then(|before| before.newest)),
+            revision,
             meta,
         })
     }
@@ -148,6 +183,15 @@ impl Entry {
         body + variant + self.path.len() + OVERHEAD
     }
 
+    /// Whether a file that was read has the content that this one has; of large files, in the same
+    /// state.
+    fn has_content_of(&self, loaded: &Loaded) -> bool {
+        match (&self.plain.content, &loaded.content) {
+            (Content::Memory(own), Content::Memory(other)) => own == other,
+            _ => self.meta == loaded.meta,
+        }
+    }
+
     /// Whether it keeps a descriptor open.
     pub fn holds_file(&self) -> bool {
         matches!(self.plain.content, Content::File(..))
@@ -169,12 +213,20 @@ impl Entry {
         let mut lines = validator_lines(self.modified, &etag);
         lines.push("Content-Encoding", b"gzip");
         lines.append(&self.shared_lines);
-        Some(Variant::new(etag, &self.media_type, lines, Content::Memory(content.into())))
+        let unchanged = unchanged_head(&etag, &self.shared_lines);
+        let content = Content::Memory(content.into());
+        Some(Variant::new(etag, &self.media_type, lines, unchanged, content))
     }
 }
 
 impl Variant {
-    fn new(etag: Etag, media_type: &str, lines: Headers, content: Content) -> Self {
+    fn new(
+        etag: Etag,
+        media_type: &str,
+        lines: Headers,
+        not_modified: Rc<[u8]>,
+        content: Content,
+    ) -> Self {
         let mut type_line = Headers::new();
         type_line.push("Content-Type", media_type.as_bytes());
         let mut ok = Vec::with_capacity(256);
@@ -184,10 +236,7 @@ impl Variant {
         ok.extend_from_slice(itoa::Buffer::new().format(content.len()).as_bytes());
         ok.extend_from_slice(b"\r\n");
         ok.extend_from_slice(lines.as_bytes());
-        let mut not_modified = Vec::with_capacity(192);
-        write_status_line(Status::NOT_MODIFIED, &mut not_modified);
-        not_modified.extend_from_slice(lines.as_bytes());
-        Self { etag, lines, content, ok: ok.into(), not_modified: not_modified.into() }
+        Self { etag, lines, content, ok: ok.into(), not_modified }
     }
 
     /// All of it.
@@ -209,7 +258,7 @@ impl Variant {
     }
 
     /// What conditions are compared with.
-    pub fn validators(&self, modified: u64) -> Validators<'_> {
+    pub fn validators(&self, modified: Option<u64>) -> Validators<'_> {
         Validators { etag: self.etag.as_bytes(), modified }
     }
 }
@@ -308,18 +357,73 @@ fn read(file: &File, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn is_racy(meta: &Meta, read_at: SystemTime) -> bool {
-    let read_at = read_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let modified = u128::try_from(meta.modified).unwrap_or(0) * 1_000_000_000
-        + u128::from(meta.modified_nanos);
-    modified + TIMESTAMP_STEP_NANOS > read_at
+/// The tag under which a file in this state is served.
+pub fn etag_of(meta: &Meta) -> Etag {
+    Etag::of_file(&FileState {
+        size: meta.size,
+        modified: (meta.modified, meta.modified_nanos),
+        changed: (meta.changed, meta.changed_nanos),
+        inode: meta.inode,
+    })
 }
 
-fn validator_lines(modified: u64, etag: &Etag) -> Headers {
+/// When a file was modified, in Unix seconds. `None` for dates that no file for the web can have:
+/// builds that are to be reproducible give every file the same, 0 or 1 (Guix, Nix) or the first
+/// day of ZIP and FAT in 1980, and a client that asked by it would keep what was replaced.
+pub fn modified_of(meta: &Meta) -> Option<u64> {
+    u64::try_from(meta.modified).ok().filter(|seconds| *seconds >= DATES_FROM)
+}
+
+/// The second day of 1980, so that the first is over in every time zone.
+const DATES_FROM: u64 = 315_619_200;
+
+/// What `Last-Modified` says. It has to grow from one content to the next, for conditions compare
+/// dates with `<=`: a file that takes the place of one that was not older, or has the same date
+/// again, has none.
+fn date_to_say(before: Option<&Entry>, loaded: &Loaded, now: u64) -> Option<u64> {
+    // A date in the future would say more than anybody knows (RFC 9110 §8.8.2.1).
+    let date = modified_of(&loaded.meta).map(|modified| modified.min(now));
+    let Some(before) = before else { return date };
+    let is_reliable = before.modified.is_some() && before.has_content_of(loaded);
+    date.filter(|_| is_reliable || date > before.newest)
+}
+
+/// A number for the tag of a content that the state of its file does not tell from another: one of
+/// a file that was being written, or that was changed twice within the step of its clock.
+fn revision(before: Option<&Entry>, loaded: &Loaded, read_at: u128) -> Option<u64> {
+    let number = Some(read_at as u64);
+    match before.filter(|before| before.meta == loaded.meta) {
+        _ if loaded.torn => number,
+        Some(before) if !before.has_content_of(loaded) => number,
+        Some(before) => before.revision,
+        None => None,
+    }
+}
+
+/// Whether nothing that was read since `read_at` can look like something else.
+fn is_racy(meta: &Meta, read_at: u128) -> bool {
+    let changed =
+        u128::try_from(meta.changed).unwrap_or(0) * 1_000_000_000 + u128::from(meta.changed_nanos);
+    changed + TIMESTAMP_STEP_NANOS > read_at
+}
+
+fn validator_lines(modified: Option<u64>, etag: &Etag) -> Headers {
     let mut lines = Headers::new();
-    lines.push("Last-Modified", &date::format(modified));
+    if let Some(modified) = modified {
+        lines.push("Last-Modified", &date::format(modified));
+    }
     lines.push("ETag", etag.as_bytes());
     lines
+}
+
+/// The head of a 304: the tag and what caches go by, nothing of the body that it does not have
+/// (RFC 9110 §15.4.5).
+fn unchanged_head(etag: &Etag, shared_lines: &Headers) -> Rc<[u8]> {
+    let mut head = Vec::with_capacity(192);
+    write_status_line(Status::NOT_MODIFIED, &mut head);
+    head.extend_from_slice(validator_lines(None, etag).as_bytes());
+    head.extend_from_slice(shared_lines.as_bytes());
+    head.into()
 }
 
 fn deflate(bytes: &[u8]) -> io::Result<Vec<u8>> {
@@ -332,4 +436,45 @@ fn shared(bytes: &Rc<[u8]>, start: u64, len: u64) -> Bytes {
     let end = usize::try_from(start.saturating_add(len)).unwrap_or(usize::MAX).min(bytes.len());
     let range: Range<usize> = usize::try_from(start).unwrap_or(usize::MAX).min(end)..end;
     Bytes::Shared(Rc::clone(bytes), range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::files::testing::entry_of;
+
+    #[test]
+    fn contents_that_the_state_of_a_file_does_not_tell_apart_get_a_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = entry_of(dir.path(), "a.txt", b"one");
+        let loaded = |content: &[u8], meta, torn| Loaded {
+            content: Content::Memory(content.into()),
+            meta,
+            torn,
+        };
+        let later = Meta { changed_nanos: before.meta.changed_nanos ^ 1, ..before.meta };
+        for (content, meta, torn, want) in [
+            (&b"one"[..], before.meta, false, None),
+            (b"two", before.meta, false, Some(7)),
+            (b"two", later, false, None),
+            (b"two", later, true, Some(7)),
+        ] {
+            assert_eq!(revision(Some(&before), &loaded(content, meta, torn), 7), want);
+        }
+        assert_eq!(revision(None, &loaded(b"one", before.meta, true), 7), Some(7));
+    }
+
+    #[test]
+    fn a_304_has_what_caches_go_by_and_nothing_of_the_body() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = entry_of(dir.path(), "a.txt", &[b'e'; 3000]);
+        for variant in [&entry.plain, entry.gzip().unwrap()] {
+            let response = variant.not_modified();
+            let head = crate::handlers::files::testing::head_text(&response);
+            let tag = std::str::from_utf8(variant.etag.as_bytes()).unwrap();
+            let want =
+                format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nVary: Accept-Encoding\r\n");
+            assert_eq!(head, want);
+        }
+    }
 }

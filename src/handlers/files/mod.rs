@@ -46,7 +46,7 @@ use crate::http::{HttpError, Known, Method, MethodSet, Status, escape, prefers_h
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 use crate::sys::fs::{Meta, Root};
 use cache::{Cache, Lookup};
-use entry::{Entry, Recipe};
+use entry::{Entry, Recipe, Source};
 use resolve::{Question, Resolution, Rules, Seen, Step};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -125,9 +125,13 @@ impl FileHandler {
                 self.respond(&entry, request)
             }
             Lookup::Absent(status) => Err(HttpError::new(status, "asked for a moment ago")),
-            Lookup::Stale(_) | Lookup::Unknown => {
+            Lookup::Stale(before) => {
                 self.cache.borrow_mut().forget(path);
-                self.find(request, cx, &mut |_| {})
+                self.find(request, Some(&before), cx, &mut |_| {})
+            }
+            Lookup::Unknown => {
+                self.cache.borrow_mut().forget(path);
+                self.find(request, None, cx, &mut |_| {})
             }
         }
     }
@@ -174,15 +178,18 @@ impl FileHandler {
         resolve::resolve(&Disk(&self.root), &self.rules, question, trace)
     }
 
+    /// Looks on the disk. `before` is what the path was answered with until now.
     fn find(
         &self,
         request: &Request,
+        before: Option<&Entry>,
         cx: &Cx,
         trace: &mut dyn FnMut(Step<'_>),
     ) -> Result<Response, HttpError> {
         match self.resolve(request, trace).map_err(in_trouble)? {
             Resolution::File { path, file, certain } => {
-                let entry = self.make(&path, file, certain, cx)?;
+                let entry =
+                    self.make(Source { certain, before, ..self.source(&path, file, cx) })?;
                 self.cache.borrow_mut().insert(request.path(), Rc::clone(&entry), cx.now());
                 self.respond(&entry, request)
             }
@@ -199,30 +206,38 @@ impl FileHandler {
         }
     }
 
-    fn make(
-        &self,
-        path: &[u8],
-        file: (File, Meta),
-        certain: bool,
-        cx: &Cx,
-    ) -> Result<Rc<Entry>, HttpError> {
-        let media_type = self.media.of_path(path);
-        Entry::new(path, file, certain, media_type, &self.recipe, cx.clock.unix())
-            .map(Rc::new)
-            .map_err(in_trouble)
+    /// A file of which nothing else is known.
+    fn source<'a>(&self, path: &'a [u8], file: (File, Meta), cx: &Cx) -> Source<'a> {
+        Source {
+            path,
+            file,
+            certain: false,
+            by_accept: false,
+            media_type: self.media.of_path(path),
+            before: None,
+            now: cx.clock.unix(),
+        }
+    }
+
+    fn make(&self, source: Source<'_>) -> Result<Rc<Entry>, HttpError> {
+        Entry::new(source, &self.recipe).map(Rc::new).map_err(in_trouble)
     }
 
     /// The entry of the file that stands in for pages. Kept once, under its own name, however many
     /// URLs it answers: the name has no slash before it, so no URL has it.
     fn fallback(&self, path: &[u8], file: (File, Meta), cx: &Cx) -> Result<Rc<Entry>, HttpError> {
-        let known = self.cache.borrow_mut().get(path, cx.now());
-        if let Lookup::Fresh(entry) | Lookup::Stale(entry) = known
+        let before = match self.cache.borrow_mut().get(path, cx.now()) {
+            Lookup::Fresh(entry) | Lookup::Stale(entry) => Some(entry),
+            Lookup::Absent(_) | Lookup::Unknown => None,
+        };
+        if let Some(entry) = &before
             && entry.meta == file.1
             && !entry.racy
         {
-            return Ok(entry);
+            return Ok(Rc::clone(entry));
         }
-        let entry = self.make(path, file, false, cx)?;
+        let source = self.source(path, file, cx);
+        let entry = self.make(Source { by_accept: true, before: before.as_deref(), ..source })?;
         self.cache.borrow_mut().insert(path, Rc::clone(&entry), cx.now());
         Ok(entry)
     }
@@ -332,7 +347,7 @@ impl Handler for FileHandler {
         if !request.head.method().is_read() {
             return Ok(Foretold::UpTo("the upload, if name, size and sender are right".into()));
         }
-        let found = self.find(request, cx, &mut |step| notes.push(note(step)));
+        let found = self.find(request, None, cx, &mut |step| notes.push(note(step)));
         if found.as_ref().is_err_and(|error| error.status == Status::NOT_FOUND)
             && let Some(near) = self.near(request.rest())
         {

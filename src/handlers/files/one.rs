@@ -1,6 +1,6 @@
 //! A single file, named by the program and not by the client: no folder, no cache.
 
-use super::entry::{Entry, Recipe};
+use super::entry::{Entry, Recipe, Source};
 use super::media::MediaTable;
 use super::{Boundaries, in_trouble, resolve, respond};
 use crate::conf;
@@ -53,8 +53,16 @@ impl OneFile<'_> {
             None => MediaTable::new(&conf::Media::default()).of_path(path),
         };
         let recipe = Recipe { cache_control: None, gzip: false, gzip_min: 0 };
-        let entry = Entry::new(path, (file, meta), false, media_type, &recipe, self.now);
-        let entry = entry.map_err(trouble)?;
+        let source = Source {
+            path,
+            file: (file, meta),
+            certain: false,
+            by_accept: false,
+            media_type,
+            before: None,
+            now: self.now,
+        };
+        let entry = Entry::new(source, &recipe).map_err(trouble)?;
         match self.head {
             Some(head) => respond::respond(&entry, head, || Boundaries::default().next()),
             None => Ok(entry.plain.ok()),

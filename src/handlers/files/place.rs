@@ -1,9 +1,10 @@
 //! The place an upload is for: what is there, and what speaks against writing to it.
 
+use super::entry::{etag_of, modified_of};
 use crate::http::conditional::{self, Validators, Verdict};
 use crate::http::etag::Etag;
 use crate::http::{HttpError, Known, RequestHead, Status};
-use crate::sys::fs::{Kind, Meta, Root};
+use crate::sys::fs::{Kind, Root};
 use rustix::io::Errno;
 use std::io;
 
@@ -40,10 +41,10 @@ pub fn check_conditions(root: &Root, place: &Place, head: &RequestHead) -> Resul
     // A client that was given the compressed variant knows that one's tag; it is the same file.
     let tags = [etag, etag.map(|tag| tag.with_suffix("gz"))];
     let verdict = |tag: Option<Etag>| {
-        let validators = tag.as_ref().zip(current).map(|(tag, meta)| Validators {
-            etag: tag.as_bytes(),
-            modified: u64::try_from(meta.modified).unwrap_or(0),
-        });
+        let validators = tag
+            .as_ref()
+            .zip(current)
+            .map(|(tag, meta)| Validators { etag: tag.as_bytes(), modified: modified_of(&meta) });
         conditional::evaluate(head, validators.as_ref())
     };
     let mut verdicts = tags.into_iter().map(verdict);
@@ -55,11 +56,6 @@ pub fn check_conditions(root: &Root, place: &Place, head: &RequestHead) -> Resul
         return Ok(());
     }
     Err(HttpError::new(Status::PRECONDITION_FAILED, "the file is not the one that was meant"))
-}
-
-/// The tag under which a file is served.
-pub fn etag_of(meta: &Meta) -> Etag {
-    Etag::of_file(meta.size, meta.modified, meta.modified_nanos, meta.inode)
 }
 
 /// What an error of the file system means to who wants to write.

@@ -4,7 +4,8 @@
 //! earlier drops the draft, and the draft leaves nothing behind.
 
 use super::cache::Cache;
-use super::place::{Place, check_conditions, conflict, etag_of, in_the_way};
+use super::entry::etag_of;
+use super::place::{Place, check_conditions, conflict, in_the_way};
 use crate::event::Cx;
 use crate::http::{HttpError, Known, Status, escape};
 use crate::serve::{Exchange, ExchangeIo, Request, Response, Step};

@@ -1,6 +1,6 @@
 //! What the tests of handlers are made with.
 
-use super::entry::{Entry, Recipe};
+use super::entry::{Entry, Recipe, Source};
 use super::{Disk, MediaTable};
 use crate::conf;
 use crate::event::Cx;
@@ -43,7 +43,16 @@ pub(crate) fn entry_of(dir: &Path, name: &str, content: &[u8]) -> Rc<Entry> {
     let Found::File(file) = Disk(&root).look(name.as_bytes()).unwrap() else { panic!() };
     let recipe = Recipe { cache_control: None, gzip: true, gzip_min: 1000 };
     let media = MediaTable::new(&conf::Media::default()).of_path(name.as_bytes());
-    Rc::new(Entry::new(name.as_bytes(), file, true, media, &recipe, 4_000_000_000).unwrap())
+    let source = Source {
+        path: name.as_bytes(),
+        file,
+        certain: true,
+        by_accept: false,
+        media_type: media,
+        before: None,
+        now: 4_000_000_000,
+    };
+    Rc::new(Entry::new(source, &recipe).unwrap())
 }
 
 /// Makes a file look as if it was changed an hour ago.

@@ -7,7 +7,7 @@ use crate::event::Door;
 use crate::http::{Method, Status};
 use crate::net::SendQueue;
 use crate::serve::{
-    Body, BodyState, Head, Part, Request, Response, beside_policy, connection_lines,
+    Body, BodyState, Head, Part, Request, Response, connection_lines, fields_sent, lines_sent,
     write_status_line,
 };
 use crate::server::access_log::Entry;
@@ -101,7 +101,12 @@ impl ClientConnection {
         let policy = request.policy_lines.as_deref().unwrap_or_default();
         queue_head(queue, &response, length, policy);
         queue.copy(standing_lines);
-        request.answer_lines().for_each(|lines| queue.copy(lines));
+        for lines in request.answer_lines() {
+            match request.is_rerouted() {
+                true => queue.copy(&lines_sent(response.status, lines)),
+                false => queue.copy(lines),
+            }
+        }
         queue.copy(connection_lines(persistent, !request.is_http11()));
         if omit_body {
             return 0;
@@ -144,7 +149,7 @@ fn queue_head(queue: &mut SendQueue, response: &Response, length: u64, policy: &
         Head::Fields(headers) => {
             queue.append(|head| {
                 write_status_line(response.status, head);
-                head.extend_from_slice(beside_policy(headers, policy).as_bytes());
+                head.extend_from_slice(fields_sent(response.status, headers, policy).as_bytes());
                 if response.status.may_have_body() {
                     head.extend_from_slice(b"Content-Length: ");
                     head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());

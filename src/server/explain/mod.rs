@@ -10,7 +10,7 @@ use super::load::{ConfigSource, Failure};
 use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
 use crate::http::{HostName, HttpError, Parsed, Status, parse};
-use crate::serve::{Foretold, Note, Peer, Request, Response};
+use crate::serve::{Foretold, Note, Peer, Request, Response, lines_sent};
 use crate::site::{Check, Decision, PassedOver, Route, Site, Trace, VirtualHost};
 use crate::tls::Secured;
 use mio::Poll;
@@ -306,7 +306,9 @@ impl<'s> Trace<'s> for Heard<'s> {
 fn known(response: &Response, request: &Request, why: String) -> Answer {
     let length = response.body.len();
     let mut headers = show::header_lines(response, length);
-    request.answer_lines().for_each(|lines| headers.extend(show::lines(lines)));
+    for lines in request.answer_lines() {
+        headers.extend(show::lines(&lines_sent(response.status, lines)));
+    }
     Answer::Known { status: response.status, why, headers, length }
 }
 

@@ -1,7 +1,7 @@
 //! An explanation as columns for people, or as JSON for programs.
 
 use super::{Answer, Explanation, Placed};
-use crate::serve::{Head, Response};
+use crate::serve::{Head, Response, fields_sent};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -65,6 +65,7 @@ pub(super) fn header_lines(response: &Response, length: u64) -> Vec<(String, Str
         Head::Prebuilt(text) => lines(text),
         Head::Fields(headers) => {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let headers = fields_sent(response.status, headers, b"");
             let mut all: Vec<_> = headers.iter().map(|(n, v)| (text(n), text(v))).collect();
             if response.status.may_have_body() {
                 all.push(("Content-Length".into(), length.to_string()));
