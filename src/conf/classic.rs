@@ -12,6 +12,7 @@ use super::model::{
 use super::read::{faulty, no_host};
 use super::rules::{self, Fault};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -35,8 +36,14 @@ pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
         apps: Vec::new(),
         hosts: Vec::new(),
     };
-    let mut classic =
-        Classic { folder, config, found: Vec::new(), has_host_line: false, places: HashMap::new() };
+    let mut classic = Classic {
+        folder,
+        config,
+        found: Vec::new(),
+        has_host_line: false,
+        places: HashMap::new(),
+        numbers: HashMap::new(),
+    };
     for line in lines(text) {
         classic.line(&line);
     }
@@ -88,6 +95,8 @@ struct Classic<'a> {
     has_host_line: bool,
     /// Where a name was said last.
     places: HashMap<(&'static str, String), Range<usize>>,
+    /// Which element of its list a name has become.
+    numbers: HashMap<(&'static str, String), usize>,
 }
 
 impl Classic<'_> {
@@ -161,11 +170,7 @@ impl Classic<'_> {
             )],
             span: name.span.clone(),
         };
-        let same = |old: &&mut Host| old.names.iter().any(|name| name.value == host);
-        match self.config.hosts.iter_mut().find(same) {
-            Some(old) => *old = new,
-            None => self.config.hosts.push(new),
-        }
+        put(&mut self.config.hosts, new, self.numbers.entry(("host", host)));
     }
 
     fn media(&mut self, extension: &Word<'_>, kind: &Word<'_>) {
@@ -174,10 +179,8 @@ impl Classic<'_> {
         let (Some(name), Some(())) = (checked, valid) else { return };
         self.note("media", &name, extension);
         let kind = kind.text.to_owned();
-        match self.config.media.types.iter_mut().find(|(old, _)| *old == name) {
-            Some((_, old)) => *old = kind,
-            None => self.config.media.types.push((name, kind)),
-        }
+        let number = self.numbers.entry(("media", name.clone()));
+        put(&mut self.config.media.types, (name, kind), number);
     }
 
     fn parameter(&mut self, name: &Word<'_>, value: &Word<'_>) {
@@ -221,6 +224,15 @@ impl Classic<'_> {
                     .also(earlier, "this one is ignored"),
             );
         }
+    }
+}
+
+/// Puts `new` in the place of the element with its name, or at the end.
+fn put<T>(list: &mut Vec<T>, new: T, number: Entry<'_, (&'static str, String), usize>) {
+    let number = *number.or_insert(list.len());
+    match list.get_mut(number) {
+        Some(old) => *old = new,
+        None => list.push(new),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Every mistake has a stable short name (`unknown-key`) under which `docs/errors.md` explains it.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use super::render;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A text and the name by which messages speak of it.
@@ -15,7 +16,7 @@ pub struct Source {
 }
 
 /// Whether the server can start all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// It cannot.
     Error,
@@ -75,6 +76,11 @@ impl Diagnostic {
         self
     }
 
+    /// What it is sorted by.
+    pub(super) fn order(&self) -> (Severity, usize) {
+        (self.severity, self.span.start)
+    }
+
     /// With advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -88,7 +94,7 @@ impl Diagnostic {
 pub struct Diagnostics {
     /// The text.
     pub source: Source,
-    /// What was found: errors first, each kind in the order of the text.
+    /// What was found; `sort` puts it in the order in which it is shown.
     pub list: Vec<Diagnostic>,
     /// What of the text is not shown, in bytes: excerpts go to logs.
     pub secrets: Vec<Range<usize>>,
@@ -100,16 +106,19 @@ impl Diagnostics {
         Self { source, ..Self::default() }
     }
 
-    /// Adds one, in its place.
+    /// Adds one at the end.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let key = |d: &Diagnostic| (d.severity, d.span.start);
-        let place = self.list.partition_point(|d| key(d) <= key(&diagnostic));
-        self.list.insert(place, diagnostic);
+        self.list.push(diagnostic);
+    }
+
+    /// Puts errors first, and each severity in the order of the text.
+    pub fn sort(&mut self) {
+        self.list.sort_by_key(Diagnostic::order);
     }
 
     /// Whether the server cannot start.
     pub fn has_errors(&self) -> bool {
-        self.errors() > 0
+        self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// How many errors there are.
@@ -131,91 +140,11 @@ impl Diagnostics {
 
     /// All of it as text for people, with a closing line that counts; empty if there is nothing.
     pub fn render(&self, color: bool) -> String {
-        if self.list.is_empty() {
-            return String::new();
-        }
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let (mut out, text) = (String::new(), self.shown_text());
-        for diagnostic in &self.list {
-            out.push_str(&renderer.render(&[self.group(diagnostic, &text)]));
-            out.push('\n');
-        }
-        out.push_str(&printable(&self.source.name));
-        out.push_str(": ");
-        out.push_str(&self.counts());
-        out.push('\n');
-        out
-    }
-
-    /// `2 errors, 1 warning`.
-    fn counts(&self) -> String {
-        let count = |n: usize, what: &str| match n {
-            0 => None,
-            1 => Some(format!("1 {what}")),
-            n => Some(format!("{n} {what}s")),
-        };
-        let parts = [count(self.errors(), "error"), count(self.warnings(), "warning")];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-
-    /// The text with stars in place of what is secret, so that places stay what they are.
-    fn shown_text(&self) -> String {
-        let mut text = self.source.text.clone();
-        for secret in &self.secrets {
-            let range = self.boundary(secret.start)..self.boundary(secret.end);
-            let star = |byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { '*' };
-            if let Some(part) = text.get(range.clone()) {
-                let stars: String = part.bytes().map(star).collect();
-                text.replace_range(range, &stars);
-            }
-        }
-        text
-    }
-
-    fn group<'a>(&'a self, diagnostic: &'a Diagnostic, text: &'a str) -> Group<'a> {
-        let level = match diagnostic.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        let title = level.primary_title(printable(&diagnostic.message)).id(diagnostic.name);
-        let mut group = if diagnostic.span.is_empty() {
-            title.element(Origin::path(printable(&self.source.name)))
-        } else {
-            title.element(self.snippet(diagnostic, text))
-        };
-        if let Some(help) = &diagnostic.help {
-            group = group.element(Level::HELP.message(printable(help)));
-        }
-        group
-    }
-
-    fn snippet<'a>(
-        &'a self,
-        diagnostic: &'a Diagnostic,
-        text: &'a str,
-    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-        let primary = AnnotationKind::Primary.span(self.visible(&diagnostic.span));
-        let others = diagnostic.also.iter().map(|(span, label)| {
-            AnnotationKind::Context.span(self.visible(span)).label(printable(label))
-        });
-        Snippet::source(text)
-            .path(printable(&self.source.name))
-            .annotation(primary.label(diagnostic.label.as_deref().map(printable)))
-            .annotations(others)
-    }
-
-    /// The part of a span that can be underlined: inside the text, on character boundaries, on
-    /// one line. A caret under the first line of a table says as much as a frame around it.
-    fn visible(&self, span: &Range<usize>) -> Range<usize> {
-        let start = self.boundary(span.start);
-        let end = self.boundary(span.end).max(start);
-        let text = self.source.text.get(start..end).unwrap_or_default();
-        let first = text.split(['\n', '\r']).next().unwrap_or_default();
-        start..start + first.len()
+        render::page(self, color)
     }
 
     /// The next smaller offset that is a character boundary.
-    fn boundary(&self, offset: usize) -> usize {
+    pub(super) fn boundary(&self, offset: usize) -> usize {
         let mut offset = offset.min(self.source.text.len());
         while !self.source.text.is_char_boundary(offset) {
             offset -= 1;
@@ -224,9 +153,19 @@ impl Diagnostics {
     }
 }
 
-/// Without control characters: a configuration may come from anywhere, a terminal obeys them.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+/// One line for each kind: its first message, and how many more there are. For logs, where there
+/// is no text to point at.
+pub fn summary<'a>(list: impl IntoIterator<Item = &'a Diagnostic>) -> String {
+    let mut kinds: BTreeMap<(Severity, &str), (usize, &str)> = BTreeMap::new();
+    for one in list {
+        let kind = kinds.entry((one.severity, one.name));
+        kind.and_modify(|(count, _)| *count += 1).or_insert((1, &one.message));
+    }
+    let lines = kinds.into_values().map(|(count, first)| match count {
+        1 => format!("\n{first}"),
+        _ => format!("\n{first} (and {} more like it)", count - 1),
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
@@ -238,6 +177,64 @@ mod tests {
             Diagnostics::new(Source { name: "web.conf".to_owned(), text: text.to_owned() });
         list.into_iter().for_each(|d| all.push(d));
         all
+    }
+
+    #[test]
+    fn of_many_of_a_kind_the_first_is_shown_and_the_others_are_counted() {
+        let shown = |count: usize| {
+            let text = "x = 1\n".repeat(count);
+            let one =
+                |n: usize| Diagnostic::warning("many", format!("number {n}"), n * 6..n * 6 + 1);
+            let list = (0..count).rev().map(one).chain([Diagnostic::error("one", "first", 0..1)]);
+            of(&text, list.collect()).render(false)
+        };
+        let ten = shown(10);
+        assert_eq!(ten.matches("warning[many]").count(), 10, "{ten}");
+        let want = "\
+error[one]: first
+ --> web.conf:1:1
+  |
+1 | x = 1
+  | ^
+warning[many]: number 0
+ --> web.conf:1:1
+  |
+1 | x = 1
+  | ^
+  |
+  = note: there are 20000 of this kind, the others on lines 2, 3, 4, 5, 6 …
+web.conf: 1 error, 20000 warnings
+";
+        assert_eq!(shown(20_000), want);
+        assert!(shown(11).contains("there are 11 of this kind, the others on lines 2, "));
+    }
+
+    #[test]
+    fn a_summary_has_a_line_for_each_kind() {
+        let many = |name, count| {
+            (0..count).map(move |n| Diagnostic::warning(name, format!("{name} {n}"), 0..0))
+        };
+        let list: Vec<_> = many("b", 3000).chain(many("a", 1)).collect();
+        assert_eq!(summary(&list), "\na 0\nb 0 (and 2999 more like it)");
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_out_of_a_long_text_with_its_line_numbers() {
+        let text = format!("{}ä = 1\n{}b = 2\n", "# x\n".repeat(5000), "# y\n".repeat(5000));
+        let (a, b) = (text.find('ä').unwrap(), text.find("b = 2").unwrap());
+        let one = Diagnostic::error("far", "apart", b..b + 1).also(a..a + 2, "here");
+        let want = "\
+error[far]: apart
+     --> web.conf:10002:1
+      |
+ 5001 | ä = 1
+      | - here
+...
+10002 | b = 2
+      | ^
+web.conf: 1 error
+";
+        assert_eq!(of(&text, vec![one]).render(false), want);
     }
 
     #[test]

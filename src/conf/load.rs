@@ -40,17 +40,21 @@ pub fn load(
     };
     let hashes: Vec<_> = hashes(&all.source.text).collect();
     all.secrets.extend(hashes);
-    found.into_iter().for_each(|diagnostic| all.push(diagnostic));
+    all.list.extend(found);
+    all.sort();
     ((!all.has_errors()).then_some(config), all)
 }
 
 /// Hashes of bcrypt, wherever they stand: of a table with a mistake the tree may know nothing.
 fn hashes(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices("$2").filter_map(|(start, _)| {
-        let hash = text.get(start..)?;
+    let mut end = 0;
+    text.match_indices("$2").filter_map(move |(start, _)| {
+        // What lies in one is a part of it.
+        let hash = text.get(start..).filter(|_| start >= end)?;
         let is_hash = ["$2a$", "$2b$", "$2y$"].iter().any(|mark| hash.starts_with(mark));
         let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-        is_hash.then(|| start..start + hash.find(ends).unwrap_or(hash.len()))
+        end = if is_hash { start + hash.find(ends).unwrap_or(hash.len()) } else { end };
+        is_hash.then_some(start..end)
     })
 }
 

@@ -9,6 +9,7 @@ mod load;
 mod model;
 mod network;
 mod read;
+mod render;
 mod rules;
 mod show;
 mod units;
@@ -17,6 +18,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use diagnostic::summary;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
 pub use load::{load, quick, sniff, wsgi_callable};
 pub use model::*;

@@ -5,6 +5,8 @@
 use super::Network;
 use super::model::{Client, Listen, Place};
 use super::network::NotNetwork;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -178,17 +180,59 @@ pub(super) fn realm(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether two listeners cannot both be opened.
-pub(super) fn collide(a: &Listen, b: &Listen) -> bool {
-    match (&a.place, &b.place) {
-        (Place::Unix(a), Place::Unix(b)) => a == b,
-        (Place::Unix(_), _) | (_, Place::Unix(_)) => false,
-        _ if a.port() != b.port() || a.port() == 0 => false,
-        (Place::Addr(a), Place::Addr(b)) => {
-            let overlap = a.ip().is_unspecified() || b.ip().is_unspecified() || a == b;
-            a.is_ipv4() == b.is_ipv4() && overlap
+/// The places that are listened on, each with its number in the list.
+#[derive(Default)]
+pub(super) struct Taken {
+    paths: HashMap<PathBuf, usize>,
+    ports: HashMap<u16, Port>,
+}
+
+/// What has a port: the first address of each family, the first that stands for all of them, and
+/// each for itself.
+#[derive(Default)]
+struct Port {
+    first: [Option<usize>; 2],
+    all: [Option<usize>; 2],
+    each: HashMap<IpAddr, usize>,
+}
+
+impl Taken {
+    /// Takes a place, unless one before cannot be opened beside it: its number.
+    pub(super) fn take(&mut self, listen: &Listen, number: usize) -> Option<usize> {
+        let families: &[usize] = match &listen.place {
+            Place::Unix(path) => return first(self.paths.entry(path.clone()), number),
+            // Any free port is another one each time.
+            _ if listen.port() == 0 => return None,
+            Place::Any { .. } => &[0, 1],
+            Place::Addr(address) if address.is_ipv4() => &[0],
+            Place::Addr(_) => &[1],
+        };
+        let port = self.ports.entry(listen.port()).or_default();
+        let ip = match &listen.place {
+            Place::Addr(address) if !address.ip().is_unspecified() => Some(address.ip()),
+            _ => None,
+        };
+        let taken = if ip.is_some() { &port.all } else { &port.first };
+        let earlier = families.iter().filter_map(|family| *taken.get(*family)?).min();
+        let same = ip.and_then(|ip| first(port.each.entry(ip), number));
+        for family in families {
+            let all = port.all.get_mut(*family).filter(|_| ip.is_none());
+            for place in all.into_iter().chain(port.first.get_mut(*family)) {
+                place.get_or_insert(number);
+            }
         }
-        _ => true,
+        earlier.into_iter().chain(same).min()
+    }
+}
+
+/// The number that is there already; otherwise this one is put there.
+fn first<K>(entry: Entry<'_, K, usize>, number: usize) -> Option<usize> {
+    match entry {
+        Entry::Occupied(there) => Some(*there.get()),
+        Entry::Vacant(free) => {
+            free.insert(number);
+            None
+        }
     }
 }
 
@@ -501,8 +545,12 @@ mod tests {
             ("unix:a", "http://*:0", false),
         ] {
             let read = |text| listen(text, Path::new("")).unwrap();
-            assert_eq!(collide(&read(a), &read(b)), want, "{a} {b}");
-            assert_eq!(collide(&read(b), &read(a)), want, "{b} {a}");
+            for (a, b) in [(a, b), (b, a)] {
+                let mut taken = Taken::default();
+                assert_eq!(taken.take(&read(a), 0), None);
+                assert_eq!(taken.take(&read("http://127.0.0.9:9"), 1), None);
+                assert_eq!(taken.take(&read(b), 2), want.then_some(0), "{a} {b}");
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub enum Door {
 
 /// The number under which a handler's own descriptors are registered (idle workers, say).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PoolId(pub u16);
+pub struct PoolId(pub u32);
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Target {
             Self::Signals => pack(2, 0),
             Self::Child(number) => pack(4, number as usize),
             Self::Certificates => pack(5, 0),
-            Self::Pool(pool, slot) => pack(3, usize::from(pool.0) << 16 | usize::from(slot)),
+            Self::Pool(pool, slot) => pack(3, (pool.0 as usize) << 16 | usize::from(slot)),
             Self::Outside => pack(6, 0),
         }
     }
@@ -98,7 +98,7 @@ impl Target {
             }
             1 => Some(Self::Listener(low)),
             2 => Some(Self::Signals),
-            3 => Some(Self::Pool(PoolId((low >> 16) as u16), low as u16)),
+            3 => Some(Self::Pool(PoolId((bits >> 16) as u32), low as u16)),
             4 => Some(Self::Child(low)),
             5 => Some(Self::Certificates),
             6 => Some(Self::Outside),
@@ -122,7 +122,7 @@ mod tests {
             Target::Child(0),
             Target::Child(u32::MAX),
             Target::Pool(PoolId(0), 0),
-            Target::Pool(PoolId(u16::MAX), u16::MAX),
+            Target::Pool(PoolId(u32::MAX), u16::MAX),
         ];
         for door in [Door::Client, Door::Upstream, Door::Feed, Door::Errors] {
             for index in [0, 1, u32::MAX] {

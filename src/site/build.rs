@@ -2,6 +2,7 @@
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
 use super::guard::Locks;
+use super::served::ServedFolders;
 use super::{Guard, Registry, Route, Site, VirtualHost, closed, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
@@ -15,7 +16,8 @@ use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Reques
 use crate::sys::file;
 use crate::sys::fs::{Closed, Root};
 use crate::sys::socket::raise_descriptor_limit;
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -48,10 +50,15 @@ pub fn build(
         closed,
         run_by,
         locks: Locks::default(),
+        served: OnceCell::new(),
+        cache: share_of_cache(config),
     };
-    config.apps.iter().for_each(|app| builder.app(app));
+    let used = used_apps(config);
+    let apps = config.apps.iter().filter(|app| used.contains(app.name.value.as_str()));
+    apps.for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
     let Builder { handlers, told: apps, closed, .. } = builder;
+    diagnostics.sort();
     let (exact, wildcards) = names(&config.hosts);
     let only = (config.hosts.len() == 1 && config.hosts[0].names.is_empty()).then_some(0);
     Site {
@@ -78,22 +85,19 @@ fn hooked(registry: &Registry) -> ErrorPages {
     pages
 }
 
-type Names = (HashMap<Box<[u8]>, usize>, Vec<(Box<[u8]>, usize)>);
+type Names = HashMap<Box<[u8]>, usize>;
 
-/// Who has which name: exact ones, and wildcards with the longest first.
-fn names(hosts: &[conf::Host]) -> Names {
-    let (mut exact, mut wildcards) = (HashMap::new(), Vec::new());
+/// Who has which name: exact ones, and what follows the `*` of wildcards.
+fn names(hosts: &[conf::Host]) -> (Names, Names) {
+    let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
     for (number, host) in hosts.iter().enumerate() {
         for name in &host.names {
             match name.value.strip_prefix('*') {
-                Some(suffix) => wildcards.push((suffix.as_bytes().into(), number)),
-                None => {
-                    exact.insert(name.value.as_bytes().into(), number);
-                }
-            }
+                Some(suffix) => wildcards.insert(suffix.as_bytes().into(), number),
+                None => exact.insert(name.value.as_bytes().into(), number),
+            };
         }
     }
-    wildcards.sort_by_key(|(suffix, _): &(Box<[u8]>, usize)| std::cmp::Reverse(suffix.len()));
     (exact, wildcards)
 }
 
@@ -108,12 +112,20 @@ struct Builder<'a> {
     /// Who runs scripts.
     run_by: Vec<RunBy>,
     locks: Locks,
+    /// Which folders are served, once somebody asks.
+    served: OnceCell<ServedFolders<'a>>,
+    /// What each route with files may remember.
+    cache: CacheLimits,
     apps: HashMap<String, Rc<AppHandler>>,
     /// See `Site::apps`.
     told: Vec<String>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn served(&self) -> &ServedFolders<'a> {
+        self.served.get_or_init(|| ServedFolders::of(self.config))
+    }
+
     fn host(&mut self, host: &conf::Host) -> VirtualHost {
         let hsts = self.hsts(host);
         let mut routes: Vec<_> =
@@ -171,7 +183,10 @@ impl Builder<'_> {
         hsts: Option<&Rc<[u8]>>,
     ) -> Option<Rc<Guard>> {
         let auth = access.auth.as_ref();
-        let lock = auth.map(|auth| self.locks.of(auth, host, self.config, self.diagnostics));
+        let lock = auth.map(|auth| {
+            let served = || self.served.get_or_init(|| ServedFolders::of(self.config));
+            self.locks.of(auth, host, self.config, served, self.diagnostics)
+        });
         Guard::of(access, lock, hsts).map(Rc::new)
     }
 
@@ -208,17 +223,17 @@ impl Builder<'_> {
             return;
         };
         let data = wanted.folder.join(data);
-        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let roots = routes.filter_map(|route| Some(&route.action.files()?.root));
-        for root in roots.filter(|root| data.starts_with(&root.value)) {
-            let message =
-                format!("the data of the handler `{}` would be served", wanted.name.value);
-            self.diagnostics.push(
+        let roots = self.served().above_as_written(&data);
+        let found: Vec<_> = roots
+            .map(|(root, _)| {
+                let message =
+                    format!("the data of the handler `{}` would be served", wanted.name.value);
                 Diagnostic::error("served-data", message, wanted.options.span.clone())
-                    .also(root.span.clone(), "by the files of this route")
-                    .help("choose a folder for `data` that lies outside of it"),
-            );
-        }
+                    .also(root.files.root.span.clone(), "by the files of this route")
+                    .help("choose a folder for `data` that lies outside of it")
+            })
+            .collect();
+        self.diagnostics.list.extend(found);
     }
 
     fn scripts(&mut self, host: &conf::Host, cgi: &conf::Cgi) -> Rc<dyn Handler> {
@@ -243,18 +258,13 @@ impl Builder<'_> {
             yields,
             media: self.media.clone(),
             compress: self.config.compress.clone(),
-            cache: self.share_of_cache(),
+            cache: self.cache,
         }))
     }
 
     /// An application that some route leads to: its workers are shared by all that do.
     fn app(&mut self, app: &conf::App) {
-        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let mut routes = routes.map(|route| &route.action);
         let name = &app.name.value;
-        if !routes.any(|action| matches!(action, Action::App(route) if route.app.value == *name)) {
-            return;
-        }
         self.doubts(app);
         self.shown_sources(app);
         match AppHandler::new(app, self.config.limits.spool_above) {
@@ -302,20 +312,17 @@ impl Builder<'_> {
     /// files.
     fn shown_sources(&mut self, app: &conf::App) {
         let Ok(dir) = app.dir.canonicalize() else { return };
-        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let routes = routes.filter(|route| !route.internal);
-        let roots = routes.filter_map(|route| Some(&route.action.files()?.root));
-        let shows =
-            |root: &&At<PathBuf>| root.value.canonicalize().is_ok_and(|root| dir.starts_with(root));
-        for root in roots.filter(shows) {
-            let message = format!("the source of the application {} is served", app.name.value);
-            self.diagnostics.push(
-                Diagnostic::warning("served-source", message, root.span.clone())
+        let roots = self.served().above_as_it_lies(&dir).filter(|(root, _)| !root.internal);
+        let found: Vec<_> = roots
+            .map(|(root, _)| {
+                let message = format!("the source of the application {} is served", app.name.value);
+                Diagnostic::warning("served-source", message, root.files.root.span.clone())
                     .label(format!("its `dir`, {}, lies in this folder", dir.display()))
                     .also(app.name.span.clone(), "the application")
-                    .help("serve a folder that has only what everybody may see: \"static\", say"),
-            );
-        }
+                    .help("serve a folder that has only what everybody may see: \"static\", say")
+            })
+            .collect();
+        self.diagnostics.list.extend(found);
     }
 
     fn mount(&mut self, host: &conf::Host, route: &conf::AppRoute) -> Rc<dyn Handler> {
@@ -349,21 +356,6 @@ impl Builder<'_> {
         }
         let Some(app) = self.apps.get(&key).cloned() else { return Rc::new(NoFolder) };
         Rc::new(Pages { app, root: Rc::new(root), server_name: first_name(host) })
-    }
-
-    /// What a route with files may remember: together they have the memory of one, and an eighth of
-    /// the descriptors of the process.
-    fn share_of_cache(&self) -> CacheLimits {
-        let routes = self.config.hosts.iter().flat_map(|host| &host.routes);
-        let sharing = routes.filter(|route| route.action.files().is_some()).count().max(1);
-        let descriptors = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
-        let whole = CacheLimits::default();
-        CacheLimits {
-            entries: (whole.entries / sharing).max(CACHE_ENTRIES_MIN),
-            bytes: (whole.bytes / sharing).max(CACHE_BYTES_MIN),
-            descriptors: (descriptors / sharing).clamp(1, whole.descriptors),
-            ..whole
-        }
     }
 
     fn root(&mut self, path: &At<PathBuf>) -> Option<Root> {
@@ -419,6 +411,31 @@ impl Builder<'_> {
         let media_type = self.media.of_path(path.as_bytes());
         Ok(OwnPage { media_type, body: body.into() })
     }
+}
+
+/// What a route with files may remember: together they have the memory of one, and an eighth of
+/// the descriptors of the process.
+fn share_of_cache(config: &Config) -> CacheLimits {
+    let routes = config.hosts.iter().flat_map(|host| &host.routes);
+    let sharing = routes.filter(|route| route.action.files().is_some()).count().max(1);
+    let descriptors = usize::try_from(raise_descriptor_limit() / 8).unwrap_or(usize::MAX);
+    let whole = CacheLimits::default();
+    CacheLimits {
+        entries: (whole.entries / sharing).max(CACHE_ENTRIES_MIN),
+        bytes: (whole.bytes / sharing).max(CACHE_BYTES_MIN),
+        descriptors: (descriptors / sharing).clamp(1, whole.descriptors),
+        ..whole
+    }
+}
+
+/// The names of the applications that routes lead to.
+fn used_apps(config: &Config) -> HashSet<&str> {
+    let routes = config.hosts.iter().flat_map(|host| &host.routes);
+    let names = routes.filter_map(|route| match &route.action {
+        Action::App(route) => Some(route.app.value.as_str()),
+        _ => None,
+    });
+    names.collect()
 }
 
 fn first_name(host: &conf::Host) -> Option<Rc<str>> {

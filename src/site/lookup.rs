@@ -118,8 +118,12 @@ impl Site {
             return Some(host);
         }
         // A wildcard stands for one or more labels, but not for none.
-        let covers = |suffix: &[u8]| lower.len() > suffix.len() && lower.ends_with(suffix);
-        let (_, number) = self.wildcards.iter().find(|(suffix, _)| covers(suffix))?;
+        if self.wildcards.is_empty() {
+            return None;
+        }
+        // The longest first: what follows the first label, the second, and so on.
+        let mut dots = memchr::memchr_iter(b'.', lower).filter(|dot| *dot > 0);
+        let number = dots.find_map(|dot| self.wildcards.get(lower.get(dot..)?))?;
         let host = self.hosts.get(*number)?;
         trace.decided(Decision::Wildcard(host));
         Some(host)

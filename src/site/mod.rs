@@ -9,6 +9,7 @@ mod guard;
 mod lookup;
 mod registry;
 mod scripts;
+mod served;
 
 pub use build::build;
 pub use guard::{Admission, Check, Guard};
@@ -41,8 +42,8 @@ pub struct Site {
     /// What no route shows, and where to say so of more: certificates are renewed without a reload.
     pub closed: Closed,
     exact: HashMap<Box<[u8]>, usize>,
-    /// `.example.org` and its host, longest first.
-    wildcards: Vec<(Box<[u8]>, usize)>,
+    /// By `.example.org`.
+    wildcards: HashMap<Box<[u8]>, usize>,
     default: Option<usize>,
 }
 
@@ -111,7 +112,7 @@ impl Site {
             handlers: Vec::new(),
             exact: HashMap::new(),
             closed: Closed::default(),
-            wildcards: Vec::new(),
+            wildcards: HashMap::new(),
             default: Some(0),
         }
     }

@@ -6,6 +6,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub(super) struct Certificate {
     pub(super) certified: Arc<CertifiedKey>,
     /// Names in lower case, wildcards as `*.example.org`, addresses as text.
     pub(super) names: Vec<String>,
+    /// The same, to be looked up.
+    pub(super) coverage: Coverage,
     /// Those are from its common name, for it has no others. Clients do not look there any more
     /// (RFC 9110 §4.3.4).
     pub(super) is_of_old: bool,
@@ -101,7 +104,8 @@ impl Certificate {
                 other => Fault::Key(format!("it cannot be used: {other}")),
             })?;
         let certified = Arc::new(certified);
-        Ok(Self { files: None, certified, names, is_of_old, not_before, not_after })
+        let coverage = names.iter().map(String::as_str).collect();
+        Ok(Self { files: None, certified, names, coverage, is_of_old, not_before, not_after })
     }
 
     /// What kind of key it has.
@@ -116,14 +120,43 @@ impl Certificate {
 
     /// Whether clients that want `name` will take it.
     pub(super) fn covers(&self, name: &str) -> bool {
-        self.names.iter().any(|own| match own.strip_prefix('*') {
-            _ if own == name => true,
-            // Exactly one label (RFC 6125 §6.4.3).
-            Some(suffix) => name
-                .strip_suffix(suffix)
-                .is_some_and(|label| !label.is_empty() && !label.contains(['.', '*'])),
-            None => false,
-        })
+        self.coverage.has(name)
+    }
+}
+
+/// Names of certificates, to be looked up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coverage {
+    names: HashSet<Box<str>>,
+    /// `.example.org` of `*.example.org`.
+    suffixes: HashSet<Box<str>>,
+}
+
+impl Coverage {
+    /// Whether this is one of the names.
+    pub(super) fn is_one(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Whether one of the names is this one, or covers it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        // Exactly one label (RFC 6125 §6.4.3).
+        let first = name.find('.').and_then(|dot| name.split_at_checked(dot));
+        self.is_one(name)
+            || first.is_some_and(|(label, suffix)| {
+                !label.is_empty() && !label.contains('*') && self.suffixes.contains(suffix)
+            })
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Coverage {
+    fn from_iter<T: IntoIterator<Item = &'a str>>(names: T) -> Self {
+        let mut coverage = Self::default();
+        for name in names {
+            coverage.names.insert(name.into());
+            coverage.suffixes.extend(name.strip_prefix('*').map(Box::from));
+        }
+        coverage
     }
 }
 

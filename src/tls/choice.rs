@@ -8,7 +8,6 @@ use super::certificate::Certificate;
 use rustls::SignatureAlgorithm;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -17,8 +16,9 @@ use std::sync::Arc;
 pub(super) struct Choice {
     pub(super) certificates: Vec<Certificate>,
     exact: HashMap<Box<str>, Kinds>,
-    /// `.example.org`, whether it stands for one label only, and its certificates; longest first.
-    wildcards: Vec<(Box<str>, bool, Kinds)>,
+    /// By `.example.org`: whether it stands for one label only, and its certificates; what a host
+    /// says first.
+    wildcards: HashMap<Box<str>, Vec<(bool, Kinds)>>,
     /// For everybody else: the first.
     others: Kinds,
 }
@@ -30,14 +30,16 @@ impl Choice {
     /// Certificates, each with the names of the host it was given to by name.
     pub(super) fn new(list: Vec<(Certificate, Vec<String>)>) -> Self {
         let mut exact: HashMap<Box<str>, Kinds> = HashMap::new();
-        let mut wildcards: Vec<(Box<str>, bool, Kinds)> = Vec::new();
+        let mut wildcards: HashMap<Box<str>, Vec<(bool, Kinds)>> = HashMap::new();
         let (certificates, of_hosts): (Vec<_>, Vec<_>) = list.into_iter().unzip();
         let add = |kinds: &mut Kinds, number: usize| add(kinds, number, &certificates);
         // What a host says comes first, then what certificates say, the first of each kind.
         for (number, names) in of_hosts.iter().enumerate() {
             for name in names {
                 match name.strip_prefix('*') {
-                    Some(suffix) => wildcards.push((suffix.into(), false, vec![number])),
+                    Some(suffix) => {
+                        wildcards.entry(suffix.into()).or_default().push((false, vec![number]));
+                    }
                     None => {
                         exact.entry(bare(name).into()).or_insert_with(|| vec![number]);
                     }
@@ -49,12 +51,10 @@ impl Choice {
             for name in &certificate.names {
                 match name.strip_prefix('*') {
                     Some(suffix) => {
-                        let known = wildcards
-                            .iter_mut()
-                            .find(|(known, one_label, _)| *one_label && **known == *suffix);
-                        match known {
-                            Some((.., kinds)) => add(kinds, number),
-                            None => wildcards.push((suffix.into(), true, vec![number])),
+                        let known = wildcards.entry(suffix.into()).or_default();
+                        match known.last_mut().filter(|(one_label, _)| *one_label) {
+                            Some((_, kinds)) => add(kinds, number),
+                            None => known.push((true, vec![number])),
                         }
                     }
                     None if given.contains(bare(name)) => {}
@@ -62,13 +62,12 @@ impl Choice {
                 }
             }
         }
-        wildcards.sort_by_key(|(suffix, ..)| Reverse(suffix.len()));
-        let mut others = Vec::new();
-        let names = |number: usize| {
-            certificates.get(number).map(|one| one.names.iter().collect::<HashSet<_>>())
-        };
-        for number in (0..certificates.len()).filter(|number| names(*number) == names(0)) {
-            add(&mut others, number);
+        let names = |one: &Certificate| one.names.iter().cloned().collect::<HashSet<_>>();
+        let (first, mut others) = (certificates.first().map(names), Vec::new());
+        for (number, one) in certificates.iter().enumerate() {
+            if first.as_ref().is_some_and(|first| *first == names(one)) {
+                add(&mut others, number);
+            }
         }
         Self { certificates, exact, wildcards, others }
     }
@@ -84,16 +83,19 @@ impl Choice {
         if let Some(kinds) = self.exact.get(name) {
             return kinds;
         }
-        let fits = |(suffix, one_label, _): &&(Box<str>, bool, Kinds)| {
-            name.strip_suffix(&**suffix)
-                .is_some_and(|label| !(label.is_empty() || *one_label && label.contains('.')))
-        };
-        self.wildcards.iter().find(fits).map_or(&self.others, |(.., kinds)| kinds)
+        // The longest first: what follows the first label, the second, and so on.
+        let dots = name.match_indices('.').map(|(dot, _)| dot).filter(|dot| *dot > 0);
+        let mut ends = dots.enumerate().flat_map(|(labels, dot)| {
+            let known = name.get(dot..).and_then(|suffix| self.wildcards.get(suffix));
+            let fits = move |(one_label, _): &&(bool, Kinds)| !*one_label || labels == 0;
+            known.into_iter().flatten().find(fits)
+        });
+        ends.next().map_or(&self.others, |(_, kinds)| kinds)
     }
 
     /// The numbers of those that nobody is ever shown.
     pub(super) fn never_shown(&self) -> impl Iterator<Item = usize> {
-        let wildcards = self.wildcards.iter().map(|(.., kinds)| kinds);
+        let wildcards = self.wildcards.values().flatten().map(|(_, kinds)| kinds);
         let all = self.exact.values().chain(wildcards).chain([&self.others]);
         let shown: HashSet<usize> = all.flatten().copied().collect();
         (0..self.certificates.len()).filter(move |number| !shown.contains(number))

@@ -60,7 +60,7 @@ pub(super) fn certificate(
 ) -> Result<Local, String> {
     let is_young = |certificate: &Certificate| certificate.days_left(now) >= RENEW_DAYS;
     let serves = |certificate: &Certificate| {
-        is_young(certificate) && names.iter().all(|name| certificate.names.contains(name))
+        is_young(certificate) && names.iter().all(|name| certificate.coverage.is_one(name))
     };
     let kept = folder.and_then(|folder| kept(folder, provider));
     let known = kept.as_ref().map(|(kept, _)| kept).into_iter().chain(former);

@@ -7,6 +7,7 @@ use crate::sys::privilege::may_read;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustls::crypto::CryptoProvider;
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hash;
 use std::path::PathBuf;
@@ -69,13 +70,12 @@ pub(super) fn load(
 /// account that the server has become may not.
 pub(super) fn keep(
     files: &CertFiles,
-    loaded: &[Certificate],
+    loaded: &HashMap<&[PathBuf; 2], &Certificate>,
     hasher: &mut DefaultHasher,
     warnings: &mut Vec<Diagnostic>,
 ) -> Option<Certificate> {
     let withheld = withheld(files)?;
-    let from = Some([&files.chain.value, &files.key.value]);
-    let kept = loaded.iter().find(|loaded| loaded.files.as_ref().map(|[a, b]| [a, b]) == from)?;
+    let kept = *loaded.get(&[files.chain.value.clone(), files.key.value.clone()])?;
     WITHHELD.hash(hasher);
     let message = format!(
         "{} may no longer be read; what was loaded from it goes on",

@@ -1,6 +1,6 @@
 //! What the configuration asks for, and what comes of it: everything a TLS listener needs.
 
-use super::certificate::{Certificate, certificates, read};
+use super::certificate::{Certificate, Coverage, certificates, read};
 use super::choice::{Choice, bare};
 use super::secured::Secured;
 use super::setup::{Rules, provider};
@@ -11,6 +11,7 @@ use crate::sys::way;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,8 +104,10 @@ impl Plan {
         let (provider, now) = (Arc::new(provider()), now());
         let (mut list, mut errors, mut hasher) = (Vec::new(), Vec::new(), DefaultHasher::new());
         let loaded = former.map_or(&[][..], Secured::certificates);
+        let by_files = loaded.iter().filter_map(|one| Some((one.files.as_ref()?, one))).rev();
+        let by_files: HashMap<&[PathBuf; 2], &Certificate> = by_files.collect();
         for (files, of_host) in &self.files {
-            if let Some(kept) = pair::keep(files, loaded, &mut hasher, warnings) {
+            if let Some(kept) = pair::keep(files, &by_files, &mut hasher, warnings) {
                 list.push((kept, of_host.clone()));
                 continue;
             }
@@ -198,6 +201,8 @@ impl Plan {
 
     /// Names of hosts whose clients are shown a certificate without the name.
     fn warn_of_names(&self, choice: &Choice, warnings: &mut Vec<Diagnostic>) {
+        let names = choice.certificates.iter().flat_map(|one| &one.names);
+        let all: Coverage = names.map(String::as_str).collect();
         for name in &self.wanted {
             let covers = |certificate: &Certificate| certificate.covers(bare(&name.value));
             let shown = choice.certificates.get(choice.choose(Some(&name.value)));
@@ -205,7 +210,7 @@ impl Plan {
                 continue;
             }
             // A host may have been given another certificate than the one with its name.
-            let message = match choice.certificates.iter().any(covers) {
+            let message = match all.has(bare(&name.value)) {
                 true => format!("the certificate for `{}` does not have that name", name.value),
                 false => format!("no certificate has the name `{}`", name.value),
             };
@@ -251,11 +256,8 @@ fn folder() -> Option<PathBuf> {
 /// The names of hosts that mean this machine, whatever DNS says, and its own addresses.
 fn local_names(wanted: &[At<String>]) -> Vec<String> {
     let always = ["localhost", "*.localhost", "127.0.0.1", "::1"];
-    let mut names: Vec<String> = always.map(str::to_owned).into();
-    for name in wanted.iter().map(|name| bare(&name.value)) {
-        if name.ends_with(".localhost") && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
+    let wanted = wanted.iter().map(|name| bare(&name.value));
+    let names = always.into_iter().chain(wanted.filter(|name| name.ends_with(".localhost")));
+    let mut known = HashSet::new();
+    names.filter(|name| known.insert(*name)).map(str::to_owned).collect()
 }

@@ -5,6 +5,7 @@ use super::table::{Item, Reader, Table};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{Action, App, At, Config, Program, Python, Recycle, Workers};
 use crate::conf::rules;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ const WORKERS_MAX: u64 = 1024;
 
 /// Requests that wait; each may have a body in memory.
 const QUEUE_MAX: u64 = 65_536;
+
+/// Unknown names for which all others are looked through.
+const GUESSES_MAX: usize = 20;
 
 /// The longest time-out, as elsewhere.
 const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 86_400);
@@ -171,22 +175,25 @@ fn env(reader: &mut Reader<'_>, item: &Item<'_>) -> Vec<(String, String)> {
 /// Routes must name applications that there are, and one that no route names never answers.
 pub(super) fn check_names(reader: &mut Reader<'_>, config: &Config) {
     let names: Vec<&str> = config.apps.iter().map(|app| app.name.value.as_str()).collect();
-    let mut used = Vec::new();
+    let known: HashSet<&str> = names.iter().copied().collect();
+    let (mut used, mut guesses) = (HashSet::new(), GUESSES_MAX);
     for route in config.hosts.iter().flat_map(|host| &host.routes) {
         let Action::App(route) = &route.action else { continue };
         let name = route.app.value.as_str();
-        used.push(name);
-        if names.contains(&name) {
+        used.insert(name);
+        if known.contains(name) {
             continue;
         }
         let message = format!("there is no application `{name}`");
         let diagnostic = Diagnostic::error("unknown-app", message, route.app.span.clone());
-        reader.report(match closest(name, &names) {
+        guesses = guesses.saturating_sub(1);
+        let near = (guesses > 0).then(|| closest(name, &names)).flatten();
+        reader.report(match near {
             Some(near) => diagnostic.label(format!("did you mean `{near}`?")),
             None => diagnostic.help(format!("add a table [app.{name}] with `wsgi`")),
         });
     }
-    for app in config.apps.iter().filter(|app| !used.contains(&app.name.value.as_str())) {
+    for app in config.apps.iter().filter(|app| !used.contains(app.name.value.as_str())) {
         let name = &app.name.value;
         let message = format!("no route leads to the application `{name}`");
         let diagnostic = Diagnostic::warning("unused-app", message, app.name.span.clone());

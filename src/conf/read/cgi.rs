@@ -7,6 +7,7 @@ use crate::conf::model::Action;
 use crate::conf::model::{At, Cgi, CgiLimits, Files, Interpreter, Programs, Route};
 use crate::conf::rules::{self, Fault};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Scripts at once; each is a process with three pipes.
@@ -134,27 +135,41 @@ fn limits(reader: &mut Reader<'_>, item: &Item<'_>) -> CgiLimits {
 
 /// Nobody may write where scripts are started, or pages run: an upload would be a program.
 pub(super) fn no_uploads_into(reader: &mut Reader<'_>, routes: &[&Route]) {
-    let scripts = routes.iter().filter_map(|route| match &route.action {
-        Action::Cgi(cgi) => Some(&cgi.root),
-        Action::Pages(folder) => Some(folder),
-        _ => None,
-    });
-    for folder in scripts {
-        let overlaps = |files: &&Files| {
-            let path = &files.root.value;
-            path.starts_with(&folder.value) || folder.value.starts_with(path)
-        };
-        let files = routes.iter().filter_map(|route| route.action.files());
-        let files = files.filter(|files| files.upload.is_some());
-        for files in files.filter(overlaps) {
-            let message = "programs are run from a folder that uploads can reach";
-            let diagnostic = Diagnostic::error("upload-into-cgi", message, folder.span.clone());
-            let upload = files.upload.as_ref().map_or(0..0, |upload| upload.span.clone());
-            reader.report(
-                diagnostic
-                    .also(upload, "here, anybody who may upload could have programs run")
-                    .help("keep the two in folders that do not lie in one another"),
-            );
+    let scripts = || {
+        routes.iter().filter_map(|route| match &route.action {
+            Action::Cgi(cgi) => Some(&cgi.root),
+            Action::Pages(folder) => Some(folder),
+            _ => None,
+        })
+    };
+    let files = routes.iter().filter_map(|route| route.action.files());
+    let uploads: Vec<&Files> = files.filter(|files| files.upload.is_some()).collect();
+    if uploads.is_empty() {
+        return;
+    }
+    // The first upload into each folder, and the first folder of scripts of each place.
+    let first = uploads.iter().rev().map(|files| (&*files.root.value, *files));
+    let first: HashMap<&Path, &Files> = first.collect();
+    for folder in scripts() {
+        if let Some(files) = folder.value.ancestors().find_map(|above| first.get(above)) {
+            reader.report(upload_into(folder, files));
         }
     }
+    let scripts: HashMap<&Path, _> =
+        scripts().map(|folder| (&*folder.value, folder)).rev().collect();
+    for files in uploads {
+        // An upload into the folder itself was found from the other side.
+        let above = files.root.value.ancestors().skip(1);
+        if let Some(folder) = above.filter_map(|above| scripts.get(above)).next() {
+            reader.report(upload_into(folder, files));
+        }
+    }
+}
+
+fn upload_into(folder: &At<PathBuf>, files: &Files) -> Diagnostic {
+    let message = "programs are run from a folder that uploads can reach";
+    let upload = files.upload.as_ref().map_or(0..0, |upload| upload.span.clone());
+    Diagnostic::error("upload-into-cgi", message, folder.span.clone())
+        .also(upload, "here, anybody who may upload could have programs run")
+        .help("keep the two in folders that do not lie in one another")
 }

@@ -76,8 +76,9 @@ fn listen(reader: &mut Reader<'_>, item: &Item<'_>, server: &mut Server) {
     let folder = reader.folder;
     let before = reader.found.len();
     let list = reader.strings(item, |text| rules::listen(text, folder));
+    let mut taken = rules::Taken::default();
     for (n, later) in list.iter().enumerate() {
-        let earlier = list.iter().take(n).find(|a| rules::collide(&a.value, &later.value));
+        let earlier = taken.take(&later.value, n).and_then(|n| list.get(n));
         if let Some(earlier) = earlier {
             let message = "this address is listened on already";
             reader.report(

@@ -185,11 +185,14 @@ fn duplicate_names(reader: &mut Reader<'_>, hosts: &[Written]) {
 
 /// Two routes with the same path need different methods; the later one would never answer.
 fn shadowed(reader: &mut Reader<'_>, routes: &[Route]) {
-    for (n, later) in routes.iter().enumerate() {
-        let shadows = |earlier: &&Route| {
-            earlier.path.value == later.path.value && overlap(earlier.methods, later.methods)
+    let mut places: HashMap<&str, Vec<&Route>> = HashMap::new();
+    for later in routes {
+        let place = places.entry(&later.path.value).or_default();
+        let shadows = |earlier: &&&Route| overlap(earlier.methods, later.methods);
+        let Some(earlier) = place.iter().find(shadows).copied() else {
+            place.push(later);
+            continue;
         };
-        let Some(earlier) = routes.iter().take(n).find(shadows) else { continue };
         let taken = match earlier.methods {
             None => "for all methods".to_owned(),
             Some(methods) => format!("for {methods}"),

@@ -20,7 +20,9 @@ pub(super) use value::faulty;
 
 use super::diagnostic::Diagnostic;
 use super::model::{Config, Format};
+use super::render::line_starts;
 use schema::ROOT;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use table::{Reader, Table};
@@ -117,17 +119,23 @@ fn pointable(text: &str, span: Range<usize>) -> Range<usize> {
 
 /// Beside errors of syntax, only what does not follow from them: the tree has holes there.
 fn believable(text: &str, syntax: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let line = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count();
-    let broken: Vec<_> = syntax.iter().map(|error| line(error.span.start)).collect();
+    if syntax.is_empty() {
+        return found;
+    }
+    let starts = line_starts(text);
+    let line = |one: &Diagnostic| starts.partition_point(|start| *start <= one.span.start);
+    let broken: HashSet<_> = syntax.iter().map(line).collect();
     // A lost header puts all keys below it into the wrong table.
-    let header = |n: usize| text.lines().nth(n).is_some_and(|l| l.trim_start().starts_with('['));
-    if syntax.iter().any(|error| error.name == "syntax" && header(line(error.span.start))) {
+    let is_header = |one: &Diagnostic| {
+        let start = line(one).checked_sub(1).and_then(|n| starts.get(n)).copied();
+        let line = text.get(start.unwrap_or_default()..).and_then(|rest| rest.lines().next());
+        line.is_some_and(|line| line.trim_start().starts_with('['))
+    };
+    if syntax.iter().any(|error| error.name == "syntax" && is_header(error)) {
         return Vec::new();
     }
     let absent =
         ["no-host", "no-action", "unnamed-host", "needs-files", "needs-cgi", "missing-key"];
-    let follows = |d: &Diagnostic| {
-        !broken.is_empty() && (absent.contains(&d.name) || broken.contains(&line(d.span.start)))
-    };
-    found.into_iter().filter(|d| !follows(d)).collect()
+    let follows = |one: &Diagnostic| absent.contains(&one.name) || broken.contains(&line(one));
+    found.into_iter().filter(|one| !follows(one)).collect()
 }

@@ -3,7 +3,7 @@
 
 use super::EventLoop;
 use super::pools::{SiteHandlers, readiness};
-use crate::conf::{Diagnostic, Level};
+use crate::conf::{Diagnostic, Level, summary};
 use crate::serve::{Readiness, Scale};
 use crate::server::acceptor::Bound;
 use crate::server::control::Order;
@@ -136,9 +136,7 @@ impl EventLoop {
         }
         let mut found = Vec::new();
         let renewed = plan.load(Some(secured), true, &mut found);
-        let with = |text: String, found: &[Diagnostic]| {
-            found.iter().fold(text, |text, one| text + "\n" + &one.message)
-        };
+        let with = |text: String, found: &[Diagnostic]| text + &summary(found);
         match renewed {
             Ok(renewed) => {
                 let (level, text) = match renewed.is_as(secured) {

@@ -15,7 +15,7 @@ pub(super) struct HandlerPools {
     retiring: Vec<SiteHandlers>,
     /// Of a reload that waits for them.
     starting: Vec<(PoolId, Rc<dyn Handler>)>,
-    next: u16,
+    next: u32,
 }
 
 pub(super) type SiteHandlers = (Rc<Site>, Vec<(PoolId, Rc<dyn Handler>)>);
@@ -53,7 +53,7 @@ impl HandlerPools {
 
     /// Whether a handler is one that serves, not one that a reload has started.
     pub(super) fn serves(&self, pool: PoolId) -> bool {
-        self.present.iter().flat_map(|(_, handlers)| handlers).any(|(id, _)| *id == pool)
+        self.present.iter().any(|(_, handlers)| of(handlers, pool).is_some())
     }
 
     pub(super) fn turn(&self, pool: PoolId, cx: &mut Cx) {
@@ -103,10 +103,16 @@ impl HandlerPools {
     }
 
     fn of(&self, pool: PoolId) -> Option<Rc<dyn Handler>> {
-        let all = self.present.iter().chain(&self.retiring).flat_map(|(_, handlers)| handlers);
-        let mut all = all.chain(&self.starting);
-        all.find(|(id, _)| *id == pool).map(|(_, handler)| handler.clone())
+        let sites = self.present.iter().chain(&self.retiring).map(|(_, handlers)| handlers);
+        let handler = sites.chain([&self.starting]).find_map(|handlers| of(handlers, pool));
+        handler.cloned()
     }
+}
+
+/// The handler of that number: they are numbered as they are started.
+fn of(handlers: &[(PoolId, Rc<dyn Handler>)], pool: PoolId) -> Option<&Rc<dyn Handler>> {
+    let place = handlers.binary_search_by_key(&pool, |(id, _)| *id).ok()?;
+    handlers.get(place).map(|(_, handler)| handler)
 }
 
 /// How far all of them have come.

@@ -2,10 +2,13 @@
 
 use super::line::Line;
 use super::lock::Lock;
-use crate::conf::{self, Action, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
+use crate::conf::{self, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
 use crate::handlers::files::resolve::is_hidden;
+use crate::site::served::ServedFolders;
 use crate::sys::file;
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -17,20 +20,23 @@ const USERS_MAX: u64 = 4 * 1024 * 1024;
 /// that wait.
 #[derive(Default)]
 pub(in crate::site) struct Locks {
-    made: Vec<(Auth, Rc<Lock>)>,
+    /// By the place where the `auth` is written; the command line's has none.
+    made: HashMap<Range<usize>, Vec<(Auth, Rc<Lock>)>>,
     line: Rc<RefCell<Line>>,
 }
 
 impl Locks {
     /// The lock for an `auth` of a route of `host`.
-    pub(in crate::site) fn of(
+    pub(in crate::site) fn of<'s, 'a: 's>(
         &mut self,
         auth: &Auth,
         host: &conf::Host,
         config: &Config,
+        folders: impl FnOnce() -> &'s ServedFolders<'a>,
         diagnostics: &mut Diagnostics,
     ) -> Rc<Lock> {
-        if let Some((_, lock)) = self.made.iter().find(|(made, _)| made == auth) {
+        let made = self.made.entry(auth.span.clone()).or_default();
+        if let Some((_, lock)) = made.iter().find(|(made, _)| made == auth) {
             return Rc::clone(lock);
         }
         let users = match &auth.users {
@@ -44,13 +50,13 @@ impl Locks {
                          nothing is served openly that should be protected",
                     ));
                 }
-                served(config, file, diagnostics);
+                served(folders(), file, diagnostics);
                 users
             }
         };
         in_plain_text(config, host, auth, diagnostics);
         let lock = Rc::new(Lock::new(auth, &users, Rc::clone(&self.line)));
-        self.made.push((auth.clone(), Rc::clone(&lock)));
+        made.push((auth.clone(), Rc::clone(&lock)));
         lock
     }
 }
@@ -75,30 +81,25 @@ fn read(path: &Path) -> (Vec<User>, Vec<String>) {
 }
 
 /// A list of users that is among the files of a route is given to whoever asks for it.
-fn served(config: &Config, file: &conf::At<std::path::PathBuf>, diagnostics: &mut Diagnostics) {
-    let routes = config.hosts.iter().flat_map(|host| &host.routes);
-    let folders = routes.filter_map(|route| match &route.action {
-        Action::Files(files) => Some(files),
-        Action::App(app) => app.files.as_ref(),
-        _ => None,
+fn served(
+    folders: &ServedFolders<'_>,
+    file: &conf::At<std::path::PathBuf>,
+    diagnostics: &mut Diagnostics,
+) {
+    let lies = file.value.canonicalize().unwrap_or_default();
+    // As it is written, and as it is after all links: a client may get there by either.
+    let above = folders.above_as_written(&file.value).chain(folders.above_as_it_lies(&lies));
+    let mut shown = above.filter(|(served, beneath)| {
+        served.files.hidden || !is_hidden(beneath.as_os_str().as_bytes())
     });
-    let lies = file.value.canonicalize().ok();
-    let shows = |files: &&conf::Files| {
-        let root = files.root.value.canonicalize().ok();
-        let real = lies.as_ref().zip(root.as_ref());
-        let real = real.and_then(|(lies, root)| lies.strip_prefix(root).ok());
-        // As it is written, and as it is after all links: a client may get there by either.
-        let mut ways = file.value.strip_prefix(&files.root.value).into_iter().chain(real);
-        ways.any(|beneath| files.hidden || !is_hidden(beneath.as_os_str().as_bytes()))
-    };
-    if let Some(files) = folders.into_iter().find(shows) {
+    if let Some((served, _)) = shown.next() {
         diagnostics.push(
             Diagnostic::error(
                 "served-data",
                 "the list of users would be served",
                 file.span.clone(),
             )
-            .also(files.root.span.clone(), "by the files of this route")
+            .also(served.files.root.span.clone(), "by the files of this route")
             .help("choose a place that lies outside of it"),
         );
     }
