@@ -139,3 +139,20 @@ fn gzip_where_it_helps() {
     let range = ask(&server, "/long.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-9");
     assert_eq!((range.status, range.text()), (206, &text[..10]), "ranges are of the file itself");
 }
+
+#[test]
+fn a_client_that_prefers_identity_gets_it() {
+    let text = "all work and no play ".repeat(200);
+    let server = TestServer::of_files(&[("root/long.txt", &text)]);
+    for (accepted, coding) in [
+        ("gzip;q=0.2, identity;q=1", None),
+        ("gzip;q=0.2, *;q=1", None),
+        ("identity;q=0.2, gzip;q=1", Some("gzip")),
+        ("gzip;q=0.2", Some("gzip")),
+        ("*, gzip;q=18446744073709551616", None),
+    ] {
+        let response = ask(&server, "/long.txt", &format!("Accept-Encoding: {accepted}"));
+        assert_eq!(response.header("Content-Encoding"), coding, "{accepted}");
+        assert_eq!(response.header("Vary"), Some("Accept-Encoding"), "{accepted}");
+    }
+}

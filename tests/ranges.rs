@@ -52,7 +52,10 @@ fn ranges_that_are_none() {
         ("bytes=100-", 416),
         ("bytes=100-200", 416),
         ("bytes=-0", 416),
+        ("bytes=18446744073709551615-", 416),
+        ("bytes=18446744073709551616-", 416),
         ("bytes=99999999999999999999-", 416),
+        ("bytes=99999999999999999999-99999999999999999998", 200),
         ("bytes=5-2", 200),
         ("bytes=", 200),
         ("bytes=a-b", 200),
@@ -61,10 +64,7 @@ fn ranges_that_are_none() {
         ("1-2", 200),
     ] {
         let response = ask(&server, "/small.txt", &format!("Range: {range}"));
-        assert!(matches!(response.status, 200 | 416), "{range}");
-        if range != "bytes=99999999999999999999-" {
-            assert_eq!(response.status, status, "{range}");
-        }
+        assert_eq!(response.status, status, "{range}");
         if response.status == 416 {
             assert_eq!(response.header("Content-Range"), Some("bytes */100"), "{range}");
         }

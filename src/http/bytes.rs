@@ -79,7 +79,8 @@ pub const fn is_path_byte(byte: u8) -> bool {
     CLASS[byte as usize] & PATH != 0
 }
 
-/// A decimal number of digits only: no sign, no blank, no overflow (SECURITY 3).
+/// A decimal number of digits only: no sign, no blank, no overflow (SECURITY 3). For lengths and
+/// codes: one that 64 bits do not hold is none.
 pub fn parse_u64(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -88,6 +89,12 @@ pub fn parse_u64(digits: &[u8]) -> Option<u64> {
         let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
         n.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// As [`parse_u64`], for positions: one that 64 bits do not hold is beyond every end, as `u64::MAX`.
+pub fn parse_saturating(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| parse_u64(digits).unwrap_or(u64::MAX))
 }
 
 /// Without blanks and tabs at both ends (OWS, RFC 9110 §5.6.3).
@@ -119,6 +126,18 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(parse_u64(text), want, "{}", text.escape_ascii());
+        }
+        for (text, want) in [
+            (&b"7"[..], Some(7)),
+            (b"00000000000000000000000000000000000007", Some(7)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", Some(u64::MAX)),
+            (b"99999999999999999999999999999999999999", Some(u64::MAX)),
+            (b"18446744073709551616x", None),
+            (b"+3", None),
+            (b"", None),
+        ] {
+            assert_eq!(parse_saturating(text), want, "{}", text.escape_ascii());
         }
     }
 

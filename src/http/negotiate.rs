@@ -2,23 +2,26 @@
 
 use super::{bytes, list};
 
-/// Whether a body in `coding` may be sent to a client with these lines of Accept-Encoding
-/// (§12.5.3): one list, in however many lines it comes (§5.3).
+/// Whether a client with these lines of Accept-Encoding (§12.5.3) takes a body in `coding`, and
+/// likes it no less than one without: one list, in however many lines it comes (§5.3).
 ///
 /// Without the header every coding would be acceptable; only `identity` is then taken for it,
-/// since who does not ask for gzip often cannot read it.
+/// since who does not ask for gzip often cannot read it. A list that does not weigh `identity`
+/// likes it least.
 pub fn accepts_coding<'h>(lines: impl IntoIterator<Item = &'h [u8]>, coding: &str) -> bool {
     let is_identity = coding.eq_ignore_ascii_case("identity");
-    let (mut named, mut any) = (None, None);
+    let (mut named, mut plain, mut any) = (None, None, None);
     for (name, quality) in lines.into_iter().flat_map(weighted) {
         if is_coding(name, coding) {
             named = Some(quality.max(named.unwrap_or(0)));
+        } else if name.eq_ignore_ascii_case(b"identity") {
+            plain = Some(quality);
         } else if name == b"*" {
             any = Some(quality);
         }
     }
     match named.or(any) {
-        Some(quality) => quality > 0,
+        Some(quality) => quality > 0 && (is_identity || quality >= plain.or(any).unwrap_or(0)),
         None => is_identity,
     }
 }
@@ -70,8 +73,8 @@ fn is_coding(name: &[u8], coding: &str) -> bool {
         || coding.eq_ignore_ascii_case("gzip") && name.eq_ignore_ascii_case(b"x-gzip")
 }
 
-/// Names and their quality in thousandths. A member whose quality cannot be read is left out.
-/// Other parameters are ignored.
+/// Names and their quality in thousandths. What has a quality that is none is not wanted, whatever
+/// `*` says. Other parameters are ignored.
 fn weighted(value: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
     list(value).filter_map(|member| {
         let mut parts = member.split(|b| *b == b';').map(bytes::trim);
@@ -80,24 +83,28 @@ fn weighted(value: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
             [b'q' | b'Q', b'=', quality @ ..] => Some(read_quality(quality)),
             _ => None,
         });
-        Some((name, quality.unwrap_or(Some(1000))?))
+        Some((name, quality.unwrap_or(Some(1000)).unwrap_or(0)))
     })
 }
 
-/// `0`, `0.5`, `1.000` (§12.4.2), in thousandths.
+/// `0`, `0.5`, `1.000` (§12.4.2), in thousandths. Of the digits that programs print beyond the
+/// third, nothing is left.
 fn read_quality(text: &[u8]) -> Option<u16> {
     let (whole, decimals) = match text {
         [whole] => (*whole, &b""[..]),
-        [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (*whole, decimals),
+        [whole, b'.', decimals @ ..] => (*whole, decimals),
         _ => return None,
     };
+    if !decimals.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     let mut quality = match whole {
         b'0' => 0,
         b'1' => 1000,
         _ => return None,
     };
     for (digit, worth) in decimals.iter().zip([100, 10, 1]) {
-        quality += digit.is_ascii_digit().then(|| u16::from(digit - b'0'))? * worth;
+        quality += u16::from(digit - b'0') * worth;
     }
     (quality <= 1000).then_some(quality)
 }
@@ -131,6 +138,20 @@ mod tests {
             (Some("gzip;q=0.0001"), false, true),
             (Some("gzip;q=-1"), false, true),
             (Some("gzip;q="), false, true),
+            (Some("gzip;q=18446744073709551616"), false, true),
+            (Some("*, gzip;q=18446744073709551616"), false, true),
+            (Some("*, gzip;q=-1"), false, true),
+            (Some("gzip;q=0.99999999999999999999999999"), true, true),
+            (Some("gzip;q=1.00000000000000000000"), true, true),
+            (Some("gzip;q=0.5x"), false, true),
+            (Some("gzip;q=0.2, identity;q=1"), false, true),
+            (Some("identity, gzip;q=0.999"), false, true),
+            (Some("identity;q=0.5, gzip;q=0.5"), true, true),
+            (Some("identity;q=0.4, gzip;q=0.5"), true, true),
+            (Some("gzip;q=0.2, *"), false, true),
+            (Some("gzip;q=0.2, *;q=0.1"), true, true),
+            (Some("gzip;q=0.2, br"), true, true),
+            (Some("*;q=0.5, identity"), false, true),
         ] {
             let header = header.map(str::as_bytes);
             let name = header.unwrap_or(b"(none)").escape_ascii();

@@ -72,13 +72,21 @@ fn read_spec(spec: &[u8]) -> Option<Spec> {
     let dash = memchr::memchr(b'-', spec)?;
     let (first, last) = (spec.get(..dash)?, spec.get(dash + 1..)?);
     match (first, last) {
-        ([], _) => Some(Spec::Last(bytes::parse_u64(last)?)),
-        (_, []) => Some(Spec::From(bytes::parse_u64(first)?, None)),
+        ([], _) => Some(Spec::Last(bytes::parse_saturating(last)?)),
+        (_, []) => Some(Spec::From(bytes::parse_saturating(first)?, None)),
         _ => {
-            let (first, last) = (bytes::parse_u64(first)?, bytes::parse_u64(last)?);
-            (first <= last).then_some(Spec::From(first, Some(last)))
+            let is_ordered = magnitude(first) <= magnitude(last);
+            let (first, last) = (bytes::parse_saturating(first)?, bytes::parse_saturating(last)?);
+            is_ordered.then_some(Spec::From(first, Some(last)))
         }
     }
+}
+
+/// What orders numbers of any length.
+fn magnitude(digits: &[u8]) -> (usize, &[u8]) {
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    let digits = digits.get(zeros..).unwrap_or_default();
+    (digits.len(), digits)
 }
 
 impl Spec {
@@ -162,7 +170,18 @@ mod tests {
             ("bytes=+1-2", RangePlan::Full),
             ("bytes=1--2", RangePlan::Full),
             ("bytes=1 - 2", RangePlan::Full),
-            ("bytes=0-18446744073709551616", RangePlan::Full),
+            // Numbers of any length are numbers (RFC 9110 §14.1.1: 1*DIGIT).
+            ("bytes=0-18446744073709551616", single(0, 10)),
+            ("bytes=7-99999999999999999999999999999999", single(7, 3)),
+            ("bytes=18446744073709551616-", RangePlan::Unsatisfiable),
+            ("bytes=18446744073709551616-18446744073709551617", RangePlan::Unsatisfiable),
+            ("bytes=18446744073709551617-18446744073709551616", RangePlan::Full),
+            ("bytes=18446744073709551616-5", RangePlan::Full),
+            ("bytes=-18446744073709551616", single(0, 10)),
+            ("bytes=-99999999999999999999999999999999", single(0, 10)),
+            ("bytes=000000000000000000000000000002-5", single(2, 4)),
+            ("bytes=0-0,18446744073709551616-", single(0, 1)),
+            ("bytes=18446744073709551616x-", RangePlan::Full),
             ("bytes 0-1", RangePlan::Full),
             ("bytes =0-1", RangePlan::Full),
             ("lines=0-1", RangePlan::Full),
