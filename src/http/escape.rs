@@ -33,6 +33,16 @@ pub fn path(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Adds a file's name, percent-encoded, for a link that begins with it. As [`path`], and of what is
+/// no letter or digit only `-`, `.`, `_`, `~` and `:` stay as they are, so that clients that look
+/// for links without understanding HTML find the same. A link with a colon needs `./` before it,
+/// or what is before the colon is a scheme.
+pub fn segment(name: &[u8], out: &mut Vec<u8>) {
+    for piece in percent_encode(name, ENCODED_IN_NAMES) {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
 /// Adds text as it may stand between quotes in a log line. Bytes that could end the line or the
 /// quotes, or steer a terminal, become `\xHH`: controls (C0, DEL, C1), those that turn the direction
 /// of text or break lines, quote, backslash, and whatever is not UTF-8.
@@ -85,6 +95,9 @@ fn push_hex(byte: u8, out: &mut Vec<u8>) {
 
 /// All but unreserved bytes, slashes and the sub-delims that no context gives a meaning: of
 /// RFC 3986 §3.3 the quote `'` and `;` are missing on purpose.
+const ENCODED_IN_NAMES: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
 const ENCODED_IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -1,7 +1,10 @@
 //! The page that lists a folder.
 //!
 //! Names are written by whoever may upload: each goes through `escape::html` as text and through
-//! `escape::path` as a link, and the page may not run scripts at all.
+//! `escape::segment` as a link, and the page may not run scripts at all.
+//!
+//! Programs read it too: mirrors, players, file systems over HTTP. Many know no HTML and look for
+//! `<a href="name">`, so that is how each link to a file is written, and all elements are ended.
 
 use super::resolve::is_hidden;
 use crate::http::{Method, MethodSet, Status, date, escape};
@@ -107,8 +110,8 @@ impl Page<'_> {
 
     fn html(&self, lines: &[Line], more: bool) -> String {
         let title = escape::html_bytes(self.url);
-        let mut page = String::with_capacity(2048 + lines.len() * 160);
-        let _ = write!(page, "{HEAD}<title>{title}</title>\n{STYLE}<h1>");
+        let mut page = String::with_capacity(2048 + lines.len() * 190);
+        let _ = write!(page, "{HEAD}<title>{title}</title>\n{STYLE}</head><body><h1>");
         self.breadcrumbs(&mut page);
         page.push_str("</h1>\n<table>\n<thead><tr>");
         for (kind, key, label) in [
@@ -116,12 +119,12 @@ impl Page<'_> {
             (Sort::Size, "size", "Size"),
             (Sort::Time, "time", "Changed (UTC)"),
         ] {
-            let mark = if kind == self.sort { " aria-sort=ascending" } else { "" };
-            let _ = write!(page, "<th{mark}><a href='?sort={key}'>{label}</a>");
+            let mark = if kind == self.sort { " aria-sort=\"ascending\"" } else { "" };
+            let _ = write!(page, "<th{mark}><a href=\"?sort={key}\">{label}</a></th>");
         }
-        page.push_str("</thead>\n<tbody>\n");
+        page.push_str("</tr></thead>\n<tbody>\n");
         if !self.is_top {
-            page.push_str("<tr><td><a href='../'>../</a><td><td>\n");
+            page.push_str("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
         }
         for line in lines {
             line.write(&mut page);
@@ -134,29 +137,30 @@ impl Page<'_> {
             let _ = writeln!(page, "<p>Only {NAMES_MAX} names are shown; there are more.</p>");
         }
         self.upload_note(&mut page);
+        page.push_str("</body></html>\n");
         page
     }
 
     /// Each folder on the way as a link. Relative to the root of the host, with one slash.
     fn breadcrumbs(&self, page: &mut String) {
         let mut link = b"/".to_vec();
-        page.push_str("<a href='/'>/</a>");
+        page.push_str("<a href=\"/\">/</a>");
         for segment in self.url.split(|b| *b == b'/').filter(|segment| !segment.is_empty()) {
             escape::path(segment, &mut link);
             link.push(b'/');
             let href = escape::html_bytes(&link);
-            let _ = write!(page, "<a href='{href}'>{}</a>/", escape::html_bytes(segment));
+            let _ = write!(page, "<a href=\"{href}\">{}</a>/", escape::html_bytes(segment));
         }
     }
 
     fn upload_note(&self, page: &mut String) {
         if self.upload.contains(Method::Put) {
             page.push_str(
-                "<p class=note>To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n",
+                "<p class=\"note\">To add a file: <code>curl -T FILE URL-of-this-page</code></p>\n",
             );
         } else if self.upload.contains(Method::Post) {
             page.push_str(
-                "<p class=note>To add a file: \
+                "<p class=\"note\">To add a file: \
                  <code>curl --data-binary @FILE 'URL-of-this-page?name=FILE'</code></p>\n",
             );
         }
@@ -167,17 +171,19 @@ impl Line {
     fn write(&self, page: &mut String) {
         let slash = if self.is_folder { "/" } else { "" };
         let mut href = Vec::with_capacity(self.name.len() + 2);
-        // A name with a colon would otherwise be a scheme: `javascript:...`.
-        href.extend_from_slice(b"./");
-        escape::path(&self.name, &mut href);
+        if self.name.contains(&b':') {
+            // What is before the colon would otherwise be a scheme: `javascript:...`.
+            href.extend_from_slice(b"./");
+        }
+        escape::segment(&self.name, &mut href);
         let (href, text) = (escape::html_bytes(&href), escape::html_bytes(&self.name));
-        let _ = write!(page, "<tr><td><a href='{href}{slash}'>{text}{slash}</a><td>");
+        let _ = write!(page, "<tr><td><a href=\"{href}{slash}\">{text}{slash}</a></td><td>");
         if !self.is_folder {
             write_size(self.size, page);
         }
-        page.push_str("<td>");
+        page.push_str("</td><td>");
         write_time(self.modified, page);
-        page.push('\n');
+        page.push_str("</td></tr>\n");
     }
 }
 
@@ -233,7 +239,8 @@ fn write_time(unix: i64, page: &mut String) {
 }
 
 const HEAD: &str = "<!doctype html>
-<html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>
+<html lang=\"en\"><head><meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width\">
 ";
 
 const STYLE: &str = "<style>
@@ -281,10 +288,11 @@ mod tests {
         let html = page(dir.path(), "", false);
         for line in html.lines() {
             assert!(!line.contains("<img") && !line.contains("<b>"), "{line}");
-            assert!(!line.contains("href='javascript"), "{line}");
+            assert!(!line.contains("href=\"javascript"), "{line}");
         }
-        assert!(html.contains("href='./javascript:alert(1)'") || html.contains("./javascript%3A"));
-        assert!(html.contains("href='./%252e%3F%23'"), "{html}");
+        assert!(html.contains("href=\"./javascript:alert%281%29\""), "{html}");
+        assert!(html.contains("href=\"%252e%3F%23\""), "{html}");
+        assert!(html.contains("href=\"a%27b%22c%26d\""), "{html}");
         assert!(html.contains("&lt;img"));
         assert!(!html.contains("a'b"), "a quote would end the attribute");
         assert!(html.contains("curl -T"));
@@ -303,8 +311,9 @@ mod tests {
         symlink("small", at("link")).unwrap();
         let order = |query, hidden| -> Vec<String> {
             let html = page(dir.path(), query, hidden);
-            let names = html.lines().filter_map(|line| line.split("href='./").nth(1));
-            names.map(|rest| rest.split('\'').next().unwrap().to_string()).collect()
+            let names = html.lines().filter_map(|line| line.strip_prefix("<tr><td><a href=\""));
+            let names = names.map(|rest| rest.split('"').next().unwrap().to_string());
+            names.filter(|name| name != "../").collect()
         };
         assert_eq!(order("", false), ["zoo/", "big", "link", "small"]);
         assert_eq!(order("sort=size", false), ["zoo/", "big", "link", "small"]);
