@@ -619,3 +619,28 @@ fn an_internal_route_is_reached_by_a_script_only() {
     assert_eq!(server.get("/kept/a%20b.txt").status, 404);
     assert_eq!(server.get("/cgi/gives").text(), "a file");
 }
+
+#[test]
+fn what_is_said_of_a_status_is_passed_on() {
+    let long = "x".repeat(129);
+    for (said, line) in [
+        ("299 Odd but fine", "299 Odd but fine"),
+        ("404 Gone fishing", "404 Gone fishing"),
+        ("404", "404 Not Found"),
+        ("404 ", "404 Not Found"),
+        ("207", "207 Multi-Status"),
+        ("299", "299 "),
+        (&*format!("404 {long}"), "404 Not Found"),
+    ] {
+        for (end, head) in [("", "Status:"), ("; sleep 0.1; echo more", "HTTP/1.1")] {
+            let script = format!("#!/bin/sh\nprintf '{head} {said}\\n\\nx'{end}\n");
+            let server = scripts("", &[("x", &script)]);
+            let response = server.get("/cgi/x");
+            assert_eq!(
+                response.head.lines().next().unwrap(),
+                format!("HTTP/1.1 {line}"),
+                "{script}"
+            );
+        }
+    }
+}

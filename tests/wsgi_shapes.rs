@@ -459,3 +459,36 @@ fn files_are_what_they_read_as() {
         Err(_) => {}
     }
 }
+
+#[test]
+fn what_is_said_of_a_status_is_passed_on() {
+    const APP: &str = r#"
+from urllib.parse import parse_qs
+def application(environ, start_response):
+    length = [("Content-Length", "1")] if environ["PATH_INFO"] == "/length" else []
+    query = parse_qs(environ["QUERY_STRING"], keep_blank_values=True, encoding="latin-1")
+    write = start_response(query["s"][0], [("Content-Type", "text/plain")] + length)
+    if environ["PATH_INFO"] == "/slow":
+        write(b"")
+    return [b"x"]
+"#;
+    let config = "[app.a]\nwsgi = \"a:application\"\n[[host]]\napp = \"a\"\n";
+    let server = TestServer::new(config, &[("a.py", APP)]);
+    let long = format!("404%20{}", "x".repeat(129));
+    for (said, line) in [
+        ("299%20Odd%20but%20fine", "299 Odd but fine"),
+        ("404%20NOT%20FOUND", "404 NOT FOUND"),
+        ("404%20", "404 Not Found"),
+        ("404%20a%0D%0AX:%20y", "404 Not Found"),
+        ("404%20a%00b", "404 Not Found"),
+        ("299%20", "299 "),
+        (&*long, "404 Not Found"),
+    ] {
+        for path in ["/", "/length", "/slow"] {
+            let response = server.get(&format!("{path}?s={said}"));
+            let first = response.head.lines().next().unwrap();
+            assert_eq!(first, format!("HTTP/1.1 {line}"), "{path} {said}");
+            assert_eq!((response.text(), response.header("X")), ("x", None), "{path} {said}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert!((12..=rest.len().min(FRAME_MAX)).contains(&consumed));
         if let Frame::Answer { fields: block, body, .. } = frame {
             assert!(block.len() + body.len() < consumed);
-            assert!(fields(block).flatten().all(|(name, value)| !name.contains(&0) && !value.contains(&0)));
+            assert!(fields(block).1.flatten().all(|(name, value)| !name.contains(&0) && !value.contains(&0)));
         }
         rest = &rest[consumed..];
     }

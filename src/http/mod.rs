@@ -39,4 +39,4 @@ pub use host::HostName;
 pub use method::{Method, MethodSet};
 pub use negotiate::{ErrorForm, accepts_coding, error_form, prefers_html};
 pub use parse::{Parsed, parse};
-pub use status::Status;
+pub use status::{Status, StatusLine};

@@ -2,7 +2,7 @@
 
 use super::Request;
 use crate::event::CHUNK;
-use crate::http::{Headers, HttpError, Method, Status, chunked};
+use crate::http::{Headers, HttpError, Method, Status, StatusLine, chunked};
 use crate::net::{FileSlice, SendQueue};
 use std::borrow::Cow;
 use std::io::Write;
@@ -127,8 +127,15 @@ impl<'a> Answer<'a> {
     /// Writes the head. With a `length` the body is sent as it is; without, in chunks, or, to an
     /// HTTP/1.0 client, until the connection closes (RFC 9112 §6.1). Framing headers are written
     /// here; `headers` must not have any.
-    pub fn head(&mut self, status: Status, headers: &Headers, length: Option<u64>) {
+    pub fn head<'s>(
+        &mut self,
+        line: impl Into<StatusLine<'s>>,
+        headers: &Headers,
+        length: Option<u64>,
+    ) {
         debug_assert!(!self.is_started(), "a second head");
+        let line = line.into();
+        let status = line.status();
         let state = &mut *self.state;
         state.status = Some(status);
         state.omit_body |= !status.may_have_body();
@@ -140,7 +147,7 @@ impl<'a> Answer<'a> {
         };
         state.persistent &= state.phase != Phase::UntilClose;
         let mut head = Vec::with_capacity(256 + headers.as_bytes().len());
-        write_status_line(status, &mut head);
+        write_status_line(line, &mut head);
         head.extend_from_slice(fields_sent(status, headers, &self.standing_lines).as_bytes());
         match state.phase {
             Phase::Length(length) if status.may_have_body() => {
@@ -237,11 +244,12 @@ impl<'a> Answer<'a> {
 
 /// `HTTP/1.1 404 Not Found` and CRLF. Always 1.1: it says what the server understands, not what the
 /// client asked with (RFC 9110 §2.5).
-pub fn write_status_line(status: Status, head: &mut Vec<u8>) {
+pub fn write_status_line<'s>(line: impl Into<StatusLine<'s>>, head: &mut Vec<u8>) {
+    let line = line.into();
     head.extend_from_slice(b"HTTP/1.1 ");
-    head.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
+    head.extend_from_slice(itoa::Buffer::new().format(line.status().code()).as_bytes());
     head.push(b' ');
-    head.extend_from_slice(status.reason().as_bytes());
+    head.extend_from_slice(line.reason());
     head.extend_from_slice(b"\r\n");
 }
 

@@ -21,6 +21,8 @@ pub enum Output {
 pub struct Head {
     /// The status; 302 for a `Location` without one.
     pub status: Status,
+    /// What it says of the status.
+    pub reason: Vec<u8>,
     /// The header lines that are passed on.
     pub headers: Headers,
     /// The length of the body, if the script says it.
@@ -86,7 +88,7 @@ fn blank_line(output: &[u8], scanned: usize) -> Option<usize> {
 /// The lines as they come.
 #[derive(Debug, Default)]
 struct Gathered {
-    status: Option<Status>,
+    status: Option<(Status, Vec<u8>)>,
     headers: Headers,
     length: Option<u64>,
     location: Option<Vec<u8>>,
@@ -159,24 +161,21 @@ impl Gathered {
             }
         }
         let implied = if self.location.is_some() { Status::FOUND } else { Status::OK };
-        Ok(Head {
-            status: self.status.unwrap_or(implied),
-            headers: self.headers,
-            length: self.length,
-            local,
-        })
+        let (status, reason) = self.status.unwrap_or((implied, Vec::new()));
+        Ok(Head { status, reason, headers: self.headers, length: self.length, local })
     }
 }
 
 /// Three digits, and perhaps words: `404 Not Found`. Only final ones.
-fn status(value: &[u8]) -> Result<Status, &'static str> {
+fn status(value: &[u8]) -> Result<(Status, Vec<u8>), &'static str> {
     const WHY: &str = "its status is none";
     let (digits, after) = value.split_at_checked(3).ok_or(WHY)?;
     if !matches!(after, [] | [b' ', ..]) {
         return Err(WHY);
     }
     let code = parse_u64(digits).and_then(|code| u16::try_from(code).ok()).ok_or(WHY)?;
-    Status::new(code).filter(|status| status.class() != 1).ok_or(WHY)
+    let status = Status::new(code).filter(|status| status.class() != 1).ok_or(WHY)?;
+    Ok((status, after.to_vec()))
 }
 
 fn once(is_first: bool) -> Result<(), &'static str> {
@@ -229,6 +228,18 @@ mod tests {
             assert_eq!(head.status.code(), status, "{output:?}");
             assert_eq!(head.headers.as_bytes(), lines.as_bytes(), "{output:?}");
             assert_eq!((head.length, rest, head.local), (length, body, None), "{output:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_the_status_is_kept() {
+        for (output, said) in [
+            ("Status: 299 Odd but fine\n\n", " Odd but fine"),
+            ("HTTP/1.0 404  Gone fishing \r\nX-A: 1\r\n\r\n", "  Gone fishing"),
+            ("Status: 404\n\n", ""),
+            ("X-A: 1\n\n", ""),
+        ] {
+            assert_eq!(head(output).0.reason, said.as_bytes(), "{output:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::head::{self, Head, Output};
 use super::input::Feed;
 use super::{Run, SCRATCH, SIGPIPE, Scripts, refused};
 use crate::event::{ChildId, Cx, Door};
-use crate::http::{HttpError, Status};
+use crate::http::{HttpError, Status, StatusLine};
 use crate::serve::{ExchangeIo, Step};
 use crate::sys::process::Ending;
 use mio::Interest;
@@ -275,7 +275,7 @@ impl Running {
             return Err(HttpError::new(Status::BAD_GATEWAY, format!("{}: {how}", self.run.name)));
         }
         let length = head.length.or(known);
-        io.answer.head(head.status, &head.headers, length);
+        io.answer.head(StatusLine::said(head.status, &head.reason), &head.headers, length);
         self.stage = Stage::Body { left: length.filter(|_| !omits) };
         if omits { Ok(()) } else { self.write(body, io) }
     }

@@ -7,7 +7,7 @@ use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
 use crate::event::Cx;
 use crate::handlers::gateway::{Environ, Spool, Spooled};
-use crate::http::{BodyLength, HttpError, Known, Method, Status};
+use crate::http::{BodyLength, HttpError, Known, Method, Status, StatusLine};
 use crate::net::FileSlice;
 use crate::serve::{Abort, Body, Exchange, ExchangeIo, Head, Request, Reroute, Response, Step};
 use std::ops::Range;
@@ -158,7 +158,7 @@ impl AppExchange {
         if length.is_none() && !omits {
             length = job.inbox(|inbox| length_now(inbox));
         }
-        io.answer.head(status, &judged.headers, length);
+        io.answer.head(StatusLine::said(status, &judged.reason), &judged.headers, length);
         if omits {
             // What it goes on to say, nobody wants.
             self.pool.cancel(&job, cx);
@@ -261,6 +261,11 @@ fn whole(
     judged: &Judged,
 ) -> Result<Option<Response>, HttpError> {
     if !matches!(inbox.end, Some(Ok(()))) || inbox.file.is_some() {
+        return Ok(None);
+    }
+    // A head without a length says the standard phrase here.
+    let says_own = StatusLine::said(status, &judged.reason) != status.into();
+    if says_own && judged.prebuilt.is_none() {
         return Ok(None);
     }
     let there = inbox.body.len();

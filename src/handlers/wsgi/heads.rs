@@ -6,7 +6,7 @@
 use super::wire;
 use crate::handlers::gateway::fields::{Field, judge};
 use crate::http::bytes::parse_u64;
-use crate::http::{Headers, HttpError, Status};
+use crate::http::{Headers, HttpError, Status, StatusLine};
 use crate::serve::write_status_line;
 use std::hash::Hasher;
 use std::rc::Rc;
@@ -14,6 +14,8 @@ use std::rc::Rc;
 /// The head of an answer, judged.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
+    /// What it says of its status.
+    pub(super) reason: Vec<u8>,
     /// Its lines, without those that are ours to say.
     pub(super) headers: Headers,
     /// The length it promises.
@@ -48,7 +50,7 @@ impl Default for Heads {
 }
 
 impl Heads {
-    /// Looks at every header line of an answer: names and values as in [`wire::fields`].
+    /// Looks at every header line of an answer: `fields` as in [`wire::fields`].
     ///
     /// # Errors
     /// 502: one of them cannot be passed on.
@@ -89,8 +91,9 @@ const HOP_BY_HOP: [&str; 8] = [
 ];
 
 fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
-    let mut judged = Judged::default();
-    for pair in wire::fields(fields) {
+    let (reason, pairs) = wire::fields(fields);
+    let mut judged = Judged { reason: reason.to_vec(), ..Judged::default() };
+    for pair in pairs {
         let (name, value) = pair.ok_or_else(|| broken("a header without a value"))?;
         let value = value.trim_ascii();
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
@@ -122,7 +125,7 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
     }
     if let Some(length) = judged.length.filter(|_| status.may_have_body()) {
         let mut head = Vec::with_capacity(128);
-        write_status_line(status, &mut head);
+        write_status_line(StatusLine::said(status, reason), &mut head);
         head.extend_from_slice(judged.headers.as_bytes());
         head.extend_from_slice(b"Content-Length: ");
         head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
@@ -180,7 +183,7 @@ mod tests {
     fn header_lines_are_judged() {
         let judged = judge_all(
             Status::OK,
-            b"Content-Type\0text/x\0Set-Cookie\0a=1\0set-cookie\0b=2\0Date\0x\0\
+            b"Fine\0Content-Type\0text/x\0Set-Cookie\0a=1\0set-cookie\0b=2\0Date\0x\0\
             Content-Length\x0012\0X-Latin\0caf\xe9",
         )
         .unwrap();
@@ -189,21 +192,21 @@ mod tests {
                 [..];
         assert_eq!(judged.headers.as_bytes(), lines);
         assert_eq!((judged.length, judged.elsewhere), (Some(12), None));
-        let whole = [b"HTTP/1.1 200 OK\r\n", lines, b"Content-Length: 12\r\n"].concat();
+        let whole = [b"HTTP/1.1 200 Fine\r\n", lines, b"Content-Length: 12\r\n"].concat();
         assert_eq!(judged.prebuilt.as_deref(), Some(&*whole));
-        let judged = judge_all(Status::OK, b"x-accel-redirect\0/files/a").unwrap();
+        let judged = judge_all(Status::OK, b"\0x-accel-redirect\0/files/a").unwrap();
         assert_eq!(judged.elsewhere.as_deref(), Some(&b"/files/a"[..]));
         for bad in [
-            &b"Connection\0close"[..],
-            b"transfer-encoding\0chunked",
-            b"Upgrade\0h2c",
-            b"A",
-            b"A B\0c",
-            b"A\0b\r\nC: d",
-            b"Content-Length\0+1",
-            b"Content-Length\x001\0Content-Length\x002",
-            b"Content-Length\x0099999999999999999999",
-            b"Content-Length\0",
+            &b"\0Connection\0close"[..],
+            b"\0transfer-encoding\0chunked",
+            b"\0Upgrade\0h2c",
+            b"\0A",
+            b"\0A B\0c",
+            b"\0A\0b\r\nC: d",
+            b"\0Content-Length\0+1",
+            b"\0Content-Length\x001\0Content-Length\x002",
+            b"\0Content-Length\x0099999999999999999999",
+            b"\0Content-Length\0",
         ] {
             assert!(judge_all(Status::OK, bad).is_err(), "{}", bad.escape_ascii());
         }
@@ -212,9 +215,9 @@ mod tests {
     #[test]
     fn a_head_without_length_or_body_is_not_prebuilt() {
         for (status, fields) in [
-            (Status::OK, &b"Content-Type\0text/x"[..]),
-            (Status::NO_CONTENT, b"Content-Length\x000"),
-            (Status::NOT_MODIFIED, b"Content-Length\x0012"),
+            (Status::OK, &b"OK\0Content-Type\0text/x"[..]),
+            (Status::NO_CONTENT, b"\0Content-Length\x000"),
+            (Status::NOT_MODIFIED, b"\0Content-Length\x0012"),
         ] {
             assert!(judge_all(status, fields).unwrap().prebuilt.is_none(), "{status:?}");
         }
@@ -225,18 +228,18 @@ mod tests {
         let mut heads = Heads::default();
         // Many more than there are places, twice, with one that is in between again and again.
         for n in (0..4 * KEPT).chain(0..4 * KEPT) {
-            let fields = format!("X-N\0{n}\0Content-Length\0{n}").into_bytes();
+            let fields = format!("\0X-N\0{n}\0Content-Length\0{n}").into_bytes();
             for status in [Status::OK, Status::NOT_FOUND] {
                 let judged = heads.judge(status, &fields).unwrap();
                 let want = judge_all(status, &fields).unwrap();
                 assert_eq!(judged.headers, want.headers);
                 assert_eq!((judged.length, &judged.prebuilt), (Some(n as u64), &want.prebuilt));
             }
-            let same = heads.judge(Status::OK, b"A\x001").unwrap();
+            let same = heads.judge(Status::OK, b"\0A\x001").unwrap();
             assert_eq!(same.headers.as_bytes(), b"A: 1\r\n");
-            assert!(heads.judge(Status::OK, b"Connection\0close").is_err());
+            assert!(heads.judge(Status::OK, b"\0Connection\0close").is_err());
         }
-        let long = [b"X\0".to_vec(), vec![b'x'; 2 * KEPT_LEN]].concat();
+        let long = [b"\0X\0".to_vec(), vec![b'x'; 2 * KEPT_LEN]].concat();
         assert!(heads.judge(Status::OK, &long).is_ok());
         assert!(heads.kept.iter().flatten().all(|kept| kept.fields.len() <= KEPT_LEN));
     }

@@ -399,7 +399,7 @@ def status_text(code):
     try:
         return "%d %s" % (int(code), http.HTTPStatus(int(code)).phrase)
     except ValueError:
-        return "%d -" % int(code)
+        return "%d " % int(code)
 
 
 def header_list(headers):

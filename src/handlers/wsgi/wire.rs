@@ -154,13 +154,16 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
 /// The answer is complete with this frame.
 const END: u8 = 1;
 
-/// Names and values of an answer's header lines; `None` for a name without its value.
-pub fn fields(block: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
-    let mut parts = (!block.is_empty()).then(|| block.split(|b| *b == 0)).into_iter().flatten();
-    std::iter::from_fn(move || {
+/// What an answer says of its status, and names and values of its header lines; `None` for a name
+/// without its value.
+pub fn fields(block: &[u8]) -> (&[u8], impl Iterator<Item = Option<(&[u8], &[u8])>>) {
+    let mut parts = block.split(|b| *b == 0);
+    let reason = parts.next().unwrap_or_default();
+    let pairs = std::iter::from_fn(move || {
         let name = parts.next()?;
         Some(parts.next().map(|value| (name, value)))
-    })
+    });
+    (reason, pairs)
 }
 
 /// What a worker is told first: words separated by NUL.
@@ -386,13 +389,15 @@ mod tests {
     #[test]
     fn fields_come_in_pairs() {
         let read = |block: &[u8]| {
-            fields(block)
+            let (reason, pairs) = fields(block);
+            assert_eq!(reason, b"Fine");
+            pairs
                 .map(|pair| pair.map(|(n, v)| format!("{}={}", n.escape_ascii(), v.escape_ascii())))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(read(b""), []);
-        assert_eq!(read(b"A\x001\0B\0"), [Some("A=1".into()), Some("B=".into())]);
-        assert_eq!(read(b"A\x001\0B"), [Some("A=1".into()), None]);
+        assert_eq!(read(b"Fine"), []);
+        assert_eq!(read(b"Fine\0A\x001\0B\0"), [Some("A=1".into()), Some("B=".into())]);
+        assert_eq!(read(b"Fine\0A\x001\0B"), [Some("A=1".into()), None]);
     }
 
     #[test]
@@ -437,7 +442,12 @@ mod tests {
                             assert!((HEAD..=FRAME_MAX.min(stream.len() - at)).contains(&consumed));
                             if let Frame::Answer { fields: block, .. } = frame {
                                 let clean = |part: &[u8]| !part.contains(&0);
-                                assert!(fields(block).flatten().all(|(n, v)| clean(n) && clean(v)));
+                                let (reason, mut pairs) = fields(block);
+                                assert!(clean(reason));
+                                assert!(
+                                    pairs
+                                        .all(|pair| pair.is_none_or(|(n, v)| clean(n) && clean(v)))
+                                );
                             }
                             found.push(format!("{frame:?}"));
                             at += consumed;
@@ -469,7 +479,7 @@ mod tests {
             if let Ok(Some((_, consumed))) = decode(&bytes) {
                 prop_assert!((HEAD..=bytes.len()).contains(&consumed));
             }
-            let _ = fields(&bytes).count();
+            let _ = fields(&bytes).1.count();
         }
 
         /// Frames are found one after the other, however the stream is cut.

@@ -546,15 +546,24 @@ def status_of(line):
     return code
 
 
+def phrase_of(line):
+    """What a status line says of its number; nothing, if that cannot be sent."""
+    phrase = line[4:].strip()
+    clean = len(phrase) <= 128 and all(" " <= c <= "~" or "\x80" <= c <= "\xff" for c in phrase)
+    return phrase if clean else ""
+
+
 def head_of(line, headers):
     """The head of an answer as it is sent; raises what is wrong with it."""
     code = status_of(line)
-    text = "\0".join(itertools.chain.from_iterable(headers))
-    if "\n" in text or "\r" in text or text.count("\0") != max(2 * len(headers) - 1, 0):
+    phrase = phrase_of(line)
+    text = "\0".join(itertools.chain((phrase,), itertools.chain.from_iterable(headers)))
+    if "\n" in text or "\r" in text or text.count("\0") != 2 * len(headers):
         check_headers(headers)
     fields = text.encode("latin-1")
+    size = len(fields) - len(phrase) - 1
     if len(fields) > HEAD_MAX:
-        raise ValueError("the headers have %d bytes, more than %d" % (len(fields), HEAD_MAX))
+        raise ValueError("the headers have %d bytes, more than %d" % (size, HEAD_MAX))
     return HEAD.pack(ANSWER, code, len(fields)) + fields
 
 
