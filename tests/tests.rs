@@ -13,6 +13,7 @@ mod auth;
 mod cgi;
 mod cgi_faults;
 mod challenge;
+mod closed;
 mod conditional;
 mod config;
 #[cfg(feature = "demo")]
@@ -36,6 +37,7 @@ mod peers;
 mod pipelining;
 mod ranges;
 mod reload;
+mod roots;
 mod smuggling;
 mod static_files;
 mod stop;

@@ -52,7 +52,7 @@ pub use upload::Upload;
 use crate::conf::{Compress, Files, Media};
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::serve::Handler;
-use crate::sys::fs::Root;
+use crate::sys::fs::NamedRoot;
 use compiled::{Chain, CompiledRoute, Scope, Service, Target};
 use facts::{Facts, RouteWords};
 use router::Router;
@@ -62,7 +62,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of a request body, where nobody says otherwise.
 const BODY_LIMIT: u64 = 1024 * 1024;
@@ -445,10 +445,11 @@ impl App {
     /// ```
     pub fn static_folder(mut self, prefix: &str, folder: impl AsRef<Path>) -> Self {
         let folder = folder.as_ref();
-        match Root::open(folder) {
-            Ok(root) => {
+        let root = Rc::new(NamedRoot::new(folder));
+        match root.current(Instant::now()) {
+            Ok(_) => {
                 let handler = FileHandler::new(Setup {
-                    root: Rc::new(root),
+                    root,
                     files: Files::of(crate::conf::At::implied(folder.to_owned())),
                     index: Vec::new(),
                     welcome: false,

@@ -14,7 +14,7 @@ use crate::handlers::{RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
 use crate::sys::file;
-use crate::sys::fs::{Closed, Root};
+use crate::sys::fs::{Closed, NamedRoot, Root, RootPool};
 use crate::sys::socket::raise_descriptor_limit;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -47,6 +47,7 @@ pub fn build(
         handlers: Vec::new(),
         apps: HashMap::new(),
         told: Vec::new(),
+        roots: RootPool::new(folders_open(), closed.clone()),
         closed,
         run_by,
         locks: Locks::default(),
@@ -109,6 +110,7 @@ struct Builder<'a> {
     handlers: Vec<Rc<dyn Handler>>,
     /// What no route shows.
     closed: Closed,
+    roots: RootPool,
     /// Who runs scripts.
     run_by: Vec<RunBy>,
     locks: Locks,
@@ -237,21 +239,17 @@ impl<'a> Builder<'a> {
     }
 
     fn scripts(&mut self, host: &conf::Host, cgi: &conf::Cgi) -> Rc<dyn Handler> {
-        match scripts::handler(self.config, host, cgi, self.run_by.clone()) {
-            Ok(handler) => Rc::new(handler),
-            Err(error) => {
-                self.missing_root(&cgi.root, &error);
-                Rc::new(NoFolder)
-            }
-        }
+        let root = self.roots.private(&cgi.root.value);
+        self.warn_of_missing(&root, &cgi.root);
+        Rc::new(scripts::handler(self.config, host, cgi, root, self.run_by.clone()))
     }
 
     /// Files. With `yields` an application answers what is none.
     fn files(&mut self, host: &conf::Host, files: &conf::Files, yields: bool) -> Rc<dyn Handler> {
-        let root = self.root(&files.root).map(|root| root.without(self.closed.clone()));
-        let Some(root) = root else { return Rc::new(NoFolder) };
+        let root = self.roots.public(&files.root.value);
+        self.warn_of_missing(&root, &files.root);
         Rc::new(FileHandler::new(Setup {
-            root: Rc::new(root),
+            root,
             files: files.clone(),
             index: host.index.clone(),
             welcome: host.welcome,
@@ -336,13 +334,8 @@ impl<'a> Builder<'a> {
     /// The pages of a folder; folders that several routes share have the same workers.
     fn pages_of(&mut self, host: &conf::Host, folder: &At<PathBuf>) -> Rc<dyn Handler> {
         // Closed to everybody else, but not to its own route.
-        let root = match Root::open(&folder.value) {
-            Ok(root) => root,
-            Err(error) => {
-                self.missing_root(folder, &error);
-                return Rc::new(NoFolder);
-            }
-        };
+        let root = self.roots.private(&folder.value);
+        self.warn_of_missing(&root, folder);
         let app = conf::App::of_pages(folder.value.clone());
         let key = format!("pages {}", folder.value.display());
         if !self.apps.contains_key(&key) {
@@ -355,24 +348,16 @@ impl<'a> Builder<'a> {
             }
         }
         let Some(app) = self.apps.get(&key).cloned() else { return Rc::new(NoFolder) };
-        Rc::new(Pages { app, root: Rc::new(root), server_name: first_name(host) })
+        Rc::new(Pages { app, root, server_name: first_name(host) })
     }
 
-    fn root(&mut self, path: &At<PathBuf>) -> Option<Root> {
-        match Root::open(&path.value) {
-            Ok(root) => Some(root),
-            Err(error) => {
-                self.missing_root(path, &error);
-                None
-            }
-        }
-    }
-
-    fn missing_root(&mut self, path: &At<PathBuf>, error: &std::io::Error) {
+    /// A folder may be missing for a while: what is mounted later is served then.
+    fn warn_of_missing(&mut self, root: &Rc<NamedRoot>, path: &At<PathBuf>) {
+        let Err(error) = root.check() else { return };
         let what = format!("{} cannot be served: {error}", path.value.display());
         self.diagnostics.push(
             Diagnostic::warning("missing-root", what, path.span.clone())
-                .label("its files are answered with 404 until the next reload"),
+                .label("its files are answered with 404 until it is there"),
         );
     }
 
@@ -436,6 +421,11 @@ fn used_apps(config: &Config) -> HashSet<&str> {
         _ => None,
     });
     names.collect()
+}
+
+/// Folders of routes that are kept open: a sixteenth of the descriptors of the process.
+fn folders_open() -> usize {
+    usize::try_from(raise_descriptor_limit() / 16).unwrap_or(usize::MAX).clamp(8, 256)
 }
 
 fn first_name(host: &conf::Host) -> Option<Rc<str>> {

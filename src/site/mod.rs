@@ -39,7 +39,7 @@ pub struct Site {
     pub apps: Vec<String>,
     /// Every handler once, to be started and stopped.
     pub handlers: Vec<Rc<dyn Handler>>,
-    /// What no route shows, and where to say so of more: certificates are renewed without a reload.
+    /// What no route shows, to be asked anew when certificates are renewed without a reload.
     pub closed: Closed,
     exact: HashMap<Box<[u8]>, usize>,
     /// By `.example.org`.

@@ -3,24 +3,20 @@
 use crate::conf::{self, Action, Config, Diagnostic, Diagnostics};
 use crate::handlers::CgiHandler;
 use crate::handlers::cgi::{PATH, RunBy, Setup};
-use crate::sys::fs::Root;
-use std::io;
+use crate::sys::fs::NamedRoot;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-/// The handler of a route with scripts.
-///
-/// # Errors
-/// Its folder is missing.
+/// The handler of a route with scripts, which lie in the folder `root`.
 pub(super) fn handler(
     config: &Config,
     host: &conf::Host,
     cgi: &conf::Cgi,
+    root: Rc<NamedRoot>,
     run_by: Vec<RunBy>,
-) -> io::Result<CgiHandler> {
-    let folder = cgi.root.value.canonicalize()?;
-    Ok(CgiHandler::new(Setup {
-        root: Root::open(&folder)?,
-        folder,
+) -> CgiHandler {
+    CgiHandler::new(Setup {
+        root,
         cgi: cgi.clone(),
         run_by,
         index: host.index.clone(),
@@ -28,7 +24,7 @@ pub(super) fn handler(
         spool_above: config.limits.spool_above,
         server_name: host.names.first().map(|name| name.value.clone()),
         places: places(host),
-    }))
+    })
 }
 
 /// The interpreters that are there. The others are warned of, if there are scripts at all.
@@ -65,10 +61,10 @@ fn find(program: &Path, path: &str) -> Option<PathBuf> {
     path.split(':').map(|folder| Path::new(folder).join(program)).find(|file| file.is_file())
 }
 
-/// The routes of a host with files, and where these lie.
+/// The routes of a host with files, and where these lie: by the names that are followed anew.
 fn places(host: &conf::Host) -> Vec<(String, PathBuf)> {
     let files = host.routes.iter().filter_map(|route| {
-        let folder = route.action.files()?.root.value.canonicalize().ok()?;
+        let folder = std::path::absolute(&route.action.files()?.root.value).ok()?;
         Some((route.path.value.clone(), folder))
     });
     let mut places: Vec<_> = files.collect();

@@ -10,20 +10,26 @@ const LINKS_MAX: usize = 40;
 /// The folder in which the file of this name lies, and those of all links on the way to it. Where
 /// something on the way is not there, the folder in which it is missing.
 pub fn folders(path: &Path) -> Vec<PathBuf> {
-    let (links, last) = walk(path);
-    let folder = |link: &PathBuf| link.parent().map(Path::to_path_buf);
-    links.iter().filter_map(folder).chain(last).collect()
+    let Followed { links, folder, .. } = follow(path);
+    let above = |link: &PathBuf| link.parent().map(Path::to_path_buf);
+    links.iter().filter_map(above).chain(folder).collect()
 }
 
-/// The links that are followed on the way to it, each by the name that it really has.
-pub fn links(path: &Path) -> Vec<PathBuf> {
-    walk(path).0
+/// Where a name leads.
+#[derive(Debug, Default)]
+pub struct Followed {
+    /// The links that are followed, each by the name that it really has.
+    pub links: Vec<PathBuf>,
+    /// The folder at the end, in which the file lies or something is missing.
+    pub folder: Option<PathBuf>,
+    /// The name that the file really has, or would have if it were there.
+    pub file: Option<PathBuf>,
 }
 
-/// The links, and the folder at the end.
-fn walk(path: &Path) -> (Vec<PathBuf>, Option<PathBuf>) {
+/// Follows a name link by link.
+pub fn follow(path: &Path) -> Followed {
     let mut at = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    let mut links = Vec::new();
+    let mut followed = Followed::default();
     // The last is the next.
     let mut left = parts(path);
     while let Some(part) = left.pop() {
@@ -32,18 +38,20 @@ fn walk(path: &Path) -> (Vec<PathBuf>, Option<PathBuf>) {
             // No link is part of `at`.
             at.pop();
         } else if let Ok(target) = fs::read_link(&next) {
-            links.push(next);
-            if links.len() > LINKS_MAX {
+            followed.links.push(next);
+            if followed.links.len() > LINKS_MAX {
                 break;
             }
             left.extend(parts(&target));
         } else if left.is_empty() || !fs::symlink_metadata(&next).is_ok_and(|meta| meta.is_dir()) {
-            return (links, Some(at));
+            followed.file = left.is_empty().then_some(next);
+            followed.folder = Some(at);
+            break;
         } else {
             at = next;
         }
     }
-    (links, None)
+    followed
 }
 
 /// The parts of a path, the last one first. The root is one as well: joined to anything, it is what
@@ -93,7 +101,10 @@ mod tests {
             assert_eq!(folders(&top.join(name)), want, "{name}");
         }
         let names = ["current", "etc/c.pem", "mid/cur.pem"].map(|name| top.join(name));
-        assert_eq!(links(&top.join("current/../etc/c.pem")), names);
+        assert_eq!(follow(&top.join("current/../etc/c.pem")).links, names);
+        let file = follow(&top.join("etc/c.pem")).file;
+        assert_eq!(file, Some(top.join("store/1.pem")));
+        assert_eq!(follow(&top.join("missing/c.pem")).file, None);
         assert_eq!(folders(&top.join("round")).len(), LINKS_MAX + 1, "a ring has an end");
         assert_eq!(folders(Path::new("/nowhere/c.pem")), [Path::new("/")]);
     }

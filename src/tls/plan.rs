@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a configuration says of TLS, to be loaded now and again whenever files change.
@@ -79,9 +79,11 @@ impl Plan {
         folders
     }
 
-    /// The files of private keys, as they are named.
-    pub fn keys(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|(files, _)| &*files.key.value)
+    /// The files of private keys, as they are named; and the folder of the one of our own making.
+    pub fn keys_of(config: &Config) -> impl Iterator<Item = PathBuf> {
+        let of_hosts = config.hosts.iter().filter_map(|host| host.tls.as_ref());
+        let files = of_hosts.chain(&config.tls.certs).map(|files| files.key.value.clone());
+        files.chain(folder().filter(|_| config.tls.local.is_some()))
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {

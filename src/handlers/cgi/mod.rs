@@ -27,10 +27,10 @@ pub use locate::RunBy;
 use crate::conf;
 use crate::event::{ConnId, Cx, PoolId};
 use crate::handlers::ANY_METHOD;
-use crate::handlers::files::{add_slash, in_trouble};
+use crate::handlers::files::{add_slash, in_trouble, no_folder};
 use crate::http::{BodyLength, HttpError, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request};
-use crate::sys::fs::Root;
+use crate::sys::fs::NamedRoot;
 use crate::sys::process::Ending;
 use exchange::Script;
 use gate::Gate;
@@ -47,10 +47,8 @@ use std::rc::Rc;
 
 /// What a [`CgiHandler`] is made of.
 pub struct Setup {
-    /// The folder, opened.
-    pub root: Root,
-    /// Its absolute path.
-    pub folder: PathBuf,
+    /// The folder.
+    pub root: Rc<NamedRoot>,
     /// What the route says.
     pub cgi: conf::Cgi,
     /// Who runs which scripts.
@@ -132,12 +130,16 @@ impl Handler for CgiHandler {
 
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
         let setup = &self.scripts.setup;
+        let root = setup.root.current(cx.now()).map_err(no_folder)?;
         let slash = request.path().ends_with(b"/");
-        let located = locate(&setup.root, &setup.run_by, &setup.index, request.rest(), slash);
+        let located = locate(&*root, &setup.run_by, &setup.index, request.rest(), slash);
         let which = match located.map_err(in_trouble)? {
-            Located::Script { end, by, index } => {
-                Which { end, by: by.map(|by| by.program.clone()), index: index.map(str::to_owned) }
-            }
+            Located::Script { end, by, index } => Which {
+                end,
+                by: by.map(|by| by.program.clone()),
+                index: index.map(str::to_owned),
+                root,
+            },
             Located::AddSlash => return Ok(Outcome::Respond(add_slash(request))),
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
             Located::NoProgram => {
@@ -159,13 +161,14 @@ impl Handler for CgiHandler {
     fn explain(
         &self,
         request: &Request,
-        _: &mut Cx,
+        cx: &mut Cx,
         notes: &mut Vec<Note>,
     ) -> Result<Foretold, HttpError> {
         let setup = &self.scripts.setup;
+        let root = setup.root.current(cx.now()).map_err(no_folder)?;
         let rest = request.rest();
         let slash = request.path().ends_with(b"/");
-        let located = locate(&setup.root, &setup.run_by, &setup.index, rest, slash);
+        let located = locate(&*root, &setup.run_by, &setup.index, rest, slash);
         let (end, by, index) = match located.map_err(in_trouble)? {
             Located::Script { end, by, index } => (end, by, index),
             Located::AddSlash => return Ok(Foretold::Response(add_slash(request))),
@@ -174,7 +177,7 @@ impl Handler for CgiHandler {
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
         let own = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
-        let script = setup.folder.join(own + index.unwrap_or_default());
+        let script = root.place().join(own + index.unwrap_or_default());
         let by = by.map_or_else(|| "by itself".into(), |by| by.program.display().to_string());
         notes.push(Note::new("script", script.display().to_string(), format!("run {by}")));
         let after = String::from_utf8_lossy(rest.get(end..).unwrap_or_default());

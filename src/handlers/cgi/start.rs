@@ -7,6 +7,7 @@ use super::{Run, Scripts, diagnosis};
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
 use crate::handlers::gateway::{Environ, Spooled};
 use crate::serve::Request;
+use crate::sys::fs::Root;
 use crate::sys::process::{self, Launch, Limits};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -29,6 +30,8 @@ pub(super) struct Which {
     pub(super) index: Option<String>,
     /// Its interpreter.
     pub(super) by: Option<PathBuf>,
+    /// The folder it was found in.
+    pub(super) root: Rc<Root>,
 }
 
 /// A script to be started for a request.
@@ -79,7 +82,7 @@ impl Start<'_> {
         };
         let setup = &self.scripts.setup;
         let script = self.script();
-        let folder = script.parent().unwrap_or(&setup.folder).to_owned();
+        let folder = script.parent().unwrap_or(self.which.root.place()).to_owned();
         let environment = self.environment(&script, input.length());
         let (program, arguments) = match &self.which.by {
             Some(by) => (by.clone(), vec![script.into_os_string()]),
@@ -128,13 +131,13 @@ impl Start<'_> {
     /// Why the kernel has refused to start it, as far as that can be told.
     pub(super) fn diagnose(&self, error: &io::Error) -> Option<String> {
         match &self.which.by {
-            None => diagnosis::diagnose(&self.scripts.setup.root, &self.beneath(), error),
+            None => diagnosis::diagnose(&self.which.root, &self.beneath(), error),
             Some(by) => Some(format!("it is run by {}", by.display())),
         }
     }
 
     fn script(&self) -> PathBuf {
-        self.scripts.setup.folder.join(OsStr::from_bytes(&self.beneath()))
+        self.which.root.place().join(OsStr::from_bytes(&self.beneath()))
     }
 
     /// Where it lies, relative to the folder of scripts.
@@ -177,7 +180,10 @@ impl Start<'_> {
         // php-cgi runs nothing without it, so that nobody can ask for it by its own URL.
         push(b"REDIRECT_STATUS", b"200");
         let root = setup.places.iter().find(|(path, _)| path == "/").map(|(_, folder)| folder);
-        push(b"DOCUMENT_ROOT", root.unwrap_or(&setup.folder).as_os_str().as_bytes());
+        push(
+            b"DOCUMENT_ROOT",
+            root.map_or(self.which.root.place(), PathBuf::as_path).as_os_str().as_bytes(),
+        );
         if let Some(path) = translated(&setup.places, self.info()) {
             push(b"PATH_TRANSLATED", path.as_os_str().as_bytes());
         }

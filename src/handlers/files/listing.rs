@@ -98,7 +98,7 @@ impl Page<'_> {
         if !has_url || (!self.hidden && is_hidden(&path)) || kind == Some(Kind::Other) {
             return None;
         }
-        let mut meta = folder.look(&name).ok()?;
+        let mut meta = folder.look_to_show(&name).ok()?;
         if meta.kind == Kind::Link {
             // Not to be followed out of the root, not even for a size.
             meta = self.root.probe(&path).ok()?;

@@ -44,20 +44,22 @@ use crate::conf;
 use crate::event::Cx;
 use crate::http::{HttpError, Known, Method, MethodSet, Status, escape, prefers_html};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
-use crate::sys::fs::{Meta, Root};
+use crate::sys::fs::{Meta, NamedRoot, Root, Version};
 use cache::{Cache, Lookup};
 use entry::{Entry, Recipe, Source};
 use resolve::{Question, Resolution, Rules, Seen, Step};
 use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 /// What a [`FileHandler`] is made of.
 pub struct Setup {
-    /// The folder, opened.
-    pub root: Rc<Root>,
+    /// The folder.
+    pub root: Rc<NamedRoot>,
     /// What the route says.
     pub files: conf::Files,
     /// File names tried in a folder.
@@ -76,14 +78,14 @@ pub struct Setup {
 
 /// Serves the files of a folder.
 pub struct FileHandler {
-    root: Rc<Root>,
+    root: Rc<NamedRoot>,
     rules: Rules,
     recipe: Recipe,
     media: Rc<MediaTable>,
     upload: Option<Rc<conf::Upload>>,
     cache: Rc<RefCell<Cache>>,
-    /// Those of the root when the cache was empty.
-    closings: Cell<usize>,
+    /// That of the root when the cache was empty.
+    version: Cell<Version>,
     boundaries: Boundaries,
 }
 
@@ -92,7 +94,7 @@ impl FileHandler {
     pub fn new(setup: Setup) -> Self {
         let Setup { root, files, index, welcome, yields, media, compress, cache } = setup;
         Self {
-            closings: Cell::new(root.closings()),
+            version: Cell::new(root.version()),
             root,
             rules: Rules {
                 hidden: files.hidden,
@@ -115,47 +117,58 @@ impl FileHandler {
         }
     }
 
-    fn read(&self, request: &Request, cx: &Cx) -> Result<Response, HttpError> {
+    fn read(&self, request: &Request, cx: &mut Cx) -> Result<Response, HttpError> {
         let (path, now) = (request.path(), cx.now());
+        let root = self.opened(self.root.current(now))?;
         let known = self.cache.borrow_mut().get(path, now);
         match known {
             Lookup::Fresh(entry) => self.respond(&entry, request),
-            Lookup::Stale(entry) if self.is_current(&entry, request) => {
+            Lookup::Stale(entry) if self.is_current(&entry, &root, request) => {
                 self.cache.borrow_mut().confirm(path, now);
                 self.respond(&entry, request)
             }
             Lookup::Absent(status) => Err(HttpError::new(status, "asked for a moment ago")),
-            Lookup::Stale(before) => {
-                self.cache.borrow_mut().forget(path);
-                self.find(request, Some(&before), cx, &mut |_| {})
-            }
-            Lookup::Unknown => {
-                self.cache.borrow_mut().forget(path);
-                self.find(request, None, cx, &mut |_| {})
-            }
+            Lookup::Stale(before) => self.find_anew(request, Some(&before), cx),
+            Lookup::Unknown => self.find_anew(request, None, cx),
         }
+    }
+
+    /// Looks in the folder that the root means by now.
+    fn find_anew(
+        &self,
+        request: &Request,
+        before: Option<&Entry>,
+        cx: &mut Cx,
+    ) -> Result<Response, HttpError> {
+        let root = self.opened(self.root.renewed(cx.now()))?;
+        self.cache.borrow_mut().forget(request.path());
+        self.find(&root, request, before, cx, &mut |_| {})
+    }
+
+    /// The folder that the root means. Nothing stays in the cache that was found in another one, or
+    /// before something was closed.
+    fn opened(&self, root: io::Result<Rc<Root>>) -> Result<Rc<Root>, HttpError> {
+        let version = self.root.version();
+        if self.version.replace(version) != version {
+            self.cache.borrow_mut().clear();
+        }
+        root.map_err(no_folder)
     }
 
     fn respond(&self, entry: &Entry, request: &Request) -> Result<Response, HttpError> {
         respond::respond(entry, &request.head, || self.boundaries.next())
     }
 
-    /// Whether an entry is what would be found if it were looked for. One system call where the
-    /// path can mean nothing else.
-    fn is_current(&self, entry: &Entry, request: &Request) -> bool {
-        let closings = self.root.closings();
-        if self.closings.replace(closings) != closings {
-            // Any of those that are kept may be closed by now.
-            self.cache.borrow_mut().clear();
-            return false;
-        }
+    /// Whether an entry is what would be found if it were looked for. Its way is walked again: what
+    /// is closed by now is asked of each folder on it.
+    fn is_current(&self, entry: &Entry, root: &Root, request: &Request) -> bool {
         if entry.racy {
             return false;
         }
         if entry.certain {
-            return self.root.meta_to_compare(&entry.path).is_ok_and(|meta| meta == entry.meta);
+            return root.probe(&entry.path).is_ok_and(|meta| meta == entry.meta);
         }
-        match self.resolve(request, &mut |_| {}) {
+        match self.resolve(root, request, &mut |_| {}) {
             Ok(Resolution::File { path, file: (_, meta), .. }) => {
                 *path == *entry.path && meta == entry.meta
             }
@@ -166,6 +179,7 @@ impl FileHandler {
     /// What answers a request, and in `trace` each step on the way.
     fn resolve(
         &self,
+        root: &Root,
         request: &Request,
         trace: &mut dyn FnMut(Step<'_>),
     ) -> io::Result<Resolution<(File, Meta)>> {
@@ -175,18 +189,27 @@ impl FileHandler {
             wants_page: request.head.method().is_read()
                 && prefers_html(request.head.get(Known::Accept)),
         };
-        resolve::resolve(&Disk(&self.root), &self.rules, question, trace)
+        resolve::resolve(&Disk(root), &self.rules, question, trace)
     }
 
     /// Looks on the disk. `before` is what the path was answered with until now.
     fn find(
         &self,
+        root: &Root,
         request: &Request,
         before: Option<&Entry>,
-        cx: &Cx,
+        cx: &mut Cx,
         trace: &mut dyn FnMut(Step<'_>),
     ) -> Result<Response, HttpError> {
-        match self.resolve(request, trace).map_err(in_trouble)? {
+        let told = &mut |step: Step<'_>| {
+            if let Step::Looked { path, found: Seen::Unfollowed } = step {
+                let path = root.path().join(OsStr::from_bytes(path));
+                let path = path.to_string_lossy().into_owned();
+                cx.complain(conf::Level::Info, format!("{}: {UNFOLLOWED}", path.escape_debug()));
+            }
+            trace(step);
+        };
+        match self.resolve(root, request, told).map_err(in_trouble)? {
             Resolution::File { path, file, certain } => {
                 let entry =
                     self.make(Source { certain, before, ..self.source(&path, file, cx) })?;
@@ -197,7 +220,7 @@ impl FileHandler {
                 self.respond(&*self.fallback(&path, file, cx)?, request)
             }
             Resolution::AddSlash => Ok(add_slash(request)),
-            Resolution::Listing(folder) => self.list(&folder, request, cx),
+            Resolution::Listing(folder) => self.list(root, &folder, request, cx),
             Resolution::Welcome => Ok(welcome::page()),
             Resolution::Missing => Err(self.absent(request, Status::NOT_FOUND, "no such file", cx)),
             Resolution::Forbidden => {
@@ -242,14 +265,20 @@ impl FileHandler {
         Ok(entry)
     }
 
-    fn list(&self, folder: &[u8], request: &Request, cx: &Cx) -> Result<Response, HttpError> {
+    fn list(
+        &self,
+        root: &Root,
+        folder: &[u8],
+        request: &Request,
+        cx: &Cx,
+    ) -> Result<Response, HttpError> {
         let query = request.query().unwrap_or_default();
         let sort = listing::Sort::of_query(query);
         if let Some(page) = self.cache.borrow().page(request.path(), sort, cx.now()) {
             return Ok(page);
         }
         let page = listing::Page {
-            root: &self.root,
+            root,
             folder,
             url: request.path(),
             is_top: request.rest().is_empty(),
@@ -269,10 +298,10 @@ impl FileHandler {
     }
 
     /// A path in the same folder that may have been meant.
-    fn near(&self, path: &[u8]) -> Option<String> {
-        let path = std::str::from_utf8(path.strip_suffix(b"/").unwrap_or(path)).ok()?;
+    fn near(&self, root: &Root, asked: &[u8]) -> Option<String> {
+        let path = std::str::from_utf8(asked.strip_suffix(b"/").unwrap_or(asked)).ok()?;
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let found = self.root.folder(folder.as_bytes()).and_then(|f| f.names(NEAR_MAX)).ok()?;
+        let found = root.folder(folder.as_bytes()).and_then(|f| f.names(NEAR_MAX)).ok()?;
         let names = found.names.iter().filter_map(|name| str::from_utf8(&name.name).ok());
         let names = names.filter(|n| self.rules.hidden || !resolve::is_hidden(n.as_bytes()));
         let names: Vec<&str> = names.collect();
@@ -283,7 +312,9 @@ impl FileHandler {
             names.iter().map(|&name| if bare { stem(name) } else { name }).collect();
         let close = conf::closest(name, &compared)?;
         let (near, _) = names.iter().zip(&compared).find(|(_, compared)| **compared == close)?;
-        Some(if folder.is_empty() { (*near).to_owned() } else { format!("{folder}/{near}") })
+        let near = if folder.is_empty() { (*near).to_owned() } else { format!("{folder}/{near}") };
+        // What was asked for, and what would not be shown either, is no help.
+        (near.as_bytes() != asked && root.probe(near.as_bytes()).is_ok()).then_some(near)
     }
 
     /// An error that is remembered, unless the next one to ask might get the fallback.
@@ -324,7 +355,7 @@ impl Handler for FileHandler {
         }
         match &self.upload {
             Some(rules) if self.methods().contains(method) => upload::Target {
-                root: &self.root,
+                root: &self.opened(self.root.renewed(cx.now()))?,
                 rules,
                 hidden: self.rules.hidden,
                 cache: &self.cache,
@@ -347,9 +378,13 @@ impl Handler for FileHandler {
         if !request.head.method().is_read() {
             return Ok(Foretold::UpTo("the upload, if name, size and sender are right".into()));
         }
-        let found = self.find(request, None, cx, &mut |step| notes.push(note(step)));
+        let root = self.opened(self.root.renewed(cx.now())).inspect_err(|_| {
+            let path = self.root.path().display().to_string();
+            notes.push(Note::new("folder", path, "not there, or out of reach"));
+        })?;
+        let found = self.find(&root, request, None, cx, &mut |step| notes.push(note(step)));
         if found.as_ref().is_err_and(|error| error.status == Status::NOT_FOUND)
-            && let Some(near) = self.near(request.rest())
+            && let Some(near) = self.near(&root, request.rest())
         {
             notes.push(Note::new("", "", format!("did you mean /{near}?")));
         }
@@ -372,6 +407,7 @@ fn note(step: Step<'_>) -> Note {
                 Seen::Folder => "a folder",
                 Seen::Other => "neither file nor folder",
                 Seen::Missing => "not there",
+                Seen::Unfollowed => UNFOLLOWED,
                 Seen::Forbidden => "may not be read",
             },
         ),
@@ -380,6 +416,10 @@ fn note(step: Step<'_>) -> Note {
         }
     }
 }
+
+/// Of a link, for logs and explanations.
+const UNFOLLOWED: &str = "a link that is absolute, leads out of the root, or in circles: \
+     not followed (docs/config.md, \"Links\")";
 
 /// Names of a folder that are compared with one that is not there.
 const NEAR_MAX: usize = 1000;
@@ -417,6 +457,14 @@ pub(crate) fn add_slash(request: &Request) -> Response {
         crate::handlers::push_query(request, &mut location);
     }
     Response::new(Status::MOVED_PERMANENTLY).with_header("Location", &location)
+}
+
+/// The folder of a route is not there, or may not be entered.
+pub(crate) fn no_folder(error: io::Error) -> HttpError {
+    match resolve::is_missing(&error) || resolve::is_forbidden(&error) {
+        true => HttpError::new(Status::NOT_FOUND, "the folder of this route is missing"),
+        false => in_trouble(error),
+    }
 }
 
 /// An error that the path is not to blame for: no descriptors, no memory, a broken disk.

@@ -112,6 +112,8 @@ pub enum Seen {
     Folder,
     Other,
     Missing,
+    /// A link that is absolute, leads out of the root, or in circles.
+    Unfollowed,
     Forbidden,
 }
 
@@ -184,6 +186,11 @@ pub fn is_missing(error: &io::Error) -> bool {
     ) || error.kind() == io::ErrorKind::InvalidInput
 }
 
+/// Whether an error means that a link was not followed.
+pub fn is_unfollowed(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::XDEV))
+}
+
 /// Whether an error means that the file must not be read. A socket cannot be opened at all.
 pub fn is_forbidden(error: &io::Error) -> bool {
     matches!(
@@ -214,6 +221,7 @@ impl<T: Tree> Search<'_, T> {
                 };
                 (Look::Found(found), seen)
             }
+            Err(error) if is_unfollowed(&error) => (Look::Missing, Seen::Unfollowed),
             Err(error) if is_missing(&error) => (Look::Missing, Seen::Missing),
             Err(error) if is_forbidden(&error) => (Look::Forbidden, Seen::Forbidden),
             Err(error) => return Err(error),
@@ -267,7 +275,7 @@ impl<T: Tree> Search<'_, T> {
 mod tests {
     use super::*;
 
-    /// Paths ending in `/` are folders, in `|` pipes, in `!` forbidden.
+    /// Paths ending in `/` are folders, in `|` pipes, in `!` forbidden, in `@` links that lead out.
     struct Fake(&'static [&'static str]);
 
     impl Tree for Fake {
@@ -280,6 +288,7 @@ mod tests {
                 () if path.is_empty() || has("/") => Ok(Found::Folder),
                 () if has("|") => Ok(Found::Other),
                 () if has("!") => Err(Errno::ACCESS.into()),
+                () if has("@") => Err(Errno::XDEV.into()),
                 () if has("") => Ok(Found::File(path.into())),
                 () if path == "disk" => Err(Errno::IO.into()),
                 () => Err(Errno::NOENT.into()),
@@ -296,6 +305,10 @@ mod tests {
         "empty/",
         "pipe|",
         "secret!",
+        "out@",
+        "page.html@",
+        "turned/",
+        "turned/index.html@",
         ".env",
         ".git/",
         ".git/config",
@@ -342,6 +355,8 @@ mod tests {
             ("/about", "Missing"),
             ("/pipe", "Forbidden"),
             ("/secret", "Forbidden"),
+            ("/out", "Missing"),
+            ("/turned/", "Forbidden"),
             ("/locked/", "Forbidden"),
             ("/.env", "Missing"),
             ("/.git/config", "Missing"),
@@ -402,5 +417,16 @@ mod tests {
         let question = Question { path: b"sub/", slash: true, wants_page: true };
         resolve(&TREE, &rules(), question, &mut |step| steps.push(format!("{step:?}"))).unwrap();
         assert_eq!(steps.len(), 3, "{steps:?}");
+        for (path, slash) in [("out", false), ("turned/", true), ("page", false)] {
+            let question = Question { path: path.as_bytes(), slash, wants_page: true };
+            let rules = Rules { clean_urls: true, ..rules() };
+            let mut unfollowed = 0;
+            resolve(&TREE, &rules, question, &mut |step| {
+                unfollowed +=
+                    usize::from(matches!(step, Step::Looked { found: Seen::Unfollowed, .. }));
+            })
+            .unwrap();
+            assert_eq!(unfollowed, 1, "{path}");
+        }
     }
 }

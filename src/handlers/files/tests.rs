@@ -22,7 +22,7 @@ impl Site {
         let mut files = Files::of(At::implied(PathBuf::new()));
         change(&mut files);
         let handler = FileHandler::new(Setup {
-            root: Rc::new(Root::open(dir.path()).unwrap()),
+            root: Rc::new(NamedRoot::new(dir.path())),
             files,
             index: vec!["index.html".into(), "second.html".into()],
             welcome: true,

@@ -27,7 +27,7 @@ use crate::conf::{App, Python};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Readiness, Request, Scale};
-use crate::sys::fs::Root;
+use crate::sys::fs::NamedRoot;
 use crate::sys::process::Ending;
 use exchange::{AppExchange, Place};
 use pool::Pool;
@@ -35,6 +35,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// An application: its workers, shared by all routes that lead to it.
 pub struct AppHandler {
@@ -167,15 +168,16 @@ pub struct Pages {
     /// The workers that run them.
     pub app: Rc<AppHandler>,
     /// The folder.
-    pub root: Rc<Root>,
+    pub root: Rc<NamedRoot>,
     /// The first name of the host.
     pub server_name: Option<Rc<str>>,
 }
 
 impl Pages {
-    fn find(&self, path: &[u8]) -> Option<Vec<u8>> {
+    fn find(&self, path: &[u8], now: Instant) -> Option<Vec<u8>> {
+        let root = self.root.current(now).ok()?;
         page_names(path).into_iter().find(|name| {
-            let file = self.root.open_beneath(name);
+            let file = root.open_beneath(name);
             file.and_then(|file| file.metadata()).is_ok_and(|data| data.is_file())
         })
     }
@@ -186,8 +188,8 @@ impl Handler for Pages {
         MethodSet::ALL
     }
 
-    fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
-        let Some(page) = self.find(request.rest()) else {
+    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+        let Some(page) = self.find(request.rest(), cx.now()) else {
             return Err(HttpError::new(Status::NOT_FOUND, "no such page"));
         };
         let server_name = self.server_name.clone();
@@ -197,10 +199,10 @@ impl Handler for Pages {
     fn explain(
         &self,
         request: &Request,
-        _: &mut Cx,
+        cx: &mut Cx,
         notes: &mut Vec<Note>,
     ) -> Result<Foretold, HttpError> {
-        let found = self.find(request.rest());
+        let found = self.find(request.rest(), cx.now());
         for name in page_names(request.rest()) {
             let is_it = found.as_ref() == Some(&name);
             let why = if is_it { "found" } else { "not there" };

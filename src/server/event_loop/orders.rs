@@ -123,7 +123,7 @@ impl EventLoop {
         }
         let Some((plan, secured)) = &mut self.tls else { return };
         // Before anybody is shown a certificate, nobody is shown its key.
-        plan.keys().for_each(|key| self.site.closed.close(key));
+        self.site.closed.refresh_all();
         // Links may have been turned, folders moved: the files may lie elsewhere now.
         if let Some(unwatched) = self.watch.follow(&plan.folders(), self.cx.registry()) {
             let text = "what changes here is noticed within a minute, not at once:";
