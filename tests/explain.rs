@@ -172,6 +172,37 @@ fn it_says_why() {
 }
 
 #[test]
+fn reasons_are_true() {
+    let server = TestServer::new(CONFIG, FILES);
+    let page = "Accept: text/html";
+    for (url, accept, status, why) in [
+        ("/empty/", page, 403, "a folder without index page, and `listing` is off"),
+        ("/nothing", page, 404, "no such file"),
+        ("/guide.html/", page, 404, "a file, and the path ends in a slash"),
+        ("/.secret", page, 404, "begins with a dot, and `hidden` is off"),
+        (
+            "/spa/page",
+            "Accept: */*",
+            404,
+            "`fallback` is for requests whose Accept names text/html",
+        ),
+    ] {
+        let told = explain(&server, "GET", url, &[accept]);
+        assert_eq!(told["answer"]["status"], status, "{url}");
+        assert!(told["answer"]["why"].as_str().unwrap().contains(why), "{told}");
+    }
+    let steps = |accept| explain(&server, "GET", "/spa/page", &[accept])["steps"].to_string();
+    assert!(steps("Accept: */*").contains("`fallback` is not tried"));
+    assert!(steps(page).contains("`fallback`, for pages that match no file"));
+    let get = |accept: &str| {
+        server.ask(format!("GET /spa/page HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n\r\n"))
+    };
+    let found = get(page);
+    assert_eq!((found.status, found.header("Vary")), (200, Some("Accept")));
+    assert_eq!(get("Accept: */*").status, 404);
+}
+
+#[test]
 fn asking_has_no_effect() {
     let script = "#!/bin/sh\ntouch ../ran\nprintf 'Content-Type: text/plain\\n\\nhi\\n'\n";
     let server = TestServer::new(CONFIG, &[FILES, &[("cgi/run.sh", script)]].concat());

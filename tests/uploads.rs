@@ -40,6 +40,33 @@ fn files(server: &TestServer) -> usize {
 }
 
 #[test]
+fn conflicts_say_what_is_in_the_way() {
+    let server = server();
+    std::fs::create_dir(server.path("up/empty")).unwrap();
+    for (line, status, text) in [
+        ("PUT /up/none/a.txt", 409, "The folder for this file is not there."),
+        ("PUT /up/none/a.txt", 409, "upload = { mkdir = true }"),
+        ("POST /up/none/?name=a.txt", 409, "The folder for this file is not there."),
+        ("PUT /up/old.txt/a", 409, "A part of the address is a file"),
+        ("PUT /up/empty", 409, "A folder has that name."),
+        ("PUT /up/empty/", 409, "The address names a folder."),
+        ("PUT /keep/old.txt", 409, "A file of that name is here already"),
+        ("DELETE /up/empty", 409, "only files are deleted"),
+        ("DELETE /up/empty/", 409, "only files are deleted"),
+        ("DELETE /up/", 409, "only files are deleted"),
+        ("DELETE /up/none", 404, "nothing at this address"),
+        ("DELETE /up/none/a", 404, "nothing at this address"),
+        ("DELETE /up/old.txt/", 404, "nothing at this address"),
+    ] {
+        let response = send(&server, line, "", "x");
+        assert_eq!(response.status, status, "{line}");
+        assert!(response.text().contains(text), "{line}: {}", response.text());
+    }
+    assert_eq!(send(&server, "PUT /keep/made/a.txt", "", "x").status, 201, "with mkdir");
+    assert!(server.path("up/empty").is_dir() && server.path("up/old.txt").is_file());
+}
+
+#[test]
 fn put_post_and_delete() {
     let server = server();
     let put = |path: &str, body| send(&server, &format!("PUT {path}"), "", body);
@@ -100,7 +127,7 @@ fn names_that_are_taken() {
     assert_eq!((posted.status, posted.header("Location")), (201, Some("/rename/old-1.txt")));
     assert_eq!(server.read("up/old.txt"), "old");
     assert_eq!(send(&server, "PUT /keep/deep/er/x.txt", "", "x").status, 201);
-    assert_eq!(send(&server, "PUT /up/none/x.txt", "", "x").status, 404);
+    assert_eq!(send(&server, "PUT /up/none/x.txt", "", "x").status, 409);
     assert_eq!(send(&server, "PUT /up/old.txt/x.txt", "", "x").status, 409);
 }
 

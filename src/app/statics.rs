@@ -42,7 +42,10 @@ impl Embedded {
             Verdict::Proceed => Status::OK,
             Verdict::NotModified => Status::NOT_MODIFIED,
             Verdict::PreconditionFailed => {
-                return Err(HttpError::new(Status::PRECONDITION_FAILED, "another version"));
+                return Err(HttpError::new(
+                    Status::PRECONDITION_FAILED,
+                    "the file does not meet the conditions",
+                ));
             }
         };
         let mut response = Response::new(status)

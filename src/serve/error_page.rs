@@ -131,18 +131,20 @@ fn advice(error: &HttpError) -> &'static str {
         }
         Status::BAD_REQUEST => "The server did not understand this request.",
         Status::UNAUTHORIZED => "This page asks for a user name and a password.",
-        Status::FORBIDDEN => "This is here, but it is not for everybody.",
+        Status::FORBIDDEN => "You may not see this, or may not do this here.",
         Status::NOT_FOUND => {
             "There is nothing at this address. It may have moved: try the start page."
         }
         Status::METHOD_NOT_ALLOWED => "This address does not answer requests of that kind.",
         Status::REQUEST_TIMEOUT => "The request took too long to arrive. Please try again.",
-        Status::CONFLICT => "Something is in the way: the name is taken, or its folder is missing.",
+        Status::CONFLICT => "This cannot be done as things are here now.",
         Status::LENGTH_REQUIRED => "The request must say how long its body is.",
-        Status::PRECONDITION_FAILED => "The file has changed since you last saw it.",
+        Status::PRECONDITION_FAILED => {
+            "What is here is not what the request expects: it may have changed."
+        }
         Status::CONTENT_TOO_LARGE => "What you sent is larger than this server takes.",
         Status::URI_TOO_LONG => "The address is too long.",
-        Status::RANGE_NOT_SATISFIABLE => "The file does not reach that far.",
+        Status::RANGE_NOT_SATISFIABLE => "No part that was asked for lies within this file.",
         Status::EXPECTATION_FAILED => "The server cannot do what the request expects of it.",
         Status::MISDIRECTED_REQUEST => {
             "No site of that name lives on this server. Check the host name in the address."

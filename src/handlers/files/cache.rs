@@ -47,8 +47,8 @@ pub enum Lookup {
     Fresh(Rc<Entry>),
     /// This file, if it is still the same.
     Stale(Rc<Entry>),
-    /// That it was answered with this error.
-    Absent(Status),
+    /// That it was answered with this error, for this reason.
+    Absent(Status, &'static str),
     /// Nothing.
     Unknown,
 }
@@ -63,9 +63,12 @@ pub struct Cache {
     hand: usize,
     bytes: usize,
     descriptors: usize,
-    absent: HashMap<Box<[u8]>, (Status, Instant)>,
+    absent: HashMap<Box<[u8]>, (Refusal, Instant)>,
     pages: Vec<Page>,
 }
+
+/// Status and reason.
+type Refusal = (Status, &'static str);
 
 /// The listing of a large folder.
 #[derive(Debug)]
@@ -135,12 +138,12 @@ impl Cache {
     }
 
     /// Remembers that `key` was answered with an error.
-    pub fn insert_absent(&mut self, key: &[u8], status: Status, now: Instant) {
+    pub fn insert_absent(&mut self, key: &[u8], refusal: Refusal, now: Instant) {
         if self.absent.len() >= self.limits.absent {
             // None of them is worth keeping longer than it takes to ask again.
             self.absent.clear();
         }
-        self.absent.insert(key.into(), (status, now));
+        self.absent.insert(key.into(), (refusal, now));
     }
 
     /// Forgets everything.
@@ -188,7 +191,9 @@ impl Cache {
 
     fn get_absent(&self, key: &[u8], now: Instant) -> Lookup {
         match self.absent.get(key) {
-            Some((status, since)) if self.is_fresh(*since, now) => Lookup::Absent(*status),
+            Some(((status, why), since)) if self.is_fresh(*since, now) => {
+                Lookup::Absent(*status, why)
+            }
             _ => Lookup::Unknown,
         }
     }
@@ -291,17 +296,17 @@ mod tests {
         let (mut cache, now) = (Cache::new(limits()), Instant::now());
         cache.insert(&key(0), entry_of(dir.path(), "a", b"a"), now);
         for n in 1..100 {
-            cache.insert_absent(&key(n), Status::NOT_FOUND, now);
+            cache.insert_absent(&key(n), (Status::NOT_FOUND, "why"), now);
             assert!(cache.absent.len() <= 4);
         }
         assert!(is_known(&mut cache, 0, now));
-        assert!(matches!(cache.get(&key(99), now), Lookup::Absent(Status::NOT_FOUND)));
+        assert!(matches!(cache.get(&key(99), now), Lookup::Absent(Status::NOT_FOUND, "why")));
         let later = now + Duration::from_secs(1);
         assert!(matches!(cache.get(&key(99), later), Lookup::Unknown));
         assert!(matches!(cache.get(&key(0), later), Lookup::Stale(_)));
         cache.confirm(&key(0), later);
         assert!(is_known(&mut cache, 0, later));
-        cache.insert_absent(&key(5), Status::NOT_FOUND, later);
+        cache.insert_absent(&key(5), (Status::NOT_FOUND, "why"), later);
         cache.forget_file(b"a");
         assert!(matches!(cache.get(&key(0), later), Lookup::Unknown));
         assert!(matches!(cache.get(&key(5), later), Lookup::Unknown));

@@ -127,7 +127,7 @@ impl FileHandler {
                 self.cache.borrow_mut().confirm(path, now);
                 self.respond(&entry, request)
             }
-            Lookup::Absent(status) => Err(HttpError::new(status, "asked for a moment ago")),
+            Lookup::Absent(status, why) => Err(HttpError::new(status, why)),
             Lookup::Stale(before) => self.find_anew(request, Some(&before), cx),
             Lookup::Unknown => self.find_anew(request, None, cx),
         }
@@ -222,10 +222,8 @@ impl FileHandler {
             Resolution::AddSlash => Ok(add_slash(request)),
             Resolution::Listing(folder) => self.list(root, &folder, request, cx),
             Resolution::Welcome => Ok(welcome::page()),
-            Resolution::Missing => Err(self.absent(request, Status::NOT_FOUND, "no such file", cx)),
-            Resolution::Forbidden => {
-                Err(self.absent(request, Status::FORBIDDEN, "not readable, or not a file", cx))
-            }
+            Resolution::Missing(why) => Err(self.absent(request, Status::NOT_FOUND, why, cx)),
+            Resolution::Forbidden(why) => Err(self.absent(request, Status::FORBIDDEN, why, cx)),
         }
     }
 
@@ -251,7 +249,7 @@ impl FileHandler {
     fn fallback(&self, path: &[u8], file: (File, Meta), cx: &Cx) -> Result<Rc<Entry>, HttpError> {
         let before = match self.cache.borrow_mut().get(path, cx.now()) {
             Lookup::Fresh(entry) | Lookup::Stale(entry) => Some(entry),
-            Lookup::Absent(_) | Lookup::Unknown => None,
+            Lookup::Absent(..) | Lookup::Unknown => None,
         };
         if let Some(entry) = &before
             && entry.meta == file.1
@@ -287,7 +285,7 @@ impl FileHandler {
             upload: self.upload.as_ref().map(|upload| upload.methods).unwrap_or_default(),
         };
         let listed = page.respond().map_err(|error| match resolve::is_forbidden(&error) {
-            true => HttpError::new(Status::FORBIDDEN, "a folder that may not be read"),
+            true => HttpError::new(Status::FORBIDDEN, "a folder that the server may not read"),
             false => in_trouble(error),
         })?;
         if listed.names >= LISTING_LARGE {
@@ -326,7 +324,7 @@ impl FileHandler {
         cx: &Cx,
     ) -> HttpError {
         if self.rules.fallback.is_none() {
-            self.cache.borrow_mut().insert_absent(request.path(), status, cx.now());
+            self.cache.borrow_mut().insert_absent(request.path(), (status, reason), cx.now());
         }
         HttpError::new(status, reason)
     }
@@ -363,7 +361,7 @@ impl Handler for FileHandler {
             .begin(request, cx),
             _ => {
                 let allow = self.methods().with(Method::Options).to_string();
-                Err(HttpError::new(Status::METHOD_NOT_ALLOWED, "not for files")
+                Err(HttpError::new(Status::METHOD_NOT_ALLOWED, "files do not take this method")
                     .with_header("Allow", &allow))
             }
         }
@@ -414,6 +412,11 @@ fn note(step: Step<'_>) -> Note {
         Step::FallingBack { path } => {
             Note::new("file", shown(path), "`fallback`, for pages that match no file")
         }
+        Step::NotFallingBack { path } => Note::new(
+            "file",
+            shown(path),
+            "`fallback` is not tried: the request's Accept does not name text/html",
+        ),
     }
 }
 

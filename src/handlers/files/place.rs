@@ -55,19 +55,34 @@ pub fn check_conditions(root: &Root, place: &Place, head: &RequestHead) -> Resul
     if met {
         return Ok(());
     }
-    Err(HttpError::new(Status::PRECONDITION_FAILED, "the file is not the one that was meant"))
+    Err(HttpError::new(Status::PRECONDITION_FAILED, "what is there does not meet the conditions"))
 }
 
 /// What an error of the file system means to who wants to write.
 pub fn in_the_way(error: &io::Error) -> HttpError {
-    let status = match Errno::from_io_error(error) {
+    let errno = Errno::from_io_error(error);
+    let status = match errno {
+        // RFC 4918 §9.7.1: it is the folder that is missing, not the file.
+        Some(Errno::NOENT) => {
+            return conflict(
+                "its folder is not there; `upload = { mkdir = true }` makes folders",
+                NO_FOLDER,
+            );
+        }
+        Some(Errno::NOTDIR) => {
+            return conflict(
+                "a part of its path is a file",
+                "A part of the address is a file, not a folder.",
+            );
+        }
+        Some(Errno::LOOP | Errno::XDEV) => {
+            let why = "an upload: a link on its path leads out of the folder, or is not followed";
+            return HttpError::new(Status::FORBIDDEN, why);
+        }
         Some(Errno::NOSPC | Errno::DQUOT) => Status::INSUFFICIENT_STORAGE,
         Some(Errno::FBIG) => Status::CONTENT_TOO_LARGE,
-        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV | Errno::LOOP) => {
-            Status::FORBIDDEN
-        }
-        Some(Errno::NOENT) => Status::NOT_FOUND,
-        Some(Errno::NOTDIR | Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Status::CONFLICT,
+        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Status::FORBIDDEN,
+        Some(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Status::CONFLICT,
         Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ) => Status::BAD_REQUEST,
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Status::SERVICE_UNAVAILABLE,
         _ => Status::INTERNAL_SERVER_ERROR,
@@ -75,7 +90,14 @@ pub fn in_the_way(error: &io::Error) -> HttpError {
     HttpError::new(status, format!("an upload: {error}"))
 }
 
-/// 409.
-pub fn conflict(reason: &'static str) -> HttpError {
-    HttpError::new(Status::CONFLICT, reason)
+/// 409. `advice` is what the client is told.
+pub fn conflict(reason: &'static str, advice: &'static str) -> HttpError {
+    HttpError::new(Status::CONFLICT, reason).with_advice(advice)
 }
+
+/// What the client is told where the folder of a file is missing.
+const NO_FOLDER: &str = "The folder for this file is not there. The server makes folders only where \
+                         its configuration says so: upload = { mkdir = true }.";
+
+/// What the client is told where a name is taken.
+pub const KEPT: &str = "A file of that name is here already, and it is kept.";

@@ -86,10 +86,24 @@ pub enum Resolution<F> {
     Listing(Vec<u8>),
     /// The page that says that it works.
     Welcome,
-    /// Nothing.
-    Missing,
-    /// Something that must not be seen.
-    Forbidden,
+    /// Nothing, and why.
+    Missing(&'static str),
+    /// Something that must not be seen, and why.
+    Forbidden(&'static str),
+}
+
+/// Why there is no answer, for logs and `explain`.
+mod why {
+    pub(super) const HIDDEN: &str = "a name that begins with a dot, and `hidden` is off";
+    pub(super) const ABSENT: &str = "no such file";
+    pub(super) const SLASH: &str = "a file, and the path ends in a slash as that of a folder";
+    pub(super) const OTHER: &str = "neither a file nor a folder";
+    pub(super) const CLOSED: &str = "a file that the server may not read, or that is kept closed";
+    pub(super) const NO_INDEX: &str = "a folder without index page, and `listing` is off";
+    pub(super) const INDEX_CLOSED: &str =
+        "a folder whose index page the server may not read, or that is kept closed";
+    pub(super) const NO_PAGE_WANTED: &str =
+        "no such file, and `fallback` is for requests whose Accept names text/html";
 }
 
 /// A step on the way to the answer.
@@ -102,6 +116,8 @@ pub enum Step<'a> {
     Looked { path: &'a [u8], found: Seen },
     /// Nothing lies there, so that `fallback` is tried.
     FallingBack { path: &'a [u8] },
+    /// Nothing lies there, and `fallback` is not for this client.
+    NotFallingBack { path: &'a [u8] },
 }
 
 /// How a look ended.
@@ -130,33 +146,41 @@ pub fn resolve<T: Tree>(
     let path = question.path.strip_suffix(b"/").unwrap_or(question.path);
     if !rules.hidden && is_hidden(path) {
         trace(Step::Hidden { path });
-        return Ok(Resolution::Missing);
+        return Ok(Resolution::Missing(why::HIDDEN));
     }
     let mut search = Search { tree, trace };
     let answer = match search.look(path)? {
-        Look::Found(Found::File(_)) if question.slash => Resolution::Missing,
+        Look::Found(Found::File(_)) if question.slash => Resolution::Missing(why::SLASH),
         Look::Found(Found::File(file)) => {
             Resolution::File { path: path.to_vec(), file, certain: true }
         }
         Look::Found(Found::Folder) if !question.slash => match rules.yields {
-            true if matches!(search.folder(rules, path)?, Resolution::Forbidden) => {
-                Resolution::Missing
+            true if matches!(search.folder(rules, path)?, Resolution::Forbidden(_)) => {
+                Resolution::Missing(why::ABSENT)
             }
             _ => Resolution::AddSlash,
         },
         Look::Found(Found::Folder) => search.folder(rules, path)?,
-        Look::Found(Found::Other) | Look::Forbidden => Resolution::Forbidden,
+        Look::Found(Found::Other) => Resolution::Forbidden(why::OTHER),
+        Look::Forbidden => Resolution::Forbidden(why::CLOSED),
         Look::Missing if rules.clean_urls && !question.slash && !path.is_empty() => {
             search.clean_url(path)?
         }
-        Look::Missing => Resolution::Missing,
+        Look::Missing => Resolution::Missing(why::ABSENT),
     };
     // A folder that has nothing to show is a page that matches no file, like one that is missing.
-    let has_nothing = matches!(answer, Resolution::Missing)
-        || (question.slash && matches!(answer, Resolution::Forbidden | Resolution::Welcome));
+    let has_nothing = matches!(answer, Resolution::Missing(_))
+        || (question.slash && matches!(answer, Resolution::Forbidden(_) | Resolution::Welcome));
     match &rules.fallback {
         Some(fallback) if question.wants_page && has_nothing => {
             Ok(search.fallback(fallback.as_bytes())?.unwrap_or(answer))
+        }
+        Some(fallback) if has_nothing => {
+            (search.trace)(Step::NotFallingBack { path: fallback.as_bytes() });
+            Ok(match answer {
+                Resolution::Missing(why::ABSENT) => Resolution::Missing(why::NO_PAGE_WANTED),
+                answer => answer,
+            })
         }
         _ => Ok(answer),
     }
@@ -240,14 +264,14 @@ impl<T: Tree> Search<'_, T> {
                 Look::Found(Found::File(file)) => {
                     return Ok(Resolution::File { path, file, certain: at == 0 });
                 }
-                Look::Forbidden => return Ok(Resolution::Forbidden),
+                Look::Forbidden => return Ok(Resolution::Forbidden(why::INDEX_CLOSED)),
                 Look::Found(_) | Look::Missing => {}
             }
         }
         Ok(match (rules.listing, rules.welcome && folder.is_empty()) {
             (true, _) => Resolution::Listing(folder.to_vec()),
             (false, true) => Resolution::Welcome,
-            (false, false) => Resolution::Forbidden,
+            (false, false) => Resolution::Forbidden(why::NO_INDEX),
         })
     }
 
@@ -255,8 +279,8 @@ impl<T: Tree> Search<'_, T> {
         let path = [path, b".html"].concat();
         Ok(match self.look(&path)? {
             Look::Found(Found::File(file)) => Resolution::File { path, file, certain: false },
-            Look::Forbidden => Resolution::Forbidden,
-            Look::Found(_) | Look::Missing => Resolution::Missing,
+            Look::Forbidden => Resolution::Forbidden(why::CLOSED),
+            Look::Found(_) | Look::Missing => Resolution::Missing(why::ABSENT),
         })
     }
 
@@ -335,6 +359,8 @@ mod tests {
                 format!("{file}{}", if certain { "" } else { "?" })
             }
             Ok(Resolution::Fallback { file, .. }) => format!("fallback {file}"),
+            Ok(Resolution::Missing(_)) => "Missing".into(),
+            Ok(Resolution::Forbidden(_)) => "Forbidden".into(),
             Ok(Resolution::Listing(path)) => format!("list {}", path.escape_ascii()),
             Ok(other) => format!("{other:?}"),
             Err(error) => format!("{:?}", error.kind()),
@@ -367,6 +393,36 @@ mod tests {
             assert_eq!(ask(&rules(), url, true), want, "{url}");
         }
         assert!(ask(&rules(), "/disk", true).starts_with("Uncategorized"));
+    }
+
+    #[test]
+    fn reasons_are_true() {
+        let with_fallback = || Rules { fallback: Some("spa.html".into()), ..rules() };
+        let gone = || Rules { fallback: Some("gone.html".into()), ..rules() };
+        let clean = || Rules { clean_urls: true, ..rules() };
+        for (rules, url, wants_page, want) in [
+            (rules(), "/empty/", true, why::NO_INDEX),
+            (rules(), "/locked/", true, why::INDEX_CLOSED),
+            (rules(), "/secret", true, why::CLOSED),
+            (rules(), "/pipe", true, why::OTHER),
+            (rules(), "/a.txt/", true, why::SLASH),
+            (rules(), "/none", true, why::ABSENT),
+            (clean(), "/none", true, why::ABSENT),
+            (rules(), "/.env", true, why::HIDDEN),
+            (with_fallback(), "/none", false, why::NO_PAGE_WANTED),
+            (with_fallback(), "/empty/", false, why::NO_INDEX),
+            (with_fallback(), "/.env", false, why::HIDDEN),
+            (gone(), "/none", true, why::ABSENT),
+        ] {
+            let path = url.strip_prefix('/').unwrap().as_bytes();
+            let question = Question { path, slash: url.ends_with('/'), wants_page };
+            match resolve(&TREE, &rules, question, &mut |_| {}).unwrap() {
+                Resolution::Missing(why) | Resolution::Forbidden(why) => {
+                    assert_eq!(why, want, "{url}");
+                }
+                other => panic!("{url}: {other:?}"),
+            }
+        }
     }
 
     #[test]

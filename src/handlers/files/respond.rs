@@ -31,7 +31,10 @@ pub fn respond(
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(variant.not_modified()),
         Verdict::PreconditionFailed => {
-            return Err(HttpError::new(Status::PRECONDITION_FAILED, "the file has changed"));
+            return Err(HttpError::new(
+                Status::PRECONDITION_FAILED,
+                "the file does not meet the conditions",
+            ));
         }
     }
     let Some(range) = range.filter(|_| conditional::range_applies(head, &validators)) else {
@@ -45,7 +48,7 @@ pub fn respond(
         RangePlan::Multi(parts) if sum(&parts) > size => Ok(variant.ok()),
         RangePlan::Multi(parts) => Ok(ranges::multipart(entry, &parts, &boundary())),
         RangePlan::Unsatisfiable => {
-            Err(HttpError::new(Status::RANGE_NOT_SATISFIABLE, "a range beyond the end")
+            Err(HttpError::new(Status::RANGE_NOT_SATISFIABLE, "no range lies within the file")
                 .with_header("Content-Range", &format!("bytes */{size}")))
         }
     }

@@ -5,7 +5,7 @@
 
 use super::cache::Cache;
 use super::entry::etag_of;
-use super::place::{Place, check_conditions, conflict, in_the_way};
+use super::place::{KEPT, Place, check_conditions, conflict, in_the_way};
 use crate::event::Cx;
 use crate::http::{HttpError, Known, Status, escape};
 use crate::serve::{Exchange, ExchangeIo, Request, Response, Step};
@@ -94,7 +94,7 @@ impl Store {
             Taken::Refuse if request.head.get(Known::IfNoneMatch).is_some() => {
                 Err(HttpError::new(Status::PRECONDITION_FAILED, "somebody else was faster"))
             }
-            Taken::Refuse => Err(conflict("there is a file of that name by now")),
+            Taken::Refuse => Err(conflict("there is a file of that name by now", KEPT)),
             Taken::Rename => self.publish_renamed(folder).map(|()| true),
         }
     }
@@ -111,7 +111,7 @@ impl Store {
                 Err(error) => return Err(in_the_way(&error)),
             }
         }
-        Err(conflict("too many files of that name"))
+        Err(conflict("too many files of that name", "There are too many files of that name."))
     }
 
     fn answer(&self, created: bool) -> Response {

@@ -5,7 +5,7 @@
 
 use super::cache::Cache;
 use super::origin::refuse_other_sites;
-use super::place::{Place, check_conditions, conflict, in_the_way};
+use super::place::{KEPT, Place, check_conditions, conflict, in_the_way};
 use super::resolve::is_hidden;
 use super::store::{Store, Taken};
 use crate::conf::{Overwrite, Upload};
@@ -49,14 +49,21 @@ impl Target<'_> {
     }
 
     fn delete(&self, request: &Request) -> Result<Response, HttpError> {
-        let place = self.named_place(request)?;
-        let folder = self.root.folder(&place.folder).map_err(|error| in_the_way(&error))?;
-        match folder.look(&place.name).map_err(|error| in_the_way(&error))?.kind {
-            Kind::Folder => return Err(conflict("folders are not deleted")),
+        let rest = request.rest();
+        let path = rest.strip_suffix(b"/").unwrap_or(rest);
+        if path.is_empty() {
+            return Err(not_deleted());
+        }
+        let place = self.place_of(path)?;
+        let folder = self.root.folder(&place.folder).map_err(|error| not_there(&error))?;
+        match folder.look(&place.name).map_err(|error| not_there(&error))?.kind {
+            Kind::Folder => return Err(not_deleted()),
+            // A file has no slash behind it, not even to be deleted.
+            _ if path != rest => return Err(not_there(&Errno::NOTDIR.into())),
             Kind::File | Kind::Link | Kind::Other => {}
         }
         check_conditions(self.root, &place, &request.head)?;
-        folder.remove(&place.name).map_err(|error| in_the_way(&error))?;
+        folder.remove(&place.name).map_err(|error| not_there(&error))?;
         self.cache.borrow_mut().forget_file(&place.path());
         Ok(Response::new(Status::NO_CONTENT))
     }
@@ -74,7 +81,7 @@ impl Target<'_> {
         let folder = self.root.folder(&place.folder);
         let existing = folder.as_ref().ok().and_then(|folder| folder.look(&place.name).ok());
         if existing.is_some_and(|meta| meta.kind == Kind::Folder) {
-            return Err(conflict("a folder has that name"));
+            return Err(conflict("a folder has that name", "A folder has that name."));
         }
         check_conditions(self.root, &place, head)?;
         let taken = match self.rules.overwrite {
@@ -85,7 +92,7 @@ impl Target<'_> {
             Overwrite::Rename | Overwrite::Refuse => Taken::Refuse,
         };
         if existing.is_some() && taken == Taken::Refuse {
-            return Err(conflict("there is a file of that name, and it is kept"));
+            return Err(conflict("there is a file of that name, and `overwrite` keeps it", KEPT));
         }
         let draft = self.draft(folder, &place)?;
         Ok(Outcome::Start(Box::new(Store {
@@ -103,7 +110,8 @@ impl Target<'_> {
         let head = &request.head;
         if head.get(Known::ContentRange).is_some() {
             // Taken for a whole file it would destroy the rest (RFC 9110 §14.5).
-            return Err(HttpError::new(Status::BAD_REQUEST, "parts of a file are not taken"));
+            return Err(HttpError::new(Status::BAD_REQUEST, "parts of a file are not taken")
+                .with_advice("Parts of files are not taken: send all of it."));
         }
         let known = head.get(Known::ContentLength).or_else(|| head.get(Known::TransferEncoding));
         if known.is_none() {
@@ -113,7 +121,8 @@ impl Target<'_> {
         let is_form = media_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/"));
         if head.method() == Method::Post && is_form {
             // Stored as it is it would be a file with the form's lines around it.
-            return Err(HttpError::new(Status::UNSUPPORTED_MEDIA_TYPE, "an HTML form's upload"));
+            return Err(HttpError::new(Status::UNSUPPORTED_MEDIA_TYPE, "an HTML form's upload")
+                .with_advice("Forms are not taken here: send the file itself as the body."));
         }
         request.check_length(self.rules.max)
     }
@@ -122,8 +131,13 @@ impl Target<'_> {
     fn named_place(&self, request: &Request) -> Result<Place, HttpError> {
         let rest = request.rest();
         if rest.is_empty() || rest.ends_with(b"/") {
-            return Err(conflict("a folder, where a file's name is needed"));
+            let advice = "The address names a folder. The name of the file has to be behind it.";
+            return Err(conflict("a folder, where a file's name is needed", advice));
         }
+        self.place_of(rest)
+    }
+
+    fn place_of(&self, rest: &[u8]) -> Result<Place, HttpError> {
         let slash = memchr::memrchr(b'/', rest);
         let (folder, name) = rest.split_at(slash.unwrap_or(0));
         let name = name.strip_prefix(b"/").unwrap_or(name);
@@ -147,7 +161,8 @@ impl Target<'_> {
     fn place(&self, folder: &[u8], name: Vec<u8>) -> Result<Place, HttpError> {
         let bad = |byte: &u8| byte.is_ascii_control() || matches!(byte, b'/' | b'\\');
         if name.is_empty() || name.len() > NAME_MAX || name.iter().any(bad) {
-            return Err(HttpError::new(Status::BAD_REQUEST, "not a name for a file"));
+            return Err(HttpError::new(Status::BAD_REQUEST, "not a name for a file")
+                .with_advice("This is not a name for a file."));
         }
         let place = Place { folder: folder.to_vec(), name };
         let leads_away = matches!(place.name.as_slice(), b"." | b"..");
@@ -174,7 +189,24 @@ impl Target<'_> {
             }
             folder = self.root.folder(above);
         }
-        Err(conflict("too many folders would have to be made"))
+        let advice = "Too many folders would have to be made for this file.";
+        Err(conflict("too many folders would have to be made", advice))
+    }
+}
+
+/// 409 for DELETE of a folder.
+fn not_deleted() -> HttpError {
+    conflict(
+        "a folder, and only files are deleted",
+        "This is a folder: only files are deleted here.",
+    )
+}
+
+/// What an error of the file system means to DELETE: what is not there is no conflict.
+fn not_there(error: &io::Error) -> HttpError {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT | Errno::NOTDIR) => HttpError::new(Status::NOT_FOUND, "no such file"),
+        _ => in_the_way(error),
     }
 }
 
