@@ -103,6 +103,9 @@ fn renaming_opens_nothing() {
     check(&server, &["site"]);
     rename(server.path("site"), server.path("site.old")).unwrap();
     check(&server, &["site.old"]);
+    server.signal(Signal::HUP);
+    server.read_until("stderr.txt", "not reloaded");
+    check(&server, &["site.old"]);
     let is_gone = || (status(&server, "site.test", "/a.txt") == 404).then_some(());
     eventually(is_gone).expect("the folder is not there");
     for secret in SECRETS {
@@ -162,7 +165,7 @@ fn reloads_and_second_names_open_nothing() {
         assert_eq!(status(&server, "around.test", "/second.txt"), 200);
         if !reloaded {
             server.signal(Signal::HUP);
-            server.read_until("stderr.txt", "reloaded");
+            server.read_until("stderr.txt", "reloaded\n");
         }
     }
 }
@@ -186,6 +189,21 @@ fn uploads_replace_nothing_that_is_closed() {
     }
     assert_eq!((put(&server, "/a.txt"), delete(&server, "/a.txt")), (204, 204));
     assert_eq!(fs::read_to_string(server.path("old/.users")).unwrap(), HASH);
+}
+
+#[test]
+fn a_folder_that_was_renamed_stays_closed_through_reloads() {
+    let config = "[[host]]\nroot = \".\"\n[[host.route]]\npath = \"/run/\"\ncgi = \"site/cgi\"\n";
+    let server = TestServer::new(config, &[("site/cgi/run", "x"), ("site/a.txt", "a")]);
+    rename(server.path("site"), server.path("old")).unwrap();
+    for reload in 1..=2 {
+        server.signal(Signal::HUP);
+        let done =
+            || (server.read("stderr.txt").matches("reloaded\n").count() == reload).then_some(());
+        eventually(done).expect("it reloads");
+        assert_eq!(server.get("/old/a.txt").text(), "a");
+        assert_eq!(server.get("/old/cgi/run").status, 404);
+    }
 }
 
 /// What is kept in memory is asked again, too.

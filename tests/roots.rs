@@ -2,8 +2,10 @@
 
 use crate::support::{Start, TestServer, eventually, run};
 use std::fs::{self, rename};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 fn turn(place: &Path, target: &str, link: &str) {
     symlink(target, place.join("draft")).unwrap();
@@ -122,4 +124,37 @@ fn a_link_that_is_not_followed_is_told_of() {
     assert!(told.contains("did you mean /a.txt?"), "{told}");
     let documented = fs::read_to_string(crate::support::repository("docs/config.md")).unwrap();
     assert!(documented.contains("## Links\n"));
+}
+
+/// Whatever is opened when descriptors run out, it is not to blame.
+#[test]
+fn a_start_without_descriptors_says_so() {
+    let config = "[server]\nlisten = \"http://127.0.0.1:0\"\n[log]\naccess = \"access.log\"\n\
+        error = \"error.log\"\n[[host]]\nroot = \"www\"\n";
+    let folder = crate::support::folder(&[("web.conf", config), ("www/a", "")]);
+    let mut refused = 0;
+    for limit in 4..64 {
+        let script = format!("ulimit -n {limit} && exec \"$0\" -c web.conf");
+        let mut child = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_httpyserver")])
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let is_ready = lines.map_while(Result::ok).any(|line| line == "ready");
+        let _ = child.kill();
+        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        if is_ready {
+            assert!(refused > 0);
+            return;
+        }
+        // With still fewer, the loader of the program finds no library.
+        if !said.contains("error while loading") {
+            assert!(said.contains("too few descriptors") && said.contains("ulimit -n"), "{said}");
+            refused += 1;
+        }
+    }
+    panic!("it does not start");
 }

@@ -14,6 +14,7 @@ use crate::site::{self, Registry, Site};
 use crate::sys::pid_file::PidFile;
 use crate::sys::{culprit, file, privilege, socket};
 use crate::tls::{Plan, Secured};
+use rustix::io::Errno;
 use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -225,7 +226,9 @@ impl ConfigSource {
                     conf::LogTarget::Stdout => "standard output".to_owned(),
                     conf::LogTarget::Stderr => "standard error".to_owned(),
                 };
-                Failure::Start(format!("the log {path} cannot be opened: {error}"))
+                no_descriptor(&error).unwrap_or_else(|| {
+                    Failure::Start(format!("the log {path} cannot be opened: {error}"))
+                })
             })
         };
         let access = config.log.access.as_ref().map(open).transpose()?;
@@ -430,6 +433,9 @@ fn warn_of_plain(config: &Config, diagnostics: &mut Diagnostics) {
 
 /// A listener that cannot be had: which, why, and who has it.
 pub(super) fn cannot_listen(at: &At<Listen>, error: &io::Error) -> Failure {
+    if let Some(failure) = no_descriptor(error) {
+        return failure;
+    }
     let port = at.value.port();
     let name = match &at.value.place {
         Place::Any { port } => format!("port {port}"),
@@ -498,6 +504,19 @@ impl std::error::Error for Failure {}
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::Start(error.to_string())
+        no_descriptor(&error).unwrap_or_else(|| Self::Start(error.to_string()))
     }
+}
+
+/// What is opened when descriptors run out is not to blame for it.
+fn no_descriptor(error: &io::Error) -> Option<Failure> {
+    let what = match Errno::from_io_error(error)? {
+        Errno::MFILE => {
+            format!("the {} that this process may have", socket::raise_descriptor_limit())
+        }
+        Errno::NFILE => "those of the whole system".to_owned(),
+        _ => return None,
+    };
+    let help = "more are given by `ulimit -n`, or LimitNOFILE= of systemd";
+    Some(Failure::Start(format!("there are too few descriptors, {what}: {help}")))
 }

@@ -23,6 +23,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use walk::{End, Walk, Want};
 
 /// An opened folder, the root of everything that is served from it. It stays the same folder when
@@ -36,8 +37,16 @@ pub struct Root {
     /// Whether a nameless file can be given a name, which goes by way of `/proc`.
     has_proc: bool,
     closed: Option<Closed>,
-    /// How much was closed when the folders above it were looked at, and whether one of them is.
-    above: Cell<(u64, bool)>,
+    above: Cell<Option<Above>>,
+}
+
+/// What is known of the folders above a root.
+#[derive(Clone, Copy, Debug)]
+struct Above {
+    is_closed: bool,
+    /// How much was closed when they were looked at, and when that was.
+    changes: u64,
+    looked: Instant,
 }
 
 /// What a file or folder is, whatever its name: device and inode.
@@ -103,7 +112,8 @@ impl Root {
     #[must_use]
     pub fn without(mut self, closed: Closed) -> Self {
         self.closed = (!closed.is_empty()).then_some(closed);
-        self.look_above();
+        // Now, while the server may still look where it will not be able to.
+        self.is_closed();
         self
     }
 
@@ -122,21 +132,22 @@ impl Root {
         })
     }
 
-    /// Looks whether the root lies in a folder that is closed.
-    fn look_above(&self) {
-        if let Some(closed) = &self.closed {
-            let known = self.above.get().1;
-            let is_closed = is_below(&self.folder, closed).unwrap_or(known);
-            self.above.set((closed.changes(), is_closed));
-        }
-    }
-
+    /// Whether the root lies in a folder that is closed. Asked anew once a second, and whenever more is
+    /// closed.
     fn is_closed(&self) -> bool {
         let Some(closed) = &self.closed else { return false };
-        if self.above.get().0 != closed.changes() {
-            self.look_above();
+        let (known, changes) = (self.above.get(), closed.changes());
+        if let Some(above) = known
+            && above.changes == changes
+            && above.looked.elapsed() < CHECK_EVERY
+        {
+            return above.is_closed;
         }
-        self.above.get().1
+        // A folder that may not be entered any more tells nothing new.
+        let before = known.is_some_and(|above| above.is_closed);
+        let is_closed = is_below(&self.folder, closed).unwrap_or(before);
+        self.above.set(Some(Above { is_closed, changes, looked: Instant::now() }));
+        is_closed
     }
 
     /// Opens what lies at `path`, relative to the root and decoded, for reading; `""` is the root.
@@ -376,6 +387,9 @@ pub struct Name {
 
 /// Levels of folders that one upload may make.
 pub const DEPTH_MAX: usize = 32;
+
+/// How long a path is believed to mean the same folder, and to lie in the same ones.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Levels above a root that are looked at.
 const LEVELS_MAX: usize = 256;

@@ -110,6 +110,7 @@ impl EventLoop {
         self.cx.clock.set_server(site.server_header.as_deref());
         self.harvester = Harvester::new(&site.timeouts, self.cx.now());
         self.connections_max = connections_max;
+        site.closed.inherit(&self.site.closed);
         self.site = site;
         self.watch = watch(tls.as_ref(), self.cx.now());
         self.tls = tls;

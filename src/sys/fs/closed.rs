@@ -132,6 +132,17 @@ impl Closed {
         }
     }
 
+    /// Goes on with what names led to that lead nowhere now: a folder that was renamed is as secret
+    /// after a reload.
+    pub fn inherit(&self, former: &Self) {
+        let mut list = self.0.list.borrow_mut();
+        let former = former.0.list.borrow();
+        let inherited = former.names.iter().filter(|name| list.inherit(name)).count();
+        if inherited > 0 {
+            self.0.changes.set(self.0.changes.get() + 1);
+        }
+    }
+
     /// Whether nothing is closed.
     pub(super) fn is_empty(&self) -> bool {
         self.0.list.borrow().names.is_empty()
@@ -209,6 +220,22 @@ impl List {
             self.ids = things().map(|thing| thing.id).collect();
             self.kept = things().filter(|thing| thing.kept.is_some()).count();
         }
+    }
+
+    /// Returns whether it is news.
+    fn inherit(&mut self, former: &Name) -> bool {
+        let at = self.number.get(&former.path);
+        let own = at.and_then(|at| self.names.get_mut(*at)).filter(|name| name.current.is_none());
+        let Some(own) = own else { return false };
+        for Thing { id, is_folder, kept } in &former.things {
+            let kept = kept.as_ref().filter(|_| self.kept < KEPT_MAX);
+            let kept = kept.and_then(|fd| fd.try_clone().ok());
+            self.kept += usize::from(kept.is_some());
+            self.ids.insert(*id);
+            own.things.push(Thing { id: *id, is_folder: *is_folder, kept });
+        }
+        self.read = None;
+        true
     }
 
     fn read_folders(&mut self) {

@@ -4,17 +4,14 @@
 //! is served within a second. Whoever asks holds one [`Root`] for the whole of a request: what was
 //! begun in one folder does not end in another. Folders that nobody asks for cost no descriptor.
 
-use super::{Closed, Id, Root};
+use super::{CHECK_EVERY, Closed, Id, Root};
 use rustix::io::Errno;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
-
-/// How long a path is believed to mean the same folder.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// Roots by their paths, of which only so many are open.
 #[derive(Clone, Debug)]
@@ -161,7 +158,6 @@ impl NamedRoot {
                 return Err(error);
             }
         };
-        root.look_above();
         let is_new = self.opened.borrow().is_none();
         *self.opened.borrow_mut() = Some(Opened { root: Rc::clone(&root), checked: now });
         if let Some(pool) = self.pool.as_ref().filter(|_| is_new) {
