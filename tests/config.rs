@@ -191,6 +191,41 @@ fn the_shipped_files_are_good() {
 }
 
 #[test]
+fn what_would_keep_it_from_starting_is_found_and_nothing_is_made() {
+    let folder = folder(&[("docs/a", ""), ("logs/x", "")]);
+    let listing = || {
+        let names = std::fs::read_dir(folder.path())
+            .unwrap()
+            .chain(std::fs::read_dir(folder.path().join("logs")).unwrap());
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    for (lines, code, says) in [
+        ("[log]\nerror = \"logs/e\"\naccess = \"logs/a\"", 0, "good"),
+        ("[log]\nerror = \"none/e\"", 3, "error[missing-folder]"),
+        ("[log]\naccess = \"docs/a/x\"", 3, "error[missing-folder]"),
+        ("[log]\nerror = \"logs\"", 3, "error[missing-folder]"),
+        ("[server]\nlisten = \"unix:none/web.sock\"", 3, "error[missing-folder]"),
+        ("[server]\nlisten = \"unix:logs/web.sock\"", 0, "good"),
+        ("[server]\npid_file = \"none/pid\"", 3, "error[missing-folder]"),
+        ("[server]\nlisten = \"http://192.0.2.1:0\"", 0, "warning[missing-address]"),
+        ("[server]\nlisten = \"http://127.0.0.1:0\"", 0, "good"),
+    ] {
+        let before = listing();
+        let text = format!("{lines}\n{GOOD}");
+        let (got, out, err) = run(folder.path(), &["-c", "-", "-t"], &text);
+        assert_eq!(got, Some(code), "{text}{out}{err}");
+        assert!((out + &err).contains(says), "{text}{err}");
+        assert_eq!(listing(), before, "{text}");
+    }
+    let documented = std::fs::read_to_string(repository("docs/errors.md")).unwrap();
+    for name in ["missing-folder", "missing-address", "unwritable-path", "withheld-port"] {
+        assert!(documented.contains(&format!("\n## {name}\n")), "{name}");
+    }
+}
+
+#[test]
 fn a_user_that_nobody_has_is_found_before_the_start() {
     let text = "[server]\nuser = \"no-such-user\"\n[[host]]\nroot = \"docs\"\n";
     let folder = folder(&[("web.conf", text), ("docs/a", "")]);

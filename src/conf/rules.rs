@@ -258,6 +258,9 @@ pub(super) fn route_path(text: &str) -> Result<(), Fault> {
         return Err(fault("has a `*`: a path that ends in `/` is for everything below")
             .instead(format!("{}/", path.trim_end_matches('/'))));
     }
+    if text.contains('*') {
+        return Err(fault("has a `*`: it is no pattern, and no request would have it"));
+    }
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
     if decoded != text {
         return Err(fault("is percent-encoded: paths are written decoded").instead(decoded));
@@ -567,6 +570,8 @@ mod tests {
             ("/a?b=c", "write /a"),
             ("/a%20b", "write /a b"),
             ("", "write /"),
+            ("/*.css/", "bad-path"),
+            ("/*/x", "bad-path"),
             ("/a//b", "bad-path"),
             ("/a/../b", "bad-path"),
             ("/a/.", "bad-path"),

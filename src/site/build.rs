@@ -15,6 +15,7 @@ use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
 use crate::sys::file;
 use crate::sys::fs::{Closed, NamedRoot, Root, RootPool};
+use crate::sys::privilege::may_enter;
 use crate::sys::socket::raise_descriptor_limit;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -52,6 +53,7 @@ pub fn build(
         run_by,
         locks: Locks::default(),
         served: OnceCell::new(),
+        entered: HashMap::new(),
         cache: share_of_cache(config),
     };
     let used = used_apps(config);
@@ -116,6 +118,8 @@ struct Builder<'a> {
     locks: Locks,
     /// Which folders are served, once somebody asks.
     served: OnceCell<ServedFolders<'a>>,
+    /// Whether folders may be entered, and written into where that is asked.
+    entered: HashMap<(PathBuf, bool), (bool, bool)>,
     /// What each route with files may remember.
     cache: CacheLimits,
     apps: HashMap<String, Rc<AppHandler>>,
@@ -248,6 +252,7 @@ impl<'a> Builder<'a> {
     fn files(&mut self, host: &conf::Host, files: &conf::Files, yields: bool) -> Rc<dyn Handler> {
         let root = self.roots.public(&files.root.value);
         self.warn_of_missing(&root, &files.root);
+        self.doubts_of_folder(files);
         Rc::new(FileHandler::new(Setup {
             root,
             files: files.clone(),
@@ -258,6 +263,39 @@ impl<'a> Builder<'a> {
             compress: self.config.compress.clone(),
             cache: self.cache,
         }))
+    }
+
+    /// What will keep a folder from being served, or uploads out of it.
+    fn doubts_of_folder(&mut self, files: &conf::Files) {
+        let Ok(root) = Root::open(&files.root.value) else { return };
+        let (place, path) = (&files.root, &files.root.value);
+        let user = self.config.server.user.as_ref().map(|user| user.value.as_str());
+        let write = files.upload.is_some();
+        let may =
+            |write| root.may_enter(write) && user.is_none_or(|user| may_enter(user, path, write));
+        let known = self.entered.entry((path.clone(), write));
+        let (enters, writes) = *known.or_insert_with(|| (may(false), !write || may(true)));
+        let whom = user.map_or_else(|| "this account".to_owned(), |user| format!("`{user}`"));
+        if !enters {
+            let message = format!("{whom} may not enter {}", path.display());
+            let diagnostic = Diagnostic::warning("withheld-root", message, place.span.clone());
+            let help = "the folder, and those above it, need the right to search them (x)";
+            self.diagnostics.push(diagnostic.label("nothing in it can be served").help(help));
+            return;
+        }
+        if !writes {
+            let message = format!("{whom} may not write into {}", path.display());
+            let diagnostic = Diagnostic::warning("withheld-root", message, place.span.clone());
+            self.diagnostics.push(diagnostic.label("uploads are answered with 403"));
+        }
+        let missing = |path: &&String| root.probe(path.trim_start_matches('/').as_bytes()).is_err();
+        if let Some(fallback) = files.fallback.as_ref().filter(missing) {
+            let message = format!("the fallback {fallback} is not in {}", path.display());
+            self.diagnostics.push(
+                Diagnostic::warning("missing-page", message, place.span.clone())
+                    .label("pages that match no file are answered with 404"),
+            );
+        }
     }
 
     /// An application that some route leads to: its workers are shared by all that do.
@@ -485,6 +523,36 @@ mod tests {
         ]) {
             assert!(documented.contains(&format!("\n## {name}\n")), "{name}");
         }
+    }
+
+    #[test]
+    fn folders_that_do_not_do_what_is_asked_of_them_are_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        for (name, mode) in [("open", 0o755), ("mine", 0o700)] {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("app.html"), "").unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), mode).unwrap();
+        let user = "[server]\nuser = 'nobody'\n";
+        let is_other = crate::sys::privilege::account("nobody")
+            .is_some_and(|(uid, _)| uid != rustix::process::geteuid().as_raw());
+        for (before, lines, want) in [
+            ("", "root = 'open'\nfallback = 'app.html'", None),
+            ("", "root = 'open'\nfallback = 'none.html'", Some("missing-page")),
+            ("", "root = 'mine'\nupload = true", None),
+            (user, "root = 'open'", None),
+            (user, "root = 'open'\nupload = true", Some("withheld-root").filter(|_| is_other)),
+            (user, "root = 'mine'", Some("withheld-root").filter(|_| is_other)),
+        ] {
+            let (_, warnings) = site(&format!("{before}[[host]]\n{lines}\n"), folder.path());
+            assert_eq!(warnings, want.as_slice(), "{before} {lines}");
+        }
+        let documented = include_str!("../../docs/errors.md");
+        assert!(documented.contains("\n## withheld-root\n"));
     }
 
     #[test]

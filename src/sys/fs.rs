@@ -174,6 +174,12 @@ impl Root {
         rustix::fs::accessat(&self.folder, dot(path), access, flags).is_ok()
     }
 
+    /// Whether names in it may be opened, and with `write` also made.
+    pub fn may_enter(&self, write: bool) -> bool {
+        let access = if write { Access::EXEC_OK | Access::WRITE_OK } else { Access::EXEC_OK };
+        rustix::fs::accessat(&self.folder, ".", access, AtFlags::empty()).is_ok()
+    }
+
     /// The folder at `path`.
     ///
     /// # Errors

@@ -16,13 +16,23 @@ pub fn account(name: &str) -> Option<(u32, u32)> {
 /// Whether the user `name` may read a file, as far as we can tell: where there is no such user or
 /// file, or an access list (acl(5)) has its own word, it is not said that it may not.
 pub fn may_read(name: &str, file: &Path) -> bool {
+    may(name, file, 0o4)
+}
+
+/// Whether the user `name` may search a folder for names, and with `write` also make some in it; as
+/// far as `may_read` can tell.
+pub fn may_enter(name: &str, folder: &Path, write: bool) -> bool {
+    may(name, folder, if write { 0o3 } else { 0o1 })
+}
+
+fn may(name: &str, file: &Path, right: u32) -> bool {
     let Ok(Some(user)) = User::from_name(name) else { return true };
     let Ok(file) = file.canonicalize() else { return true };
     let groups = CString::new(name).ok().and_then(|name| getgrouplist(&name, user.gid).ok());
     let groups = groups.unwrap_or_else(|| vec![user.gid]);
-    // To read the file, to search the folders above it.
+    // What is asked for at the end, to search the folders above it.
     user.uid.is_root()
-        || file.ancestors().zip([0o4].into_iter().chain(std::iter::repeat(0o1))).all(
+        || file.ancestors().zip([right].into_iter().chain(std::iter::repeat(0o1))).all(
             |(path, right)| {
                 let Ok(meta) = path.metadata() else { return true };
                 let mode = match () {
@@ -30,7 +40,7 @@ pub fn may_read(name: &str, file: &Path) -> bool {
                     () if groups.contains(&Gid::from_raw(meta.gid())) => meta.mode() >> 3,
                     () => meta.mode(),
                 };
-                mode & right != 0 || has_access_list(path)
+                mode & right == right || has_access_list(path)
             },
         )
 }

@@ -80,6 +80,17 @@ impl Listener {
         })
     }
 
+    /// Whether an address could be listened on: binds it for a moment and does not listen, which
+    /// keeps nobody from it who reuses addresses.
+    ///
+    /// # Errors
+    /// Those of `socket` and `bind`.
+    pub fn probe(address: SocketAddr) -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())
+    }
+
     fn tcp(address: SocketAddr, both_families: bool) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),

@@ -9,6 +9,7 @@ mod app;
 mod cgi;
 mod global;
 mod host;
+mod redirects;
 mod route;
 pub mod schema;
 mod table;
@@ -89,6 +90,7 @@ fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
     tls::needs_certificate(reader, &config);
     app::check_names(reader, &config);
     root.finish(reader);
+    redirects::loops(reader, &config);
     config
 }
 
@@ -134,8 +136,15 @@ fn believable(text: &str, syntax: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<
     if syntax.iter().any(|error| error.name == "syntax" && is_header(error)) {
         return Vec::new();
     }
-    let absent =
-        ["no-host", "no-action", "unnamed-host", "needs-files", "needs-cgi", "missing-key"];
+    let absent = [
+        "no-host",
+        "no-action",
+        "unnamed-host",
+        "needs-files",
+        "needs-cgi",
+        "missing-key",
+        "redirect-loop",
+    ];
     let follows = |one: &Diagnostic| absent.contains(&one.name) || broken.contains(&line(one));
     found.into_iter().filter(|one| !follows(one)).collect()
 }

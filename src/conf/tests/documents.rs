@@ -9,7 +9,7 @@ const CONFIG: &str = include_str!("../../../docs/config.md");
 const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// The sources that make diagnostics.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     include_str!("../read/access.rs"),
     include_str!("../read/app.rs"),
     include_str!("../classic.rs"),
@@ -19,6 +19,7 @@ const SOURCES: [&str; 13] = [
     include_str!("../read/cgi.rs"),
     include_str!("../read/global.rs"),
     include_str!("../read/host.rs"),
+    include_str!("../read/redirects.rs"),
     include_str!("../read/route.rs"),
     include_str!("../read/table.rs"),
     include_str!("../read/tls.rs"),

@@ -5,6 +5,7 @@ mod documents;
 mod equality;
 mod mistakes;
 mod mutation;
+mod redirects;
 
 use super::{Config, Diagnostic, Diagnostics, Format, Source, load};
 use std::path::Path;
