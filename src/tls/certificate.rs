@@ -51,8 +51,42 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
         Ok(list) if list.is_empty() => Err("there is no certificate in it".into()),
-        Ok(list) => Ok(list),
+        Ok(list) => check_marks(pem).map(|()| list),
         Err(error) => Err(format!("it is no PEM: {}", in_words(&error))),
+    }
+}
+
+/// Whether every mark of a block has a line to itself and its partner (RFC 7468 §3): the parser skips
+/// what has not, and a certificate would be missing without a word.
+fn check_marks(pem: &[u8]) -> Result<(), String> {
+    let mut open: Option<&[u8]> = None;
+    for (number, line) in (1..).zip(pem.split(|byte| *byte == b'\n')) {
+        let line = line.trim_ascii();
+        let has = |mark: &[u8]| memchr::memmem::find(line, mark).is_some();
+        if !has(b"-----BEGIN") && !has(b"-----END") {
+            continue;
+        }
+        let label = |mark: &[u8]| {
+            let label = line.strip_prefix(mark)?.strip_suffix(b"-----")?;
+            memchr::memmem::find(label, b"--").is_none().then_some(label)
+        };
+        open = match (open, label(b"-----BEGIN "), label(b"-----END ")) {
+            (None, Some(begun), _) => Some(begun),
+            (Some(begun), _, Some(ended)) if begun == ended => None,
+            (Some(_), Some(_), _) => {
+                return Err(format!("line {number} begins a block inside of another one"));
+            }
+            (_, None, None) => {
+                let why =
+                    "has more than one mark of a block, or a damaged one; is a line break missing?";
+                return Err(format!("line {number} {why}"));
+            }
+            _ => return Err(format!("line {number} ends a block that does not begin so")),
+        };
+    }
+    match open {
+        None => Ok(()),
+        Some(_) => Err("a block that begins has no end; is it cut?".into()),
     }
 }
 
@@ -168,7 +202,8 @@ fn holds(pem: &[u8], what: &str) -> bool {
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+    let key = PrivateKeyDer::from_pem_slice(pem);
+    let key = key.map_err(|error| {
         if holds(pem, "BEGIN ENCRYPTED PRIVATE KEY") || holds(pem, "Proc-Type: 4,ENCRYPTED") {
             return "the key is encrypted; `openssl pkey -in FILE` writes it without its password"
                 .into();
@@ -180,7 +215,8 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
             pem::Error::NoItemsFound => "there is no private key in it".into(),
             other => format!("the key is damaged: {}", in_words(&other)),
         }
-    })
+    })?;
+    check_marks(pem).map(|()| key)
 }
 
 /// The alternative names; the common name where a certificate of old has none, which is said.
@@ -210,4 +246,43 @@ fn address(bytes: &[u8]) -> Option<String> {
         _ => return None,
     };
     Some(ip.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_blocks_have_lines_to_themselves() {
+        let of = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----");
+        let (cert, key) = (of("CERTIFICATE"), of("PRIVATE KEY"));
+        for (text, want) in [
+            (format!("{cert}\n{cert}\n"), ""),
+            (format!("{cert}\n{cert}"), ""),
+            (format!("{cert}\n{cert}\n").replace('\n', "\r\n"), ""),
+            (format!("leaf\n{cert} \n\nintermediate\n{cert}\ntrailing text"), ""),
+            (format!("{cert}\n{key}\n{cert}\n"), ""),
+            (format!("{cert}{cert}\n"), "line 3 has more than one mark"),
+            (format!("{cert}{key}\n"), "line 3 has more than one mark"),
+            (format!("{cert} {cert}\n"), "line 3 has more than one mark"),
+            (format!("{cert}x\n"), "line 3 has more than one mark"),
+            (format!("text{cert}\n"), "line 1 has more than one mark"),
+            (format!("{cert}\n{}", &cert[..40]), "is it cut?"),
+            (format!("{}\n{cert}", &cert[..32]), "line 3 begins a block inside"),
+            (cert.replace("END CERTIFICATE", "END KEY"), "line 3 ends a block"),
+            (format!("-----END CERTIFICATE-----\n{cert}"), "line 1 ends a block"),
+        ] {
+            let got = check_marks(text.as_bytes()).err().unwrap_or_default();
+            assert!(got.contains(want) && want.is_empty() == got.is_empty(), "{text}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_lost_a_line_break_is_refused_whole() {
+        let issue = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let (leaf, above) = (issue("a.test").cert.pem(), issue("b.test").cert.pem());
+        assert_eq!(certificates((leaf.clone() + &above).as_bytes()).map(|list| list.len()), Ok(2));
+        let joined = leaf.trim_end().to_owned() + &above;
+        assert!(certificates(joined.as_bytes()).unwrap_err().contains("line break"));
+    }
 }
