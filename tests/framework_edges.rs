@@ -195,6 +195,62 @@ fn part(name: &str, file: Option<&str>, content: &str) -> String {
     format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{content}\r\n")
 }
 
+/// What is said of a form in odd ways arrives: as a file where it is one, and never as other bytes.
+#[test]
+fn forms_of_odd_clients_lose_nothing() {
+    let server = Embedded::of(|| {
+        App::new().post("/", |request| {
+            let file = request.files().first();
+            let file =
+                file.map(|f| (f.field().to_owned(), f.filename().to_owned(), f.bytes().ok()));
+            let form = request.form();
+            format!("{:?} {:?} {:?} {file:?}", form.get("a"), form.bytes("a"), form.get(""))
+        })
+    });
+    let post = |head: &str, content: &[u8]| {
+        let body = [b"--XX\r\n", head.as_bytes(), content, b"\r\n--XX--\r\n"].concat();
+        let answer = server.ask("POST", "/", MULTIPART, &body);
+        assert_eq!(answer.status, 200, "{head}");
+        answer.body
+    };
+    let disposition = "Content-Disposition: form-data; name=";
+    for (head, content, want) in [
+        (
+            format!("{disposition}f; filename*=UTF-8''a%20b.bin\r\n\r\n"),
+            &b"\xff\xfe"[..],
+            r#"None None None Some(("f", "a b.bin", Some([255, 254])))"#,
+        ),
+        (
+            format!("{disposition}\"dir\\\"; filename=\"a.bin\"\r\n\r\n"),
+            b"\xff",
+            r#"None None None Some(("dir\\", "a.bin", Some([255])))"#,
+        ),
+        (
+            format!("{disposition}a\r\nContent-Type: text/plain; charset=ISO-8859-1\r\n\r\n"),
+            b"\xe9",
+            "Some(\"\u{e9}\") Some([233]) None None",
+        ),
+        (format!("{disposition}a\r\n\r\n"), b"\xe9", r#"Some("\u{fffd}") Some([233]) None None"#),
+        (
+            format!("{disposition}_charset_\r\n\r\nlatin1\r\n--XX\r\n{disposition}a\r\n\r\n"),
+            b"\xe9",
+            "Some(\"\u{e9}\") Some([233]) None None",
+        ),
+        (
+            format!("{disposition}a\r\n--XX\r\nContent-Disposition: form-data\r\n\r\n"),
+            b"kept",
+            r#"Some("") Some([]) Some("kept") None"#,
+        ),
+    ] {
+        let want = want.replace("\\u{fffd}", "\u{fffd}");
+        assert_eq!(post(&head, content), want, "{head}");
+    }
+    let kind = "Content-Type: multipart/form-data; boundary=a$b\r\n";
+    let body = format!("--a$b\r\n{disposition}a\r\n\r\n1\r\n--a$b--");
+    let answer = server.ask("POST", "/", kind, body.as_bytes());
+    assert_eq!(answer.body, "Some(\"1\") Some([49]) None None");
+}
+
 #[test]
 fn forms_that_want_too_much_are_refused() {
     let server = Embedded::of(|| {
@@ -220,7 +276,6 @@ fn forms_that_want_too_much_are_refused() {
         assert_eq!(send(&body).0, 413, "{what}");
     }
     for (what, body) in [
-        ("no name", "--XX\r\nContent-Disposition: form-data\r\n\r\nx\r\n".to_owned()),
         ("no disposition", "--XX\r\nContent-Type: text/plain\r\n\r\nx\r\n".to_owned()),
         ("a long head", format!("--XX\r\nA: {}\r\n\r\nx\r\n", "x".repeat(9000))),
         ("a long preamble", format!("{}\r\n--XX\r\n\r\n", "x".repeat(2000))),

@@ -5,6 +5,7 @@ use super::pairs::{PAIRS_MAX, Pairs};
 use super::request::{Form, State};
 use super::upload::Upload;
 use crate::handlers::files::in_trouble;
+use crate::http::charset;
 use crate::http::multipart::{self, PartHead, Scanner, Step};
 use crate::http::{HttpError, Known, RequestHead, Status};
 use std::cell::OnceCell;
@@ -47,18 +48,28 @@ struct Multipart {
     /// What has come and is not understood yet: at most the head of a part, or a boundary.
     pending: Vec<u8>,
     part: Part,
-    fields: Pairs,
+    fields: Vec<Field>,
     in_fields: usize,
     files: Vec<Upload>,
 }
 
+/// A field as it came. What its bytes mean may be said by a later one.
+struct Field {
+    name: String,
+    charset: Option<String>,
+    value: Vec<u8>,
+}
+
 enum Part {
     None,
-    Field(String, Vec<u8>),
+    Field(Field),
     File(Upload),
     /// A file field that was left empty.
     Nothing,
 }
+
+/// The field that names the character set of the others (RFC 7578 §4.6).
+const CHARSET_FIELD: &str = "_charset_";
 
 impl Collector {
     /// For the body that `head` announces, of at most `limit` bytes.
@@ -71,7 +82,7 @@ impl Collector {
                 scanner: Scanner::of_content_type(kind)?,
                 pending: Vec::new(),
                 part: Part::None,
-                fields: Pairs::default(),
+                fields: Vec::new(),
                 in_fields: 0,
                 files: Vec::new(),
             }))
@@ -113,7 +124,7 @@ impl Collector {
                     let reason = "a form that ends before its last boundary";
                     return Err(HttpError::new(Status::BAD_REQUEST, reason));
                 }
-                (state.form, state.files) = (Form::Read(form.fields), form.files);
+                (state.form, state.files) = (Form::Read(pairs(form.fields)), form.files);
             }
         }
         Ok(())
@@ -170,27 +181,25 @@ impl Multipart {
     }
 
     fn begin(&self, head: PartHead) -> Result<Part, HttpError> {
-        let PartHead { name, filename, content_type } = head;
-        match filename {
+        match &head.filename {
+            None if self.fields.len() >= PAIRS_MAX => Err(too_long()),
             None => {
-                if self.fields.len() >= PAIRS_MAX {
-                    return Err(too_long());
-                }
-                Ok(Part::Field(name, Vec::new()))
+                let (name, charset, value) = (head.name, head.charset, Vec::new());
+                Ok(Part::Field(Field { name, charset, value }))
             }
             // A file field that nobody filled in comes without name and content.
             Some(filename) if filename.is_empty() => Ok(Part::Nothing),
             Some(_) if self.files.len() >= FILES_MAX => Err(too_long()),
             Some(filename) => {
-                let kind = content_type.unwrap_or_else(|| "application/octet-stream".into());
-                Upload::begin(name, &filename, kind).map(Part::File).map_err(no_room)
+                let kind = head.content_type.unwrap_or_else(|| "application/octet-stream".into());
+                Upload::begin(head.name, filename, kind).map(Part::File).map_err(no_room)
             }
         }
     }
 
     fn content(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         match &mut self.part {
-            Part::Field(_, value) => {
+            Part::Field(Field { value, .. }) => {
                 self.in_fields += bytes.len();
                 if self.in_fields > FIELDS_MAX {
                     return Err(too_long());
@@ -205,13 +214,32 @@ impl Multipart {
 
     fn end(&mut self) {
         match std::mem::replace(&mut self.part, Part::None) {
-            Part::Field(name, value) => {
-                self.fields.push(name, String::from_utf8_lossy(&value).into_owned());
-            }
+            // A boundary too many makes a part of nothing.
+            Part::Field(field) if field.name.is_empty() && field.value.is_empty() => {}
+            Part::Field(field) => self.fields.push(field),
             Part::File(file) => self.files.push(file),
             Part::Nothing | Part::None => {}
         }
     }
+}
+
+/// The text of fields: in the character set that each names, or that the form names, or UTF-8.
+/// Where it is not UTF-8 the bytes are kept beside it.
+fn pairs(fields: Vec<Field>) -> Pairs {
+    let common = fields.iter().find(|field| field.name == CHARSET_FIELD);
+    let common = common.and_then(|field| std::str::from_utf8(&field.value).ok().map(str::to_owned));
+    let mut pairs = Pairs::default();
+    for Field { name, charset, value } in fields {
+        let charset = charset.as_deref().or(common.as_deref());
+        match charset::decode(charset, &value) {
+            Some(text) if text.as_bytes() == value => pairs.push(name, text.into_owned()),
+            Some(text) => pairs.push_bytes(name, text.into_owned(), value),
+            None => {
+                pairs.push_bytes(name, String::from_utf8_lossy(&value).into_owned(), value.clone());
+            }
+        }
+    }
+    pairs
 }
 
 fn too_long() -> HttpError {

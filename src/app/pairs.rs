@@ -3,6 +3,7 @@
 use super::Error;
 use crate::http::Status;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Names and values in the order in which they came; a name may come several times.
@@ -19,6 +20,8 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     pairs: Vec<(String, String)>,
+    /// Values that came as other bytes than those of their text, by their place.
+    bytes: BTreeMap<usize, Vec<u8>>,
     is_cut: bool,
 }
 
@@ -29,16 +32,23 @@ impl Pairs {
         let mut all = form_urlencoded::parse(text);
         let pairs = all.by_ref().take(PAIRS_MAX);
         let owned = |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name.into(), value.into());
-        Self { pairs: pairs.map(owned).collect(), is_cut: all.next().is_some() }
+        let pairs = pairs.map(owned).collect();
+        Self { pairs, is_cut: all.next().is_some(), ..Self::default() }
     }
 
     /// Those of a form that is too long to be read.
     pub(super) fn unread() -> Self {
-        Self { pairs: Vec::new(), is_cut: true }
+        Self { is_cut: true, ..Self::default() }
     }
 
     pub(super) fn push(&mut self, name: String, value: String) {
         self.pairs.push((name, value));
+    }
+
+    /// A value whose text is not what came.
+    pub(super) fn push_bytes(&mut self, name: String, value: String, bytes: Vec<u8>) {
+        self.bytes.insert(self.pairs.len(), bytes);
+        self.push(name, value);
     }
 
     /// The first value of `name`.
@@ -52,6 +62,26 @@ impl Pairs {
     /// ```
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_all(name).next()
+    }
+
+    /// The first value of `name` as the bytes that came in a multipart form: in a character set of
+    /// the client's own, or no text at all. The text of what is not UTF-8, and names no character
+    /// set that is known, has U+FFFD in it.
+    ///
+    /// ```
+    /// let app = httpyserver::App::new().post("/", |request| {
+    ///     let form = request.form();
+    ///     format!("{:?} {:?}", form.get("a"), form.bytes("a"))
+    /// });
+    /// let client = app.test();
+    /// let body = b"--X\r\nContent-Disposition: form-data; name=a\r\n\r\n\xe9\r\n--X--";
+    /// let request = client.post("/").header("Content-Type", "multipart/form-data; boundary=X");
+    /// assert_eq!(request.body(body).send().text(), "Some(\"\u{fffd}\") Some([233])");
+    /// ```
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let place = self.pairs.iter().position(|(own, _)| own == name)?;
+        let own = self.bytes.get(&place).map(Vec::as_slice);
+        own.or_else(|| Some(self.pairs.get(place)?.1.as_bytes()))
     }
 
     /// All values of `name`.

@@ -5,6 +5,7 @@
 
 pub mod base64;
 pub mod bytes;
+pub mod charset;
 pub mod chunked;
 pub mod conditional;
 pub mod date;

@@ -2,12 +2,23 @@
 //!
 //! The scanner owns no data: it is shown what has arrived and not been taken, and says what its
 //! front is. Content is passed on as slices as soon as it cannot be the beginning of a boundary.
+//!
+//! It takes what clients really send, where that can mean one thing only: lines that end in LF
+//! alone (in all of the body, if the line of the first boundary does), parts without a blank line
+//! after their head, parts without a name.
+
+#[cfg(test)]
+mod clients;
+mod part;
+
+pub use part::PartHead;
 
 use super::{HttpError, Status, bytes};
 use memchr::memmem;
+use part::Parameters;
 
-/// A boundary is at most so long (RFC 2046 §5.1.1).
-const BOUNDARY_MAX: usize = 70;
+/// A boundary is at most so long. RFC 2046 §5.1.1 says 70; longer ones mean the same.
+const BOUNDARY_MAX: usize = 200;
 
 /// The head of one part. Browsers send some hundred bytes.
 const PART_HEAD_MAX: usize = 8 * 1024;
@@ -18,11 +29,16 @@ const PARTS_MAX: usize = 1000;
 /// What is before the first boundary, and ignored.
 const PREAMBLE_MAX: usize = 1024;
 
+/// Blanks after a boundary (RFC 2046 §5.1.1).
+const BLANKS_MAX: usize = 100;
+
 /// Finds the parts of a body.
 #[derive(Clone, Debug)]
 pub struct Scanner {
     /// CRLF, two dashes, and the boundary.
     delimiter: Box<[u8]>,
+    /// Lines end in LF alone.
+    is_lf: bool,
     state: State,
     parts: usize,
 }
@@ -31,12 +47,12 @@ pub struct Scanner {
 enum State {
     /// Before the first boundary; so many bytes were dropped.
     Preamble(usize),
-    /// After a boundary: CRLF or two dashes follow.
-    Boundary,
     /// In the head of a part.
     Head,
-    /// After the head of a part, whose last line end is still there: it may belong to a boundary.
+    /// After the head of a part, before its blank line: the line end may belong to a boundary.
     Opening,
+    /// After the head of a part that a boundary follows without a blank line.
+    Closing,
     /// In the content of a part.
     Content,
     /// After the last boundary.
@@ -74,37 +90,39 @@ pub enum Step {
     End,
 }
 
-/// What is said of a part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartHead {
-    /// The name of its field.
-    pub name: String,
-    /// The name of a file, as the client gave it: not to be used as a path.
-    pub filename: Option<String>,
-    /// Its type, if one is said.
-    pub content_type: Option<String>,
+/// What follows the text of a boundary.
+enum Rest {
+    /// Too little to tell.
+    Short,
+    /// Not the rest of its line: it was no boundary.
+    Other,
+    /// A line end, so many bytes on: a part begins there.
+    Part { len: usize, is_lf: bool },
+    /// Two dashes: it was the last one.
+    Last { len: usize },
 }
 
 impl Scanner {
-    /// A scanner for the boundary of a `Content-Type`.
+    /// A scanner for the boundary of a `Content-Type`. Clients put more into it than RFC 2046
+    /// allows, such as `$`: it may be of all visible characters, and blanks inside.
     ///
     /// # Errors
     /// 400 where it is no `multipart/form-data`, or has no good boundary.
     pub fn of_content_type(value: &[u8]) -> Result<Self, HttpError> {
-        let boundary = parameter(value, b"boundary")
+        let parameters = Parameters::of(value);
+        let boundary = parameters
+            .get("boundary")
             .filter(|_| is_form_data(value))
             .ok_or_else(|| wrong("no multipart/form-data with a boundary"))?;
-        let boundary = boundary.as_slice();
-        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(byte);
         if boundary.is_empty()
             || boundary.len() > BOUNDARY_MAX
-            || !boundary.iter().all(good)
+            || !boundary.iter().all(|byte| (b' '..=b'~').contains(byte))
             || boundary.ends_with(b" ")
         {
             return Err(wrong("a boundary that is none"));
         }
         let delimiter = [b"\r\n--", boundary].concat().into();
-        Ok(Self { delimiter, state: State::Preamble(0), parts: 0 })
+        Ok(Self { delimiter, is_lf: false, state: State::Preamble(0), parts: 0 })
     }
 
     /// Looks at what has arrived and not been taken. What it says is true of this input only, so
@@ -115,10 +133,10 @@ impl Scanner {
     pub fn step(&mut self, input: &[u8]) -> Result<Step, HttpError> {
         match self.state {
             State::Preamble(dropped) => self.preamble(input, dropped),
-            State::Boundary => self.boundary(input),
             State::Head => self.head(input),
-            State::Opening => Ok(self.opening(input)),
-            State::Content => Ok(self.content(input)),
+            State::Opening => self.opening(input),
+            State::Closing => self.closing(input),
+            State::Content => self.content(input),
             State::End => Ok(Step::End),
         }
     }
@@ -128,96 +146,166 @@ impl Scanner {
         self.state == State::End
     }
 
+    /// The line end before a boundary, and the boundary.
+    fn delimiter(&self) -> &[u8] {
+        self.delimiter.get(usize::from(self.is_lf)..).unwrap_or_default()
+    }
+
+    /// Two dashes and the boundary.
+    fn line(&self) -> &[u8] {
+        self.delimiter.get(2..).unwrap_or_default()
+    }
+
     fn preamble(&mut self, input: &[u8], dropped: usize) -> Result<Step, HttpError> {
         // The first boundary may stand at the very beginning, where no line end is before it.
-        let own = self.delimiter.get(2..).unwrap_or_default();
-        if dropped == 0 {
-            if input.starts_with(own) {
-                let take = own.len();
-                self.state = State::Boundary;
-                return Ok(Step::Skip { take });
+        let line = self.line().len();
+        if dropped == 0 && input.starts_with(self.line()) {
+            match rest(&input[line..]) {
+                Rest::Short => return Ok(Step::More),
+                Rest::Other => {}
+                found => return self.first(found, line),
             }
-            if own.starts_with(input) {
-                return Ok(Step::More);
+        } else if dropped == 0 && self.line().starts_with(input) {
+            return Ok(Step::More);
+        }
+        for at in memmem::find_iter(input, &self.delimiter[1..]) {
+            let start = if input[..at].ends_with(b"\r") { at - 1 } else { at };
+            match rest(&input[at + 1 + line..]) {
+                Rest::Other => {}
+                Rest::Short => return self.drop_preamble(dropped, start),
+                found => {
+                    self.drop_preamble(dropped, start)?;
+                    return self.first(found, at + 1 + line);
+                }
             }
         }
-        let found = memmem::find(input, &self.delimiter);
-        let take = found.unwrap_or_else(|| input.len() - tail(input, &self.delimiter));
+        let kept = tail(input, &self.delimiter).max(tail(input, &self.delimiter[1..]));
+        self.drop_preamble(dropped, input.len() - kept)
+    }
+
+    fn drop_preamble(&mut self, dropped: usize, take: usize) -> Result<Step, HttpError> {
         if dropped + take > PREAMBLE_MAX {
             return Err(wrong("no boundary at the beginning"));
-        }
-        if let Some(at) = found {
-            self.state = State::Boundary;
-            return Ok(Step::Skip { take: at + self.delimiter.len() });
         }
         self.state = State::Preamble(dropped + take);
         Ok(if take == 0 { Step::More } else { Step::Skip { take } })
     }
 
-    fn boundary(&mut self, input: &[u8]) -> Result<Step, HttpError> {
-        // Blanks may follow a boundary (RFC 2046 §5.1.1); nobody sends many.
-        let blanks = input.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        if blanks > 100 {
-            return Err(wrong("a line of blanks after a boundary"));
-        }
-        match input.get(blanks..blanks + 2) {
-            None => Ok(Step::More),
-            Some(b"\r\n") => {
+    /// The first boundary, which says how lines end.
+    fn first(&mut self, found: Rest, before: usize) -> Result<Step, HttpError> {
+        self.is_lf = matches!(found, Rest::Part { is_lf: true, .. });
+        let take = before + self.pass(&found)?;
+        Ok(Step::Skip { take })
+    }
+
+    /// Goes on behind a boundary. Returns the length of what follows it in its line.
+    fn pass(&mut self, found: &Rest) -> Result<usize, HttpError> {
+        match *found {
+            Rest::Part { len, .. } => {
                 self.parts += 1;
                 if self.parts > PARTS_MAX {
                     return Err(HttpError::new(Status::CONTENT_TOO_LARGE, "too many parts"));
                 }
                 self.state = State::Head;
-                Ok(Step::Skip { take: blanks + 2 })
+                Ok(len)
             }
-            Some(b"--") if blanks == 0 => {
+            Rest::Last { len } => {
                 self.state = State::End;
-                Ok(Step::End)
+                Ok(len)
             }
-            Some(_) => Err(wrong("something after a boundary")),
+            Rest::Short | Rest::Other => Ok(0),
         }
     }
 
     fn head(&mut self, input: &[u8]) -> Result<Step, HttpError> {
-        let Some(end) = memmem::find(input, b"\r\n\r\n") else {
-            // Three bytes of the blank line may be there.
-            if input.len() > PART_HEAD_MAX + 3 {
-                return Err(wrong("a part with too long a head"));
+        let mut at = 0;
+        loop {
+            let rest_of_input = input.get(at..).unwrap_or_default();
+            let is_boundary = rest_of_input
+                .strip_prefix(self.line())
+                .is_some_and(|after| matches!(rest(after), Rest::Part { .. } | Rest::Last { .. }));
+            let end = memchr::memchr(b'\n', rest_of_input);
+            let is_blank = matches!(rest_of_input, [b'\n', ..] | [b'\r', b'\n', ..]);
+            if is_boundary || is_blank {
+                let lines = input.get(..at).unwrap_or_default();
+                let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+                let lines = lines.strip_suffix(b"\r").unwrap_or(lines);
+                if lines.len() > PART_HEAD_MAX {
+                    return Err(wrong("a part with too long a head"));
+                }
+                self.state = if is_boundary { State::Closing } else { State::Opening };
+                let head = PartHead::parse(lines);
+                let head = head.ok_or_else(|| wrong("a part without Content-Disposition"))?;
+                return Ok(Step::Part { take: at, head });
             }
-            return Ok(Step::More);
-        };
-        if end > PART_HEAD_MAX {
-            return Err(wrong("a part with too long a head"));
+            match end {
+                Some(end) => at += end + 1,
+                // Three bytes of the blank line may be there.
+                None if input.len() > PART_HEAD_MAX + 3 => {
+                    return Err(wrong("a part with too long a head"));
+                }
+                None => return Ok(Step::More),
+            }
         }
-        let head = part_head(input.get(..end).unwrap_or_default())?;
-        self.state = State::Opening;
-        Ok(Step::Part { take: end + 2, head })
     }
 
-    fn opening(&mut self, input: &[u8]) -> Step {
-        if input.len() < self.delimiter.len() && self.delimiter.starts_with(input) {
-            return Step::More;
+    fn opening(&mut self, input: &[u8]) -> Result<Step, HttpError> {
+        if input == b"\r" || self.delimiter().starts_with(input) {
+            return Ok(Step::More);
+        }
+        if let Some(after) = input.strip_prefix(self.delimiter()) {
+            match rest(after) {
+                Rest::Other => {}
+                found => return self.end_of_part(&found, self.delimiter().len()),
+            }
         }
         self.state = State::Content;
-        if input.starts_with(&self.delimiter) {
-            self.content(input)
-        } else {
-            Step::Skip { take: 2 }
+        Ok(Step::Skip { take: if input.starts_with(b"\r") { 2 } else { 1 } })
+    }
+
+    fn closing(&mut self, input: &[u8]) -> Result<Step, HttpError> {
+        let found = rest(input.strip_prefix(self.line()).unwrap_or_default());
+        self.end_of_part(&found, self.line().len())
+    }
+
+    fn content(&mut self, input: &[u8]) -> Result<Step, HttpError> {
+        let len = self.delimiter().len();
+        match memmem::find(input, self.delimiter()) {
+            Some(0) => match rest(&input[len..]) {
+                Rest::Other => Ok(Step::Content { take: len }),
+                found => self.end_of_part(&found, len),
+            },
+            Some(take) => Ok(Step::Content { take }),
+            None => Ok(match input.len() - tail(input, self.delimiter()) {
+                0 => Step::More,
+                take => Step::Content { take },
+            }),
         }
     }
 
-    fn content(&mut self, input: &[u8]) -> Step {
-        if let Some(at) = memmem::find(input, &self.delimiter) {
-            if at == 0 {
-                self.state = State::Boundary;
-                return Step::PartEnd { take: self.delimiter.len() };
-            }
-            return Step::Content { take: at };
+    fn end_of_part(&mut self, found: &Rest, before: usize) -> Result<Step, HttpError> {
+        match found {
+            Rest::Short => Ok(Step::More),
+            found => Ok(Step::PartEnd { take: before + self.pass(found)? }),
         }
-        match input.len() - tail(input, &self.delimiter) {
-            0 => Step::More,
-            take => Step::Content { take },
-        }
+    }
+}
+
+/// What follows the text of a boundary: blanks and a line end, or two dashes. Boundaries of inner
+/// bodies may begin with that of the outer one, and are content.
+fn rest(after: &[u8]) -> Rest {
+    match after {
+        [] | b"-" => return Rest::Short,
+        [b'-', b'-', ..] => return Rest::Last { len: 2 },
+        _ => {}
+    }
+    let blanks = after.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match after.get(blanks..).unwrap_or_default() {
+        _ if blanks > BLANKS_MAX => Rest::Other,
+        [] | b"\r" => Rest::Short,
+        [b'\n', ..] => Rest::Part { len: blanks + 1, is_lf: true },
+        [b'\r', b'\n', ..] => Rest::Part { len: blanks + 2, is_lf: false },
+        _ => Rest::Other,
     }
 }
 
@@ -236,85 +324,6 @@ pub fn is_form_data(value: &[u8]) -> bool {
     bytes::trim(&value[..end]).eq_ignore_ascii_case(b"multipart/form-data")
 }
 
-fn part_head(head: &[u8]) -> Result<PartHead, HttpError> {
-    let mut part = PartHead::default();
-    let mut named = false;
-    for line in head.split(|b| *b == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(colon) = memchr::memchr(b':', line) else {
-            return Err(wrong("a line without colon in the head of a part"));
-        };
-        let (name, value) = (&line[..colon], bytes::trim(&line[colon + 1..]));
-        if name.eq_ignore_ascii_case(b"content-disposition") {
-            let kind = value.split(|b| *b == b';').next().unwrap_or_default();
-            if !bytes::trim(kind).eq_ignore_ascii_case(b"form-data") {
-                return Err(wrong("a part that is no form-data"));
-            }
-            if let Some(name) = parameter(value, b"name") {
-                part.name = text(&name);
-                named = true;
-            }
-            part.filename = parameter(value, b"filename").map(|name| text(&name));
-        } else if name.eq_ignore_ascii_case(b"content-type") {
-            part.content_type = Some(text(value));
-        }
-    }
-    if !named {
-        return Err(wrong("a part without a name"));
-    }
-    Ok(part)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A parameter of a header value: a token, or a quoted string. Browsers write `%22` for a quote
-/// and a backslash as it is, so that only an escaped quote is taken back.
-fn parameter(value: &[u8], wanted: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = value.get(memchr::memchr(b';', value)? + 1..)?;
-    loop {
-        rest = bytes::trim(rest);
-        let equals = rest.iter().position(|b| matches!(b, b'=' | b';'))?;
-        if rest.get(equals) == Some(&b';') {
-            rest = &rest[equals + 1..];
-            continue;
-        }
-        let name = bytes::trim(&rest[..equals]);
-        rest = bytes::trim(&rest[equals + 1..]);
-        let (found, after) = match rest.strip_prefix(b"\"") {
-            Some(quoted) => quoted_string(quoted)?,
-            None => {
-                let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
-                (bytes::trim(&rest[..end]).to_vec(), &rest[end..])
-            }
-        };
-        if name.eq_ignore_ascii_case(wanted) {
-            return Some(found);
-        }
-        rest = after.get(memchr::memchr(b';', after)? + 1..)?;
-    }
-}
-
-/// The text up to the closing quote, and what follows it.
-fn quoted_string(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut text = Vec::new();
-    let mut at = 0;
-    loop {
-        match (quoted.get(at)?, quoted.get(at + 1)) {
-            (b'"', _) => return Some((text, &quoted[at + 1..])),
-            (b'\\', Some(b'"')) => {
-                text.push(b'"');
-                at += 2;
-            }
-            (byte, _) => {
-                text.push(*byte);
-                at += 1;
-            }
-        }
-    }
-}
-
 fn wrong(reason: &'static str) -> HttpError {
     HttpError::new(Status::BAD_REQUEST, reason)
 }
@@ -326,9 +335,17 @@ mod tests {
 
     const TYPE: &[u8] = b"multipart/form-data; boundary=X";
 
-    /// Feeds `body` in pieces that end at `cuts`; the parts, or the status of the refusal.
     fn scan(body: &[u8], cuts: &[usize]) -> Result<Vec<(PartHead, Vec<u8>)>, u16> {
-        let mut scanner = Scanner::of_content_type(TYPE).unwrap();
+        scan_as(TYPE, body, cuts)
+    }
+
+    /// Feeds `body` in pieces that end at `cuts`; the parts, or the status of the refusal.
+    pub(super) fn scan_as(
+        kind: &[u8],
+        body: &[u8],
+        cuts: &[usize],
+    ) -> Result<Vec<(PartHead, Vec<u8>)>, u16> {
+        let mut scanner = Scanner::of_content_type(kind).map_err(|error| error.status.code())?;
         let (mut parts, mut pending, mut from) = (Vec::new(), Vec::new(), 0);
         let mut ends: Vec<_> = cuts.iter().map(|cut| cut % (body.len() + 1)).collect();
         ends.sort_unstable();
@@ -388,11 +405,9 @@ mod tests {
         let long = [b"--X\r\n", &[b'a'; PART_HEAD_MAX + 10][..]].concat();
         let many: Vec<u8> = (0..=PARTS_MAX).flat_map(|_| field("a", b"")).collect();
         for (body, want) in [
-            (&b"--Xyz\r\n"[..], 400),
+            (&b"--Xyz\r\n"[..], 0),
             (b"--X\r\n\r\n\r\n--X--", 400),
-            (b"--X\r\nContent-Disposition: attachment; name=a\r\n\r\n\r\n--X--", 400),
-            (b"--X\r\nContent-Disposition: form-data\r\n\r\n\r\n--X--", 400),
-            (b"--X\r\nno colon\r\n\r\n\r\n--X--", 400),
+            (b"--X\r\nContent-Type: text/plain\r\n\r\n\r\n--X--", 400),
             (&long, 400),
             (&[b'a'; PREAMBLE_MAX * 2], 400),
             (&many, 413),
@@ -403,6 +418,9 @@ mod tests {
             let text = String::from_utf8_lossy(&body[..body.len().min(60)]);
             assert_eq!(scan(body, &[]), Err(want), "{text}");
         }
+        let nameless = b"--X\r\nContent-Disposition: form-data\r\n\r\nkept\r\n--X--";
+        let nameless = scan(nameless, &[]).unwrap();
+        assert_eq!(nameless, [(PartHead::default(), b"kept".to_vec())]);
         assert_eq!(scan(b"--X--\r\n", &[]), Ok(Vec::new()));
         assert_eq!(scan(b"hello\r\n--X--", &[]), Ok(Vec::new()));
     }
@@ -436,8 +454,11 @@ mod tests {
             ("multipart/form-data; boundary=", None),
             ("multipart/form-data", None),
             ("multipart/mixed; boundary=a", None),
-            ("multipart/form-data; boundary=\"a", None),
+            ("multipart/form-data; boundary=a$b", Some("a$b")),
+            ("multipart/form-data; boundary=\"'()+_,-./:=?\"", Some("'()+_,-./:=?")),
+            ("multipart/form-data; boundary='()+_,-./:=?", Some("'()+_,-./:=?")),
             ("multipart/form-data; boundary=a\u{e4}", None),
+            ("multipart/form-data; boundary=\"a \"", None),
         ] {
             let scanner = Scanner::of_content_type(value.as_bytes());
             let got = scanner.ok().map(|s| String::from_utf8(s.delimiter[4..].to_vec()).unwrap());
@@ -462,6 +483,18 @@ mod tests {
             let parts = scan(&body, &cuts);
             let got: Vec<_> = parts.unwrap().into_iter().map(|(_, content)| content).collect();
             prop_assert_eq!(got, contents);
+        }
+
+        #[test]
+        fn cuts_change_nothing_of_anything(
+            words in proptest::collection::vec(proptest::sample::select(vec![
+                &b"--X"[..], b"\r\n", b"\n", b"\r", b"--", b" ", b"-", b"x", b"\r\n--X\r\n",
+                b"\r\n\r\n", b"Content-Disposition: form-data; name=a",
+            ]), 0..20),
+            cuts in proptest::collection::vec(any::<usize>(), 0..12),
+        ) {
+            let body = words.concat();
+            prop_assert_eq!(scan(&body, &cuts), scan(&body, &[]));
         }
 
         #[test]

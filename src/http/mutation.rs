@@ -164,8 +164,13 @@ fn scan(input: &[u8], cut: usize) -> (Vec<u8>, Result<bool, u16>) {
                 content.extend_from_slice(&input[at..at + take]);
                 take
             }
-            Ok(Step::Skip { take } | Step::Part { take, .. } | Step::PartEnd { take }) => {
+            Ok(Step::Skip { take } | Step::PartEnd { take }) => {
                 assert!(take > 0 && at + take <= there);
+                take
+            }
+            // A part may have no head.
+            Ok(Step::Part { take, .. }) => {
+                assert!(at + take <= there);
                 take
             }
         };
