@@ -184,7 +184,7 @@ fn sources_are_not_shown_and_other_files_not_served() {
         "/p/.hidden.py",
         "/p/__pycache__/index.cpython-311.pyc",
         "/p/nowhere",
-        "/p/%2e%2e/secret.py",
+        "/p/%2e%2e/%2e%2e/secret.py",
         "/p/sub/nowhere.py",
         "/p/index.py/",
         "/p/index.py%00",

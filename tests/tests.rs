@@ -32,6 +32,7 @@ mod layers;
 mod limits;
 mod names;
 mod pages;
+mod paths;
 mod pause;
 mod peers;
 mod pipelining;

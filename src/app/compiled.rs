@@ -23,6 +23,8 @@ pub(super) struct Service {
     /// Prefixes of apps within the app, longest first: whose error handlers a lost path has.
     pub(super) places: Vec<(String, Chain)>,
     pub(super) chain: Chain,
+    /// Whether it takes paths with an encoded slash.
+    pub(super) keeps_slashes: bool,
     pub(super) facts: Facts,
 }
 

@@ -90,6 +90,7 @@ pub struct App {
     secret: Option<Vec<u8>>,
     session_cookie: Option<String>,
     session_age: Option<Duration>,
+    keeps_slashes: bool,
     mistakes: Vec<String>,
 }
 
@@ -485,6 +486,26 @@ impl App {
         self
     }
 
+    /// Takes paths with an encoded slash, which are refused with 400 otherwise. It belongs to the name
+    /// around it: routes are found by segments in which it is still `%2F` (and a percent sign `%25`), and
+    /// so says `Request::path`; a parameter has it decoded, so treat one like any other text of a client
+    /// where it names a file. Ask the outermost application; `encoded_slashes` in web.conf outdoes it.
+    ///
+    /// ```
+    /// use httpyserver::App;
+    ///
+    /// let package = |request: &mut httpyserver::Request<'_>| request.param_str("name").to_owned();
+    /// let client = App::new().keep_encoded_slashes().get("/npm/{name}", package).test();
+    /// assert_eq!(client.get("/npm/@zz%2fscoped").send().text(), "@zz/scoped");
+    /// assert_eq!(client.get("/npm/@zz/scoped").send().status(), 404);
+    /// let client = App::new().get("/npm/{name}", package).test();
+    /// assert_eq!(client.get("/npm/@zz%2fscoped").send().status(), 400);
+    /// ```
+    pub fn keep_encoded_slashes(mut self) -> Self {
+        self.keeps_slashes = true;
+        self
+    }
+
     /// What sessions are signed with: long, random, and the same after a restart. Without one, a
     /// key is made that ends with the program, and all sessions with it.
     ///
@@ -601,6 +622,7 @@ impl App {
     /// Compiles it. All mistakes of patterns, prefixes and keys come at once.
     fn compile(mut self) -> std::result::Result<Rc<Service>, String> {
         let mut parts = Parts::default();
+        let keeps_slashes = self.keeps_slashes;
         let (secret, cookie, age) =
             (self.secret.take(), self.session_cookie.take(), self.session_age.take());
         let chain = parts.add(self, "", &[]);
@@ -621,6 +643,7 @@ impl App {
             routes,
             places,
             chain,
+            keeps_slashes,
             facts: Facts { routes: words, sessions },
         }))
     }
@@ -679,8 +702,12 @@ struct Parts {
 
 impl Parts {
     fn add(&mut self, app: App, prefix: &str, outer: &[Rc<Scope>]) -> Chain {
-        let App { routes, children, scope, secret, session_cookie, session_age, mistakes } = app;
-        self.mistakes.extend(mistakes);
+        let App { routes, children, scope, secret, session_cookie, session_age, .. } = app;
+        self.mistakes.extend(app.mistakes);
+        if app.keeps_slashes && !outer.is_empty() {
+            let asks = format!("the application at {prefix:?} asks for encoded slashes");
+            self.mistakes.push(format!("{asks}: the outermost application does that"));
+        }
         // Those of the outermost have been taken out.
         let of_sessions = [
             ("secret_key", secret.is_some()),

@@ -8,7 +8,9 @@ use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
 use crate::conf::Level;
-use crate::http::{ErrorForm, Known, RequestHead, Status, accepts_coding, error_form, target};
+use crate::http::{
+    ErrorForm, Known, RequestHead, Status, accepts_coding, error_form, escape, target,
+};
 use crate::serve;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
@@ -153,7 +155,7 @@ impl<'a> Request<'a> {
     /// path itself would not match (RFC 6265 §5.1.4).
     pub(super) fn cookie_path(&self) -> String {
         let mut path = Vec::new();
-        crate::http::escape::path(self.script_root().as_bytes(), &mut path);
+        escape::path(self.script_root().as_bytes(), &mut path);
         if self.state.mount != usize::MAX {
             path.push(b'/');
         }
@@ -172,6 +174,8 @@ impl<'a> Request<'a> {
     /// assert_eq!(app.test().get("/sub/here").send().text(), "/there?x=1");
     /// let app = App::new().get("/here", |request| request.url_for("/there"));
     /// assert_eq!(app.test().mounted_at("/quotes/").get("/here").send().text(), "/quotes/there");
+    /// let app = App::new().get("/here", |request| request.url_for("//other.test/a;b=1"));
+    /// assert_eq!(app.test().get("/here").send().text(), "/other.test/a;b=1");
     /// ```
     pub fn url_for(&self, path: &str) -> String {
         let (path, query) = match path.split_once('?') {
@@ -180,7 +184,7 @@ impl<'a> Request<'a> {
         };
         let whole = [self.script_root().as_bytes(), path.as_bytes()].concat();
         let mut url = Vec::with_capacity(whole.len() + 8);
-        crate::http::escape::path(&whole, &mut url);
+        escape::path(escape::one_leading_slash(&whole), &mut url);
         let mut url = String::from_utf8_lossy(&url).into_owned();
         if let Some(query) = query {
             url.push('?');
@@ -189,23 +193,23 @@ impl<'a> Request<'a> {
         url
     }
 
-    /// The URL of this request, without scheme and host, encoded, with its query: where a client may
-    /// be sent back to. (`url_for` would take a `?` of a decoded path for the beginning of a query.)
+    /// The URL of this request, without scheme and host, encoded as it was sent, with its query: where a
+    /// client may be sent back to. (`url_for` would take a `?` of a decoded path for the beginning of a query.)
     ///
     /// ```
     /// let app = httpyserver::App::new().get("/{name}", |request| request.url());
     /// let client = app.test().mounted_at("/sub/");
     /// assert_eq!(client.get("/what%3F%20now?a=b+c").send().text(), "/sub/what%3F%20now?a=b+c");
+    /// assert_eq!(client.get("/a;b=%3B").send().text(), "/sub/a;b=%3B");
     /// ```
     pub fn url(&self) -> String {
         let mut url = Vec::new();
-        crate::http::escape::path(self.raw.path(), &mut url);
-        let mut url = String::from_utf8_lossy(&url).into_owned();
-        if !self.query_string().is_empty() {
-            url.push('?');
-            url.push_str(self.query_string());
+        escape::sent(escape::one_leading_slash(self.raw.sent_path()), &mut url);
+        if let Some(query) = self.raw.query().filter(|query| !query.is_empty()) {
+            url.push(b'?');
+            escape::sent_query(query, &mut url);
         }
-        url
+        String::from_utf8_lossy(&url).into_owned()
     }
 
     /// A parameter of the route's pattern, as another type.
@@ -246,7 +250,12 @@ impl<'a> Request<'a> {
     fn find_param(&self, name: &str) -> Option<&'a str> {
         let names = self.facts.names(self.state.route?);
         let place = names.iter().position(|own| **own == *name)?;
-        self.state.params.get(place, self.path())
+        if !self.raw.has_encoded_slash() {
+            return self.state.params.get(place, self.path());
+        }
+        let span = self.state.params.span(place)?;
+        let above = self.raw.path().len() - self.path().len();
+        std::str::from_utf8(self.raw.unslashed(span.start + above..span.end + above)).ok()
     }
 
     /// The pattern of the route that answers.

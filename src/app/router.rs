@@ -6,6 +6,7 @@
 //! with its own.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Parameters of one pattern.
 pub(super) const PARAMS_MAX: usize = 8;
@@ -252,8 +253,13 @@ impl Params {
 
     /// The text of parameter number `n` in the path that was matched.
     pub(super) fn get<'p>(&self, n: usize, path: &'p str) -> Option<&'p str> {
+        path.get(self.span(n)?)
+    }
+
+    /// Where it lies.
+    pub(super) fn span(&self, n: usize) -> Option<Range<usize>> {
         let (start, end) = *self.spans.get(..usize::from(self.len))?.get(n)?;
-        path.get(usize::from(start)..usize::from(end))
+        Some(usize::from(start)..usize::from(end))
     }
 }
 

@@ -12,7 +12,8 @@ use super::running::Running;
 use super::{Reply, Request};
 use crate::conf;
 use crate::event::Cx;
-use crate::http::{BodyLength, HttpError, Method, MethodSet, Status, escape};
+use crate::handlers;
+use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
 use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
 use std::rc::Rc;
 
@@ -31,6 +32,10 @@ impl Handler for Mounted {
     /// Each route has its own, and error handlers have their say when it is passed.
     fn body_limit(&self) -> Option<u64> {
         Some(u64::MAX)
+    }
+
+    fn keeps_encoded_slashes(&self) -> bool {
+        self.service.keeps_slashes
     }
 
     fn handle(&self, request: &serve::Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
@@ -195,6 +200,9 @@ impl Service {
                 below.mount = raw.path().len() - name.len();
                 folder.handle(&below, cx).map_err(Reply::failed)
             }
+            (Target::Embedded(_), None) if raw.has_encoded_slash() => {
+                Err(Reply::failed(HttpError::new(Status::NOT_FOUND, "no file has such a name")))
+            }
             (Target::Embedded(files), None) => {
                 files.respond(name, &raw.head).map(Outcome::Respond).map_err(Reply::failed)
             }
@@ -235,14 +243,7 @@ fn method_text(raw: &serve::Request) -> &str {
     }
 }
 
-/// The same URL with a slash at its end: 308, so that a form is sent again.
+/// 308, so that a form is sent again.
 fn add_slash(raw: &serve::Request) -> Response {
-    let mut location = Vec::new();
-    escape::path(raw.path(), &mut location);
-    location.push(b'/');
-    if let Some(query) = raw.head.query() {
-        location.push(b'?');
-        location.extend(query.iter().filter(|b| b.is_ascii_graphic()));
-    }
-    Response::new(Status::PERMANENT_REDIRECT).with_header("Location", &location)
+    handlers::add_slash(raw, Status::PERMANENT_REDIRECT)
 }

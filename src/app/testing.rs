@@ -9,7 +9,7 @@ use super::service::Mounted;
 use crate::event::{ConnId, Cx, Ready};
 use crate::http::chunked::{Decoder, Step as Chunk};
 use crate::http::limits::HeadLimits;
-use crate::http::{Parsed, framing, parse};
+use crate::http::{HttpError, Parsed, Status, framing, parse};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
     Abort, Answer as Written, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo,
@@ -450,13 +450,17 @@ impl TestRequest<'_> {
                 request.framing = framing;
                 request.settle_path()
             }),
-            Parsed::Partial => Err(crate::http::HttpError::bad_request("an incomplete head")),
+            Parsed::Partial => Err(HttpError::bad_request("an incomplete head")),
             Parsed::Refused(error) => Err(error),
         };
         request.mount = client.mount.len().min(request.path().len());
         let mut cx = client.cx.borrow_mut();
         cx.clock.tick();
-        let outcome = parsed.and_then(|()| client.handler.handle(&request, &mut cx));
+        let is_refused = request.has_encoded_slash() && !client.handler.keeps_encoded_slashes();
+        let outcome = parsed.and_then(|()| match is_refused {
+            true => Err(HttpError::new(Status::BAD_REQUEST, "encoded slash in the path")),
+            false => client.handler.handle(&request, &mut cx),
+        });
         let (bytes, is_complete) = match outcome {
             Ok(Outcome::Respond(response)) => (whole(response, &request), true),
             Ok(Outcome::Start(exchange)) => {

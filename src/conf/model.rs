@@ -425,10 +425,22 @@ pub struct Route {
     pub methods: Option<MethodSet>,
     /// Clients cannot ask for it: only programs of the server send requests here.
     pub internal: bool,
+    /// What becomes of an encoded slash in a path; `None`: what its handler says, which refuses it
+    /// unless it says otherwise.
+    pub encoded_slashes: Option<EncodedSlashes>,
     /// Who may have what it answers.
     pub access: Access,
     /// What it does.
     pub action: Action,
+}
+
+/// What becomes of a path with an encoded slash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodedSlashes {
+    /// 400.
+    Refuse,
+    /// It belongs to the name around it, and stays encoded.
+    Keep,
 }
 
 /// Who may have what a route answers: what the route says, else what its host says.
@@ -788,7 +800,8 @@ impl Access {
 impl Route {
     /// For all methods and for everybody.
     pub fn new(path: At<String>, action: Action) -> Self {
-        Self { path, methods: None, internal: false, access: Access::default(), action }
+        let access = Access::default();
+        Self { path, methods: None, internal: false, encoded_slashes: None, access, action }
     }
 }
 

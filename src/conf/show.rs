@@ -5,9 +5,9 @@
 
 use super::User;
 use super::model::{
-    Access, Action, App, At, CertFiles, Cgi, Config, ErrorKey, Files, Host, Https, Level,
-    LogFormat, LogTarget, Overwrite, Program, Python, Redirect, Respond, Route, Tls, TlsVersion,
-    Upload, Users, Workers,
+    Access, Action, App, At, CertFiles, Cgi, Config, EncodedSlashes, ErrorKey, Files, Host, Https,
+    Level, LogFormat, LogTarget, Overwrite, Program, Python, Redirect, Respond, Route, Tls,
+    TlsVersion, Upload, Users, Workers,
 };
 use super::units::{show_duration, show_size};
 use crate::http::{Method, MethodSet};
@@ -248,6 +248,13 @@ fn route(out: &mut Out, route: &Route, outer: &Access) {
         out.line("methods", methods(set));
     }
     out.line("internal", route.internal.to_string());
+    if let Some(slashes) = route.encoded_slashes {
+        let word = match slashes {
+            EncodedSlashes::Refuse => "refuse",
+            EncodedSlashes::Keep => "keep",
+        };
+        out.line("encoded_slashes", quote(word));
+    }
     access(out, &route.access, outer);
     match &route.action {
         Action::Files(files) => self::files(out, files),

@@ -12,8 +12,8 @@ pub use files::FileHandler;
 pub use redirect::{RedirectHandler, to_https};
 pub use respond::RespondHandler;
 
-use crate::http::{Method, MethodSet};
-use crate::serve::Request;
+use crate::http::{Method, MethodSet, Status, escape, target};
+use crate::serve::{Request, Response};
 
 /// The named methods, of routes that leave OPTIONS to the connection: those that give every request
 /// the same answer, and scripts, which say themselves what they take.
@@ -26,13 +26,24 @@ const ANY_METHOD: MethodSet = MethodSet::of(&[
     Method::Patch,
 ]);
 
-/// Adds the request's query to a `Location`, as it came but for bytes that have no place there.
+/// The same URL with a slash at its end, for relative links to be right. The path is the normalised
+/// one, spelt as it was sent, with one slash at its beginning: a `Location` of `//host` or `/\host`
+/// would lead to another host (CVE-2021-28861).
+pub(crate) fn add_slash(request: &Request, status: Status) -> Response {
+    let mut location = Vec::with_capacity(128);
+    for segment in target::segments(request.sent_path()) {
+        location.push(b'/');
+        escape::sent(segment, &mut location);
+    }
+    location.push(b'/');
+    push_query(request, &mut location);
+    Response::new(status).with_header("Location", &location)
+}
+
+/// Adds the request's query to a `Location`, behind a `?`, if it has one.
 fn push_query(request: &Request, location: &mut Vec<u8>) {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
-    for byte in request.query().unwrap_or_default() {
-        match byte {
-            0x21..=0x7e if !b"\"'<>\\^`{|}#".contains(byte) => location.push(*byte),
-            _ => location.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]),
-        }
+    if let Some(query) = request.query() {
+        location.push(b'?');
+        escape::sent_query(query, location);
     }
 }

@@ -44,20 +44,21 @@ impl RedirectHandler {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => location.extend_from_slice(text.as_bytes()),
-                Piece::Rest => escape::path(request.rest(), &mut location),
+                Piece::Rest => escape::sent(rest(request), &mut location),
                 Piece::Host => location.extend_from_slice(host(request)?),
-                Piece::Query => super::push_query(request, &mut location),
+                Piece::Query => {
+                    escape::sent_query(request.query().unwrap_or_default(), &mut location);
+                }
             }
         }
-        if self.keeps_query && request.query().is_some() {
+        if self.keeps_query {
             // A fragment ends a target, so the query goes before it (RFC 3986 §3).
             let hash = memchr::memchr(b'#', &location).unwrap_or(location.len());
             let fragment = location.split_off(hash);
-            location.push(b'?');
             super::push_query(request, &mut location);
             location.extend_from_slice(&fragment);
         }
-        Ok(one_leading_slash(location))
+        Ok(escape::one_leading_slash(&location).to_vec())
     }
 }
 
@@ -101,12 +102,15 @@ pub fn to_https(request: &Request, own: &str, port: u16) -> Result<Response, Htt
     if port != 443 {
         location.extend_from_slice(format!(":{port}").as_bytes());
     }
-    escape::path(request.path(), &mut location);
-    if request.head.query().is_some() {
-        location.push(b'?');
-        super::push_query(request, &mut location);
-    }
+    escape::sent(request.sent_path(), &mut location);
+    super::push_query(request, &mut location);
     Ok(Response::new(Status::PERMANENT_REDIRECT).with_header("Location", &location))
+}
+
+/// The path below the route as it was sent, without leading slash.
+fn rest(request: &Request) -> &[u8] {
+    let below = request.sent_below(request.mount);
+    below.strip_prefix(b"/").unwrap_or(below)
 }
 
 fn parse(mut target: &str) -> Vec<Piece> {
@@ -147,10 +151,10 @@ fn guard_authority(pieces: &mut Vec<Piece>) {
     }
 }
 
-/// Without control bytes and blanks, which no target has; the configuration's reader has refused
-/// them, with their place.
+/// Without control bytes, blanks and backslashes, which no target has; the configuration's reader has
+/// refused them, with their place.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_control() && *c != ' ').collect()
+    text.chars().filter(|c| !c.is_ascii_control() && !matches!(c, ' ' | '\\')).collect()
 }
 
 /// The name asked for: repeated only where it is one of this host's, so that a request with a
@@ -167,16 +171,6 @@ fn host(request: &Request) -> Result<&[u8], HttpError> {
     // What goes into a header is looked at here, whoever has looked before.
     let clean = name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~[]:".contains(b));
     if clean { Ok(name) } else { Err(strange()) }
-}
-
-/// `//host` and `/\host` are other hosts to a browser: where a path begins, it begins with one
-/// slash (CVE-2021-28861).
-fn one_leading_slash(location: Vec<u8>) -> Vec<u8> {
-    if location.first() != Some(&b'/') {
-        return location;
-    }
-    let path = location.iter().position(|b| !matches!(b, b'/' | b'\\')).unwrap_or(location.len());
-    [b"/", location.get(path..).unwrap_or_default()].concat()
 }
 
 #[cfg(test)]
@@ -212,20 +206,28 @@ mod tests {
             ("https://{host}/{rest}", "/a", 1, "https://h/a"),
             ("https://example.org{rest}", "/.evil.test", 1, "https://example.org/.evil.test"),
             ("{rest}", "/old/evil.test", 5, "/evil.test"),
+            // As it was sent (RFC 3986 §2.2).
+            (
+                "/new/{rest}",
+                "/old/a;b=1,c'd/%3B%3b[x]?q='[]%27",
+                5,
+                "/new/a;b=1,c'd/%3B%3b[x]?q='[]%27",
+            ),
+            ("/new/{rest}", "//old/.//http://e/./x", 5, "/new/.//http://e/./x"),
+            ("/new/{rest}", "/old/x/../a;b", 5, "/new/a;b"),
+            ("/new/{rest}", "/x/../old/a%2Fb", 5, "/new/a%2Fb"),
+            ("/new/{rest}", "/old/\"<a>^`{|}", 5, "/new/%22%3Ca%3E%5E%60%7B%7C%7D"),
+            ("/{rest}", "/old//evil.test", 5, "/evil.test"),
+            ("/{rest}", "/old/./%2e//evil.test", 5, "/./%2e//evil.test"),
+            ("/x{rest}", "/old", 4, "/x"),
+            ("/{query}", "/old/?/evil.test", 5, "/evil.test"),
+            ("/{query}", "/old/?\\evil.test", 5, "/%5Cevil.test"),
             ("/{rest}", "/old/%22evil.test", 5, "/%22evil.test"),
             ("//{rest}", "/old/evil.test", 5, "/evil.test"),
             ("/x\r\nSet-Cookie: a", "/", 1, "/xSet-Cookie:a"),
+            ("/\\evil.test", "/", 1, "/evil.test"),
         ] {
             assert_eq!(location(to, target, mount, true).as_deref(), Some(want), "{to} {target}");
-        }
-    }
-
-    #[test]
-    fn a_path_begins_with_one_slash() {
-        for (location, want) in
-            [("//a", "/a"), ("/\\a", "/a"), ("/", "/"), ("https://a", "https://a")]
-        {
-            assert_eq!(one_leading_slash(location.into()), want.as_bytes());
         }
     }
 
@@ -237,6 +239,8 @@ mod tests {
             (false, "example.org", 443, "/a", Some("https://example.org/a")),
             (false, "*.example.org", 443, "/a", None),
             (true, "*.example.org", 443, "/a", Some("https://h/a")),
+            (true, "h", 443, "/a;b/%3B//c?d;e='", Some("https://h/a;b/%3B//c?d;e='")),
+            (true, "h", 443, "//evil.test/x/../@zz%2fy", Some("https://h//evil.test/@zz%2fy")),
         ] {
             let mut request = request("GET", target, &[]);
             request.host_matched = matched;

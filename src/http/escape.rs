@@ -1,7 +1,7 @@
 //! Text from strangers on its way into pages, links and logs: the only place that escapes
 //! (SECURITY 12, 13).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use super::bytes;
 use std::borrow::Cow;
 
 /// For HTML text and for attribute values in either quotes.
@@ -25,11 +25,45 @@ pub fn html_bytes(text: &[u8]) -> String {
 }
 
 /// Adds a decoded path, percent-encoded, for `Location` and links: nothing of it can end a header
-/// or an attribute, begin a query or be decoded twice. The caller normalises first, so that it
-/// does not begin with `//`.
+/// or an attribute in double quotes, begin a query or be decoded twice. What RFC 3986 §3.3 lets stand
+/// in a path stands for itself. The caller normalises first, so that it does not begin with `//`.
 pub fn path(path: &[u8], out: &mut Vec<u8>) {
-    for piece in percent_encode(path, ENCODED_IN_PATHS) {
-        out.extend_from_slice(piece.as_bytes());
+    encode(path, bytes::is_path_byte, out);
+}
+
+/// Adds an encoded path as it was sent: reserved characters are neither encoded nor decoded on the way
+/// (RFC 3986 §2.2), for `;` and `%3B` may be two things to whoever reads the URL. Bytes that no URL has
+/// are encoded. The only function that passes a client's path on into a URL.
+pub fn sent(path: &[u8], out: &mut Vec<u8>) {
+    encode(path, |byte| is_sendable(byte) && byte != b'?', out);
+}
+
+/// Adds an encoded query as it was sent, as [`sent`] does with a path.
+pub fn sent_query(query: &[u8], out: &mut Vec<u8>) {
+    encode(query, is_sendable, out);
+}
+
+/// The path without slashes before its first one: what begins with `//` is the name of another host to
+/// a browser (CVE-2021-28861). A backslash, which browsers take for a slash, is encoded by what is
+/// here, or refused.
+pub fn one_leading_slash(path: &[u8]) -> &[u8] {
+    let slashes = path.iter().take_while(|b| **b == b'/').count();
+    path.get(slashes.saturating_sub(1)..).unwrap_or_default()
+}
+
+/// Unreserved, reserved but for `#`, which ends a URL's query, and `%` (RFC 3986 §2). Brackets have
+/// no place in a path or a query, but they are reserved, and clients send them.
+const fn is_sendable(byte: u8) -> bool {
+    bytes::is_path_byte(byte) || matches!(byte, b'%' | b'?' | b'[' | b']')
+}
+
+fn encode(text: &[u8], stands: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
+    for byte in text {
+        match stands(*byte) {
+            true => out.push(*byte),
+            false => out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]),
+        }
     }
 }
 
@@ -38,9 +72,8 @@ pub fn path(path: &[u8], out: &mut Vec<u8>) {
 /// for links without understanding HTML find the same. A link with a colon needs `./` before it,
 /// or what is before the colon is a scheme.
 pub fn segment(name: &[u8], out: &mut Vec<u8>) {
-    for piece in percent_encode(name, ENCODED_IN_NAMES) {
-        out.extend_from_slice(piece.as_bytes());
-    }
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    encode(name, stands, out);
 }
 
 /// Adds text as it may stand between quotes in a log line. Bytes that could end the line or the
@@ -93,29 +126,6 @@ fn push_hex(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xf)]);
 }
 
-/// All but unreserved bytes, slashes and the sub-delims that no context gives a meaning: of
-/// RFC 3986 §3.3 the quote `'` and `;` are missing on purpose.
-const ENCODED_IN_NAMES: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
-
-const ENCODED_IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'/');
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,13 +152,37 @@ mod tests {
     fn paths() {
         for (text, want) in [
             (&b"/a/b.c"[..], "/a/b.c"),
-            (b"/a b%?#\"'<>\\;", "/a%20b%25%3F%23%22%27%3C%3E%5C%3B"),
-            (b"/-._~!$&()*+,=:@", "/-._~!$&()*+,=:@"),
+            (b"/a b%?#\"<>\\", "/a%20b%25%3F%23%22%3C%3E%5C"),
+            (b"/-._~!$&'()*+,;=:@", "/-._~!$&'()*+,;=:@"),
             (b"/\r\n\0\xff", "/%0D%0A%00%FF"),
         ] {
             let mut out = Vec::new();
             path(text, &mut out);
             assert_eq!(out, want.as_bytes(), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_was_sent_stays_as_it_is() {
+        for (text, path, query) in [
+            ("/a;b=1/%3B%3b'!$&()*+,:@~", "/a;b=1/%3B%3b'!$&()*+,:@~", "/a;b=1/%3B%3b'!$&()*+,:@~"),
+            ("/a?b[]", "/a%3Fb[]", "/a?b[]"),
+            ("/<\"^`{|}\\#>", "/%3C%22%5E%60%7B%7C%7D%5C%23%3E", "/%3C%22%5E%60%7B%7C%7D%5C%23%3E"),
+            ("/\u{e4}\r\n\0 ", "/%C3%A4%0D%0A%00%20", "/%C3%A4%0D%0A%00%20"),
+        ] {
+            let (mut as_path, mut as_query) = (Vec::new(), Vec::new());
+            sent(text.as_bytes(), &mut as_path);
+            sent_query(text.as_bytes(), &mut as_query);
+            assert_eq!((&*as_path, &*as_query), (path.as_bytes(), query.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_begins_with_one_slash() {
+        for (path, want) in
+            [("//a//b", "/a//b"), ("///", "/"), ("/", "/"), ("", ""), ("https://a", "https://a")]
+        {
+            assert_eq!(one_leading_slash(path.as_bytes()), want.as_bytes(), "{path}");
         }
     }
 
@@ -179,7 +213,7 @@ mod tests {
 
             let mut out = Vec::new();
             path(&text, &mut out);
-            prop_assert!(out.iter().all(|b| *b == b'%' || super::super::bytes::is_path_byte(*b)));
+            prop_assert!(out.iter().all(|b| *b == b'%' || bytes::is_path_byte(*b)));
             prop_assert!(!html_bytes(&text).contains(['<', '>', '"', '\'']));
         }
     }

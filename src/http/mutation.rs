@@ -4,7 +4,7 @@
 use super::chunked::{Decoder, Step};
 use super::limits::{HeadLimits, RANGES_MAX};
 use super::range::{RangePlan, resolve};
-use super::target::{is_plain, normalise};
+use super::target::{is_plain, normalise, resolve_parents};
 use super::{BodyLength, Parsed, RequestHead, Version, framing, parse};
 use std::path::Path;
 
@@ -93,10 +93,16 @@ fn chunks() {
 fn paths() {
     damaged("target", |input, _| {
         let mut path = Vec::new();
-        let accepted = normalise(input, &mut path).is_ok();
+        let slashes = normalise(input, &mut path).map(|spelling| spelling.encoded_slashes);
+        let accepted = slashes.is_ok();
         if accepted {
             check_path(&path);
             assert!(path.len() <= input.len());
+            let (mut sent, mut again) = (Vec::new(), Vec::new());
+            resolve_parents(input, &mut sent);
+            let resolved = normalise(&sent, &mut again).unwrap();
+            assert!(!resolved.parents);
+            assert!(slashes.is_ok_and(|own| own != resolved.encoded_slashes) || again == path);
         }
         assert!(!is_plain(input) || accepted && path == input);
     });

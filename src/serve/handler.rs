@@ -31,6 +31,11 @@ pub trait Handler {
         None
     }
 
+    /// Whether it takes paths with an encoded slash, where the configuration says nothing of it.
+    fn keeps_encoded_slashes(&self) -> bool {
+        false
+    }
+
     /// Answers a request whose head is complete and whose body is unread. Must not block.
     ///
     /// # Errors

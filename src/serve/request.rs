@@ -1,8 +1,12 @@
 //! A request as handlers see it.
 
-use crate::http::{BodyLength, Framing, HttpError, RequestHead, Status, Version, target};
+use crate::http::target::{self, Spelling};
+use crate::http::{BodyLength, Framing, HttpError, RequestHead, Status, Version};
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Who sent a request.
@@ -28,7 +32,7 @@ impl fmt::Display for Peer {
 /// Another path of the same host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reroute {
-    /// Decoded and normalised.
+    /// Encoded, as a client would send it; has no `..`.
     pub path: Vec<u8>,
     /// The query, encoded, without `?`; `None`: without one.
     pub query: Option<Vec<u8>>,
@@ -45,9 +49,9 @@ impl Reroute {
             Some(at) => (whole.get(..at)?, whole.get(at + 1..).map(<[u8]>::to_vec)),
             None => (whole, None),
         };
-        let mut path = Vec::new();
-        target::normalise(raw, &mut path).ok()?;
-        Some(Self { path, query, lines: Vec::new() })
+        let spelling = target::normalise(raw, &mut Vec::new()).ok()?;
+        // It would lead out of the folder that the program has begun with: a client's text is in it.
+        (!spelling.parents).then(|| Self { path: raw.to_vec(), query, lines: Vec::new() })
     }
 }
 
@@ -87,6 +91,11 @@ pub struct Request {
     pub mount: usize,
     /// The decoded path, where it differs from the one sent.
     decoded: Vec<u8>,
+    /// The path as it was sent, where that is not the one of the head: it had a `..` segment, or
+    /// belongs to an internal redirect.
+    sent: Vec<u8>,
+    /// The decoded path with its encoded slashes decoded too; empty where there are none.
+    unslashed: Vec<u8>,
     /// Where it was sent instead, and how often.
     rerouted: u8,
     /// The query of the place it was sent to.
@@ -101,25 +110,42 @@ impl Request {
     /// # Errors
     /// 400 for a path that has no safe meaning (see `target::normalise`).
     pub fn settle_path(&mut self) -> Result<(), HttpError> {
+        self.sent.clear();
         self.decoded.clear();
+        self.unslashed.clear();
         if self.head.has_plain_path() {
             return Ok(());
         }
-        target::normalise(self.head.raw_path(), &mut self.decoded)
+        let spelling = target::normalise(self.head.raw_path(), &mut self.decoded)?;
+        if spelling.parents {
+            target::resolve_parents(self.head.raw_path(), &mut self.sent);
+        }
+        self.note_slashes(spelling);
+        Ok(())
+    }
+
+    fn note_slashes(&mut self, spelling: Spelling) {
+        if spelling.encoded_slashes {
+            // Nothing else in it is encoded.
+            self.unslashed.extend(percent_decode(&self.decoded));
+        }
     }
 
     /// Asks for another path of the same host, with GET unless it was HEAD: an internal redirect.
     ///
     /// # Errors
-    /// 500 at the sixth time: a script that points to itself ends here.
+    /// 500 at the sixth time: a script that points to itself ends here. 400 for a path that has no
+    /// safe meaning.
     pub fn reroute(&mut self, to: Reroute) -> Result<(), HttpError> {
-        debug_assert!(to.path.starts_with(b"/"));
         if self.rerouted == REROUTES_MAX {
             let reason = "too many internal redirects";
             return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, reason));
         }
         self.rerouted += 1;
-        (self.decoded, self.query) = (to.path, to.query);
+        self.unslashed.clear();
+        let spelling = target::normalise(&to.path, &mut self.decoded)?;
+        self.note_slashes(spelling);
+        (self.sent, self.query) = (to.path, to.query);
         self.carried.extend_from_slice(&to.lines);
         // Whom one guard has let in is nobody to the next, nor where nobody is asked.
         (self.let_in, self.user) = (false, None);
@@ -145,9 +171,79 @@ impl Request {
     }
 
     /// The decoded, normalised path: begins with `/`, has no `//`, no `.` and no `..`. Routing,
-    /// access rules and files all look at this one and never at the raw one.
+    /// access rules and files all look at this one and never at the one sent.
     pub fn path(&self) -> &[u8] {
         if self.decoded.is_empty() { self.head.raw_path() } else { &self.decoded }
+    }
+
+    /// The path as it was sent, still encoded, with `..` segments resolved: what redirects and programs
+    /// are told of it. It is another spelling of `path`, and may begin with `//`.
+    pub fn sent_path(&self) -> &[u8] {
+        if self.sent.is_empty() { self.head.raw_path() } else { &self.sent }
+    }
+
+    /// What follows the first `length` bytes of `path` in the path as it was sent: empty, or begins
+    /// with `/`. They end a segment; a slash at their end is not counted.
+    pub fn sent_below(&self, length: usize) -> &[u8] {
+        let path = self.path();
+        let prefix = path.get(..length).unwrap_or(path);
+        let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+        if self.decoded.is_empty() {
+            return path.get(prefix.len()..).unwrap_or_default();
+        }
+        let sent = self.sent_path();
+        let segments = prefix.iter().filter(|b| **b == b'/').count();
+        sent.get(target::end_of_segments(sent, segments)..).unwrap_or_default()
+    }
+
+    /// The same for a program: decoded once, but for encoded slashes.
+    pub fn info_below(&self, length: usize) -> Cow<'_, [u8]> {
+        let sent = self.sent_below(length);
+        match memchr::memchr(b'%', sent) {
+            Some(_) => target::decode_once(sent).into(),
+            None => sent.into(),
+        }
+    }
+
+    /// Whether a slash of the path is encoded, in `path` as `%2F`. Then it is no name of a file, whatever
+    /// there is on the disk; and a percent sign is `%25`.
+    pub fn has_encoded_slash(&self) -> bool {
+        !self.unslashed.is_empty()
+    }
+
+    /// What a program takes `path` for that decodes the `%2F` it is told of: encoded slashes, and three
+    /// bytes that look like one (`%252F`). `None`: it has none.
+    pub fn path_without_encoded_slashes(&self) -> Option<Vec<u8>> {
+        let decoded = match self.has_encoded_slash() {
+            true => Cow::Borrowed(&*self.unslashed),
+            false => Cow::Owned(target::decode_slashes(&self.decoded)?),
+        };
+        let mut parts = Vec::new();
+        for part in decoded.split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        let mut path = parts.iter().flat_map(|part| [b"/", *part].concat()).collect::<Vec<_>>();
+        if path.is_empty() || decoded.ends_with(b"/") {
+            path.push(b'/');
+        }
+        Some(path)
+    }
+
+    /// A part of `path` with its encoded slashes decoded.
+    pub fn unslashed(&self, part: Range<usize>) -> &[u8] {
+        if !self.has_encoded_slash() {
+            return self.path().get(part).unwrap_or_default();
+        }
+        // Each percent sign stands for two bytes more than are left of it.
+        let decoded = |end: usize| {
+            let before = self.path().get(..end).unwrap_or(self.path());
+            before.len() - 2 * before.iter().filter(|b| **b == b'%').count()
+        };
+        self.unslashed.get(decoded(part.start)..decoded(part.end)).unwrap_or_default()
     }
 
     /// The path below the route, without leading slash: `a/b` of `/docs/a/b`.
@@ -174,6 +270,8 @@ impl Request {
     pub fn clear(&mut self) {
         self.head.clear();
         self.decoded.clear();
+        self.sent.clear();
+        self.unslashed.clear();
         self.query = None;
         self.carried.clear();
         self.let_in = false;
@@ -198,6 +296,8 @@ const REROUTES_MAX: u8 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::limits::HeadLimits;
+    use crate::http::{Parsed, parse};
 
     #[test]
     fn locations_become_paths() {
@@ -206,12 +306,14 @@ mod tests {
         };
         for (location, want) in [
             ("/a", to("/a", None)),
-            ("/a%20b?c=%20", to("/a b", Some("c=%20"))),
+            ("/a%20b?c=%20", to("/a%20b", Some("c=%20"))),
             ("/a?", to("/a", Some(""))),
-            ("//a///b", to("/a/b", None)),
+            ("//a///b", to("//a///b", None)),
             ("/a#top", to("/a", None)),
             ("/a/../b", None),
             ("/%2e%2e/b", None),
+            ("/a/../../b", None),
+            ("/a%2f..%2fb", None),
             ("/%00", None),
             ("/%zz", None),
             ("a", None),
@@ -219,6 +321,68 @@ mod tests {
         ] {
             assert_eq!(Reroute::to(location.as_bytes()), want, "{location}");
         }
+    }
+
+    fn request(target: &str) -> Request {
+        let mut request = Request::default();
+        let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let parsed = parse(head.as_bytes(), 0, &HeadLimits::default(), &mut request.head);
+        assert!(matches!(parsed, Parsed::Complete(_)), "{target}");
+        request.settle_path().unwrap();
+        request
+    }
+
+    #[test]
+    fn programs_are_told_what_was_sent_below_their_prefix() {
+        // The target, how much of the normalised path is the prefix, what follows it.
+        for (target, prefix, sent, info) in [
+            ("/app/a/b", "/app", "/a/b", "/a/b"),
+            ("/app", "/app", "", ""),
+            ("/app/", "/app/", "/", "/"),
+            ("/a/b", "/", "/a/b", "/a/b"),
+            ("/proxy/http://e/./x", "/proxy/", "/http://e/./x", "/http://e/./x"),
+            ("//app//x%20y", "/app/", "//x%20y", "//x y"),
+            ("//evil.test/x", "/", "//evil.test/x", "//evil.test/x"),
+            ("/./%61pp/./b%3B;c", "/app/", "/./b%3B;c", "/./b;;c"),
+            ("/x/../app/a/../b//c", "/app/", "/b//c", "/b//c"),
+            ("/app/..%2e/%252e/../b", "/app/", "/..%2e/b", "/.../b"),
+            ("/app/.", "/app/", "/.", "/."),
+            ("/app/@zz%2fs/%252F%25", "/app/", "/@zz%2fs/%252F%25", "/@zz%2fs/%2F%"),
+            ("http://h/app//x", "/app/", "//x", "//x"),
+        ] {
+            let mut request = request(target);
+            for again in [false, true] {
+                assert!(request.path().starts_with(prefix.as_bytes()), "{target}");
+                let got = (request.sent_below(prefix.len()), &*request.info_below(prefix.len()));
+                assert_eq!(got, (sent.as_bytes(), info.as_bytes()), "{target} {again}");
+                let whole = request.sent_path().to_vec();
+                request.reroute(Reroute::to(&whole).unwrap()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_can_be_read_in_two_ways() {
+        for (target, path, other) in [
+            ("/a/b", "/a/b", None),
+            ("/a%20b//c", "/a b/c", None),
+            ("/100%25", "/100%", None),
+            ("/a%2fb", "/a%2Fb", Some("/a/b")),
+            ("/a%2F%2F.%2Fb/", "/a%2F%2F.%2Fb/", Some("/a/b/")),
+            ("/%2f", "/%2F", Some("/")),
+            ("/a%25%2fb", "/a%25%2Fb", Some("/a%/b")),
+            ("/a%252Fb", "/a%2Fb", Some("/a/b")),
+            ("/a%252f..%252fb", "/a%2f..%2fb", Some("/b")),
+        ] {
+            let request = request(target);
+            assert_eq!(request.path(), path.as_bytes(), "{target}");
+            let got = request.path_without_encoded_slashes();
+            assert_eq!(got.as_deref(), other.map(str::as_bytes), "{target}");
+        }
+        let request = request("/x/%25a%2Fb/c%2F");
+        assert_eq!(request.path(), b"/x/%25a%2Fb/c%2F");
+        assert_eq!(request.unslashed(3..11), b"%a/b");
+        assert_eq!(request.unslashed(12..16), b"c/");
     }
 
     #[test]

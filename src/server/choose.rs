@@ -109,7 +109,29 @@ pub(super) fn choose_admitted<'s>(
 }
 
 fn choice<'s>(request: &Request, host: &'s VirtualHost, trace: &mut impl Trace<'s>) -> Choice<'s> {
-    host.choose_route(request.head.method(), request.path(), request.is_rerouted(), trace)
+    let (method, path, inside) = (request.head.method(), request.path(), request.is_rerouted());
+    let mut choice = host.choose_route(method, path, inside, trace);
+    if let Some(why) = refused_slash(request, host, &choice) {
+        choice.route = Err(HttpError::new(Status::BAD_REQUEST, why));
+    }
+    choice
+}
+
+/// Why a path with an encoded slash is not answered. Routes that keep them have programs that may decode
+/// them: what such a program would see must not lie behind another guard.
+fn refused_slash(
+    request: &Request,
+    host: &VirtualHost,
+    choice: &Choice<'_>,
+) -> Option<&'static str> {
+    let keeps = choice.route.as_ref().is_ok_and(|route| route.keeps_slashes);
+    if !keeps {
+        return request.has_encoded_slash().then_some("encoded slash in the path");
+    }
+    let decoded = request.path_without_encoded_slashes()?;
+    let (method, inside) = (request.head.method(), request.is_rerouted());
+    let is_same = host.is_guarded_alike(choice, method, &decoded, inside);
+    (!is_same).then_some("encoded slash on the way past another guard")
 }
 
 fn note_route<'s>(request: &mut Request, routed: &mut Routed<'s>, choice: &Choice<'s>) {

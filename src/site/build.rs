@@ -175,6 +175,10 @@ impl<'a> Builder<'a> {
             path: route.path.value.as_str().into(),
             methods: route.methods,
             internal: route.internal,
+            keeps_slashes: match route.encoded_slashes {
+                Some(slashes) => slashes == conf::EncodedSlashes::Keep,
+                None => handler.keeps_encoded_slashes(),
+            },
             kind,
             body_limit: handler.body_limit().unwrap_or(self.config.limits.body),
             guard: self.guard(host, &route.access, hsts),

@@ -156,6 +156,23 @@ impl VirtualHost {
         Choice { route: Err(error), guard: guard.as_deref() }
     }
 
+    /// Whether `choice` has the guard that another spelling of its path has, and that spelling an answer:
+    /// where a program takes one for the other, no guard is passed by.
+    pub fn is_guarded_alike(
+        &self,
+        choice: &Choice<'_>,
+        method: Method,
+        other: &[u8],
+        inside: bool,
+    ) -> bool {
+        let other = self.choose_route(method, other, inside, &mut Untraced);
+        let same_guard = match (choice.guard, other.guard) {
+            (Some(guard), Some(other)) => guard.is_like(other),
+            (guard, other) => guard.is_none() && other.is_none(),
+        };
+        same_guard && other.route.is_ok()
+    }
+
     fn find<'s>(
         &'s self,
         method: Method,

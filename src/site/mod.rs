@@ -71,6 +71,8 @@ pub struct Route {
     pub methods: Option<MethodSet>,
     /// Only requests that were sent elsewhere by a program come here.
     pub internal: bool,
+    /// Whether it takes paths with an encoded slash.
+    pub keeps_slashes: bool,
     /// What it does, in a word, for logs: `files`, `redirect`, `respond`.
     pub kind: &'static str,
     /// Bytes of a request body.
@@ -89,6 +91,7 @@ impl Site {
             path: path.into(),
             methods: None,
             internal: false,
+            keeps_slashes: handler.keeps_encoded_slashes(),
             kind: "test",
             body_limit: handler.body_limit().unwrap_or(u64::MAX),
             guard: None,

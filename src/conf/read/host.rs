@@ -2,7 +2,7 @@
 
 use super::access;
 use super::cgi;
-use super::route;
+use super::route::{self, Around};
 use super::schema;
 use super::table::{Item, Reader, Table, tables};
 use super::tls;
@@ -72,16 +72,19 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
         routes: Vec::new(),
         span: span.clone(),
     };
+    let encoded_slashes = route::encoded_slashes(reader, &mut table);
     let routes = table.take("route");
     let own = route::action(reader, &mut table, "root");
     let given = own.is_some();
     if let Some((Some(action), span)) = own {
         let path = At::new("/".to_owned(), span);
-        host.routes.push(Route { access: host.access.clone(), ..Route::new(path, action) });
+        let access = host.access.clone();
+        host.routes.push(Route { access, encoded_slashes, ..Route::new(path, action) });
     }
     let has_routes = routes.is_some();
     if let Some(item) = routes {
-        host.routes.extend(route::routes(reader, &item, &host.access));
+        let around = Around { access: &host.access, encoded_slashes };
+        host.routes.extend(route::routes(reader, &item, &around));
     }
     if !given && !has_routes && !table.has_rest() {
         let message = "this host has nothing to answer with";

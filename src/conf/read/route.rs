@@ -6,7 +6,8 @@ use super::schema::{self, BESIDE_CGI, BESIDE_FILES};
 use super::table::{Item, Reader, Table, tables};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{
-    Access, Action, AppRoute, At, Files, HandlerRef, Overwrite, Redirect, Respond, Route, Upload,
+    Access, Action, AppRoute, At, EncodedSlashes, Files, HandlerRef, Overwrite, Redirect, Respond,
+    Route, Upload,
 };
 use crate::conf::rules::{self, Fault};
 use crate::http::{Method, MethodSet, Status};
@@ -18,18 +19,34 @@ const RESPOND_TYPE: &str = "text/plain; charset=utf-8";
 
 const UPLOAD_METHODS: [Method; 3] = [Method::Put, Method::Post, Method::Delete];
 
-/// The routes of a host, which says `access` for those that do not say their own.
-pub(super) fn routes(reader: &mut Reader<'_>, item: &Item<'_>, access: &Access) -> Vec<Route> {
-    let tables = tables(reader, item, &schema::ROUTE, "[[host.route]]");
-    tables.into_iter().filter_map(|table| route(reader, table, access)).collect()
+/// What a host says for those of its routes that do not say their own.
+pub(super) struct Around<'a> {
+    pub(super) access: &'a Access,
+    pub(super) encoded_slashes: Option<EncodedSlashes>,
 }
 
-fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Option<Route> {
+/// The routes of a host.
+pub(super) fn routes(reader: &mut Reader<'_>, item: &Item<'_>, around: &Around<'_>) -> Vec<Route> {
+    let tables = tables(reader, item, &schema::ROUTE, "[[host.route]]");
+    tables.into_iter().filter_map(|table| route(reader, table, around)).collect()
+}
+
+/// `encoded_slashes`, of a host or of a route.
+pub(super) fn encoded_slashes(
+    reader: &mut Reader<'_>,
+    table: &mut Table<'_>,
+) -> Option<EncodedSlashes> {
+    let words = [("refuse", EncodedSlashes::Refuse), ("keep", EncodedSlashes::Keep)];
+    table.take("encoded_slashes").and_then(|item| reader.choice(&item, &words))
+}
+
+fn route(reader: &mut Reader<'_>, mut table: Table<'_>, around: &Around<'_>) -> Option<Route> {
     let span = table.span.clone();
     let path = table.take("path");
     let methods = table.take("methods").and_then(|item| reader.methods(&item, &Method::ROUTED));
     let internal = table.take("internal").and_then(|item| reader.boolean(&item)).unwrap_or(false);
-    let access = access::access(reader, &mut table).within(access);
+    let access = access::access(reader, &mut table).within(around.access);
+    let encoded_slashes = encoded_slashes(reader, &mut table).or(around.encoded_slashes);
     let action = action(reader, &mut table, "files");
     // A misspelt key is probably the missing one: one message for one mistake.
     let complete = !table.has_rest();
@@ -58,7 +75,8 @@ fn route(reader: &mut Reader<'_>, mut table: Table<'_>, access: &Access) -> Opti
         let diagnostic = Diagnostic::error("bad-path", message, path.span.clone());
         reader.report(diagnostic.label(format!("write `{}/`", path.value)));
     }
-    Some(Route { path, methods: methods.map(MethodSet::with_head), internal, access, action })
+    let methods = methods.map(MethodSet::with_head);
+    Some(Route { path, methods, internal, encoded_slashes, access, action })
 }
 
 /// The action of a route or, with `root` for `files`, of a host; and where it is written.

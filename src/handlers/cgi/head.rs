@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn local_redirects() {
         for (output, path, query) in [
-            ("Location: /a%20b?c\n\n", "/a b", Some("c")),
+            ("Location: /a%20b?c\n\n", "/a%20b", Some("c")),
             ("Content-Type: text/html\nLocation: /a\n\n", "/a", None),
         ] {
             let local = head(output).0.local;

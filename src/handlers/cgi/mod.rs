@@ -26,11 +26,11 @@ pub use locate::RunBy;
 
 use crate::conf;
 use crate::event::{ConnId, Cx, PoolId};
-use crate::handlers::ANY_METHOD;
-use crate::handlers::files::{add_slash, in_trouble, no_folder};
+use crate::handlers::files::{in_trouble, no_folder};
+use crate::handlers::{ANY_METHOD, add_slash};
 use crate::http::{BodyLength, HttpError, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request};
-use crate::sys::fs::NamedRoot;
+use crate::sys::fs::{NamedRoot, Root};
 use crate::sys::process::Ending;
 use exchange::Script;
 use gate::Gate;
@@ -114,6 +114,22 @@ impl CgiHandler {
     }
 }
 
+impl CgiHandler {
+    fn locate(&self, root: &Root, request: &Request) -> io::Result<Located<'_>> {
+        let setup = &self.scripts.setup;
+        let (rest, slash) = (request.rest(), request.path().ends_with(b"/"));
+        let located = locate(root, &setup.run_by, &setup.index, rest, slash)?;
+        // An encoded slash belongs to a name, and no script has such a name.
+        let is_name = |end| rest.get(..end).is_some_and(|name| name.contains(&b'%'));
+        match located {
+            Located::Script { end, .. } if request.has_encoded_slash() && is_name(end) => {
+                Ok(Located::Missing)
+            }
+            located => Ok(located),
+        }
+    }
+}
+
 /// Where scripts look for programs, and where interpreters are looked for.
 pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -131,16 +147,16 @@ impl Handler for CgiHandler {
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
         let setup = &self.scripts.setup;
         let root = setup.root.current(cx.now()).map_err(no_folder)?;
-        let slash = request.path().ends_with(b"/");
-        let located = locate(&*root, &setup.run_by, &setup.index, request.rest(), slash);
-        let which = match located.map_err(in_trouble)? {
+        let which = match self.locate(&root, request).map_err(in_trouble)? {
             Located::Script { end, by, index } => Which {
                 end,
                 by: by.map(|by| by.program.clone()),
                 index: index.map(str::to_owned),
                 root,
             },
-            Located::AddSlash => return Ok(Outcome::Respond(add_slash(request))),
+            Located::AddSlash => {
+                return Ok(Outcome::Respond(add_slash(request, Status::MOVED_PERMANENTLY)));
+            }
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
             Located::NoProgram => {
                 let path = String::from_utf8_lossy(request.path()).into_owned();
@@ -167,11 +183,11 @@ impl Handler for CgiHandler {
         let setup = &self.scripts.setup;
         let root = setup.root.current(cx.now()).map_err(no_folder)?;
         let rest = request.rest();
-        let slash = request.path().ends_with(b"/");
-        let located = locate(&*root, &setup.run_by, &setup.index, rest, slash);
-        let (end, by, index) = match located.map_err(in_trouble)? {
+        let (end, by, index) = match self.locate(&root, request).map_err(in_trouble)? {
             Located::Script { end, by, index } => (end, by, index),
-            Located::AddSlash => return Ok(Foretold::Response(add_slash(request))),
+            Located::AddSlash => {
+                return Ok(Foretold::Response(add_slash(request, Status::MOVED_PERMANENTLY)));
+            }
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
             Located::NoProgram => return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM)),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
@@ -180,7 +196,14 @@ impl Handler for CgiHandler {
         let script = root.place().join(own + index.unwrap_or_default());
         let by = by.map_or_else(|| "by itself".into(), |by| by.program.display().to_string());
         notes.push(Note::new("script", script.display().to_string(), format!("run {by}")));
-        let after = String::from_utf8_lossy(rest.get(end..).unwrap_or_default());
+        let after = match index {
+            Some(_) => String::new(),
+            None => {
+                let below = rest.len() - end;
+                let info = request.info_below(request.path().len() - below);
+                String::from_utf8_lossy(&info).into_owned()
+            }
+        };
         notes.push(Note::new("", format!("PATH_INFO {after:?}"), ""));
         Ok(Foretold::UpTo("the script, which is not started here".into()))
     }

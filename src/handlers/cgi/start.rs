@@ -11,6 +11,7 @@ use crate::sys::fs::Root;
 use crate::sys::process::{self, Launch, Limits};
 use mio::Interest;
 use mio::unix::SourceFd;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -147,16 +148,27 @@ impl Start<'_> {
         [path, index.as_bytes()].concat()
     }
 
-    /// What follows the script in the path.
-    fn info(&self) -> &[u8] {
+    /// What follows the script in the normalised path.
+    fn below(&self) -> &[u8] {
         self.request.rest().get(self.which.end..).unwrap_or_default()
     }
 
     /// The path up to the script.
-    fn name(&self) -> Vec<u8> {
+    fn path(&self) -> &[u8] {
         let path = self.request.path();
-        let path = path.get(..path.len().saturating_sub(self.info().len())).unwrap_or(path);
-        [path, self.which.index.as_deref().unwrap_or_default().as_bytes()].concat()
+        path.get(..path.len().saturating_sub(self.below().len())).unwrap_or(path)
+    }
+
+    fn name(&self) -> Vec<u8> {
+        [self.path(), self.which.index.as_deref().unwrap_or_default().as_bytes()].concat()
+    }
+
+    /// The same as it was sent, decoded once. Nothing follows the script of a folder.
+    fn info(&self) -> Cow<'_, [u8]> {
+        match self.which.index {
+            Some(_) => Cow::Borrowed(b""),
+            None => self.request.info_below(self.path().len()),
+        }
     }
 
     fn environment(&self, script: &Path, length: Option<u64>) -> Vec<(OsString, OsString)> {
@@ -165,7 +177,7 @@ impl Start<'_> {
             request: self.request,
             server_name: setup.server_name.as_deref(),
             script_name: &self.name(),
-            path_info: self.info(),
+            path_info: &self.info(),
             content_length: length,
             authorization: setup.cgi.authorization,
         };
@@ -184,7 +196,7 @@ impl Start<'_> {
             b"DOCUMENT_ROOT",
             root.map_or(self.which.root.place(), PathBuf::as_path).as_os_str().as_bytes(),
         );
-        if let Some(path) = translated(&setup.places, self.info()) {
+        if let Some(path) = translated(&setup.places, self.below()) {
             push(b"PATH_TRANSLATED", path.as_os_str().as_bytes());
         }
         all

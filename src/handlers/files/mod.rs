@@ -42,7 +42,8 @@ pub use one::OneFile;
 
 use crate::conf;
 use crate::event::Cx;
-use crate::http::{HttpError, Known, Method, MethodSet, Status, escape, prefers_html};
+use crate::handlers::add_slash;
+use crate::http::{HttpError, Known, Method, MethodSet, Status, prefers_html};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 use crate::sys::fs::{Meta, NamedRoot, Root, Version};
 use cache::{Cache, Lookup};
@@ -219,7 +220,7 @@ impl FileHandler {
             Resolution::Fallback { path, file } => {
                 self.respond(&*self.fallback(&path, file, cx)?, request)
             }
-            Resolution::AddSlash => Ok(add_slash(request)),
+            Resolution::AddSlash => Ok(add_slash(request, Status::MOVED_PERMANENTLY)),
             Resolution::Listing(folder) => self.list(root, &folder, request, cx),
             Resolution::Welcome => Ok(welcome::page()),
             Resolution::Missing(why) => Err(self.absent(request, Status::NOT_FOUND, why, cx)),
@@ -348,6 +349,7 @@ impl Handler for FileHandler {
 
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
         let method = request.head.method();
+        refuse_slash_in_name(request)?;
         if method.is_read() {
             return self.read(request, cx).map(Outcome::Respond);
         }
@@ -373,6 +375,7 @@ impl Handler for FileHandler {
         cx: &mut Cx,
         notes: &mut Vec<Note>,
     ) -> Result<Foretold, HttpError> {
+        refuse_slash_in_name(request)?;
         if !request.head.method().is_read() {
             return Ok(Foretold::UpTo("the upload, if name, size and sender are right".into()));
         }
@@ -387,6 +390,14 @@ impl Handler for FileHandler {
             notes.push(Note::new("", "", format!("did you mean /{near}?")));
         }
         found.map(Foretold::Response)
+    }
+}
+
+/// An encoded slash belongs to a name, and no file has such a name.
+fn refuse_slash_in_name(request: &Request) -> Result<(), HttpError> {
+    match request.has_encoded_slash() {
+        true => Err(HttpError::new(Status::NOT_FOUND, "no file has a name with a slash")),
+        false => Ok(()),
     }
 }
 
@@ -443,23 +454,6 @@ impl Boundaries {
         self.count.set(self.count.get().wrapping_add(1));
         format!("part-{:016x}", self.key.hash_one(self.count.get()))
     }
-}
-
-/// The same URL with a slash at its end. Made of the normalised path, which begins with one slash:
-/// a `Location` of `//host` or `/\host` would lead to another host (CVE-2021-28861).
-pub(crate) fn add_slash(request: &Request) -> Response {
-    let path = request.path();
-    let start = path.iter().position(|b| !matches!(b, b'/' | b'\\')).unwrap_or(path.len());
-    let mut location = b"/".to_vec();
-    escape::path(path.get(start..).unwrap_or_default(), &mut location);
-    if location.len() > 1 {
-        location.push(b'/');
-    }
-    if request.query().is_some() {
-        location.push(b'?');
-        crate::handlers::push_query(request, &mut location);
-    }
-    Response::new(Status::MOVED_PERMANENTLY).with_header("Location", &location)
 }
 
 /// The folder of a route is not there, or may not be entered.

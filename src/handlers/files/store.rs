@@ -39,7 +39,7 @@ pub struct Store {
     pub taken: Taken,
     /// Whether missing folders are made.
     pub makes_folders: bool,
-    /// For POST, the path of the URL above the route's files: the answer says where the file is.
+    /// For POST, the folder's path in the URL, encoded: the answer says where the file is.
     pub base: Option<Vec<u8>>,
 }
 
@@ -121,9 +121,8 @@ impl Store {
             response = response.with_header("ETag", etag_of(&meta).as_bytes());
         }
         if let Some(base) = &self.base {
-            let mut location = Vec::new();
-            escape::path(base, &mut location);
-            escape::path(&self.place.path(), &mut location);
+            let mut location = base.clone();
+            escape::path(&self.place.name, &mut location);
             response = response.with_header("Location", &location);
         }
         response

@@ -160,10 +160,15 @@ fn what_a_path_gets() {
 fn a_folder_gets_its_slash_and_no_other_host() {
     let mut site = Site::new(|_| {});
     fs::create_dir_all(site.path("a b/c'\"")).unwrap();
+    fs::create_dir(site.path("a;b=1,(2)!$&'*+:@")).unwrap();
     for (target, want) in [
         ("/a%20b", "Location: /a%20b/\r\n"),
         ("//a%20b?x=1&y=%22", "Location: /a%20b/?x=1&y=%22\r\n"),
-        ("/a%20b/c'%22", "Location: /a%20b/c%27%22/\r\n"),
+        ("/a%20b/c'%22", "Location: /a%20b/c'%22/\r\n"),
+        ("/a%20b/c%27%22?d='[;", "Location: /a%20b/c%27%22/?d='[;\r\n"),
+        ("/a;b=1,(2)!$&'*+:@", "Location: /a;b=1,(2)!$&'*+:@/\r\n"),
+        ("/a%3bb%3D1,(2)!$&'*+:%40", "Location: /a%3bb%3D1,(2)!$&'*+:%40/\r\n"),
+        ("//evil.test/..//./a%20b", "Location: /a%20b/\r\n"),
     ] {
         let outcome = site.handler.handle(&request("GET", target, &[]), &mut site.cx);
         let Ok(Outcome::Respond(response)) = outcome else { panic!("{target}") };

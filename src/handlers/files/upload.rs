@@ -10,7 +10,7 @@ use super::resolve::is_hidden;
 use super::store::{Store, Taken};
 use crate::conf::{Overwrite, Upload};
 use crate::event::Cx;
-use crate::http::{HttpError, Known, Method, Status};
+use crate::http::{HttpError, Known, Method, Status, escape, target};
 use crate::serve::{Outcome, Request, Response};
 use crate::sys::fs::{Draft, Folder, Kind, Root};
 use percent_encoding::percent_decode;
@@ -102,7 +102,7 @@ impl Target<'_> {
             place,
             taken,
             makes_folders: self.rules.mkdir,
-            base: is_post.then(|| base(request)),
+            base: is_post.then(|| base(request, into_folder)),
         })))
     }
 
@@ -215,12 +215,15 @@ fn parent(path: &[u8]) -> &[u8] {
     path.split_at(memchr::memrchr(b'/', path).unwrap_or(0)).0
 }
 
-/// The part of the URL's path that is not below the route, with a slash at its end.
-fn base(request: &Request) -> Vec<u8> {
-    let path = request.path();
-    let above = path.len().saturating_sub(request.rest().len());
-    let mut base = path.get(..above).unwrap_or_default().to_vec();
-    if !base.ends_with(b"/") {
+/// The folder that the URL leads to or names a file of, spelt as it was sent, with a slash at its end.
+fn base(request: &Request, into_folder: bool) -> Vec<u8> {
+    let mut segments: Vec<_> = target::segments(request.sent_path()).collect();
+    if !into_folder {
+        segments.pop();
+    }
+    let mut base = b"/".to_vec();
+    for segment in segments {
+        escape::sent(segment, &mut base);
         base.push(b'/');
     }
     base

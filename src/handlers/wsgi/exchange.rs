@@ -91,7 +91,7 @@ impl AppExchange {
             request,
             server_name: self.place.server_name.as_deref(),
             script_name,
-            path_info: path.get(script_name.len()..).unwrap_or_default(),
+            path_info: &request.info_below(script_name.len()),
             content_length: length,
             authorization: !request.credentials_checked,
         };

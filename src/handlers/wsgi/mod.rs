@@ -147,9 +147,12 @@ impl Handler for Mount {
                 foretold => return foretold,
             }
         }
-        let (mount, info) = request.path().split_at(request.mount.saturating_sub(1));
+        let path = request.path();
+        let mount = path.get(..request.mount).unwrap_or(path);
+        let mount = mount.strip_suffix(b"/").unwrap_or(mount);
+        let info = request.info_below(mount.len());
         let quoted = |path: &[u8]| format!("{:?}", String::from_utf8_lossy(path));
-        let names = format!("SCRIPT_NAME {}, PATH_INFO {}", quoted(mount), quoted(info));
+        let names = format!("SCRIPT_NAME {}, PATH_INFO {}", quoted(mount), quoted(&info));
         let app = self.app.to_string();
         let app = app.split_whitespace().collect::<Vec<_>>().join(" ");
         notes.push(Note::new("app", app, names));
@@ -174,9 +177,11 @@ pub struct Pages {
 }
 
 impl Pages {
-    fn find(&self, path: &[u8], now: Instant) -> Option<Vec<u8>> {
+    fn find(&self, request: &Request, now: Instant) -> Option<Vec<u8>> {
         let root = self.root.current(now).ok()?;
-        page_names(path).into_iter().find(|name| {
+        // An encoded slash belongs to a name, and no page has such a name.
+        let names = Some(page_names(request.rest())).filter(|_| !request.has_encoded_slash());
+        names.unwrap_or_default().into_iter().find(|name| {
             let file = root.open_beneath(name);
             file.and_then(|file| file.metadata()).is_ok_and(|data| data.is_file())
         })
@@ -189,7 +194,7 @@ impl Handler for Pages {
     }
 
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
-        let Some(page) = self.find(request.rest(), cx.now()) else {
+        let Some(page) = self.find(request, cx.now()) else {
             return Err(HttpError::new(Status::NOT_FOUND, "no such page"));
         };
         let server_name = self.server_name.clone();
@@ -202,7 +207,7 @@ impl Handler for Pages {
         cx: &mut Cx,
         notes: &mut Vec<Note>,
     ) -> Result<Foretold, HttpError> {
-        let found = self.find(request.rest(), cx.now());
+        let found = self.find(request, cx.now());
         for name in page_names(request.rest()) {
             let is_it = found.as_ref() == Some(&name);
             let why = if is_it { "found" } else { "not there" };
