@@ -2,7 +2,7 @@
 //! of users and the configuration.
 
 use crate::cgi::text;
-use crate::support::{Authority, Start, TestServer, eventually, get};
+use crate::support::{Authority, Start, TestServer, eventually, get, run};
 use rustix::process::Signal;
 use std::fs::{self, Permissions, hard_link, rename};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -177,6 +177,9 @@ fn uploads_replace_nothing_that_is_closed() {
     hard_link(place.join("site/.users"), place.join("users.txt")).unwrap();
     hard_link(place.join("web.conf"), place.join("conf.txt")).unwrap();
     let server = start.run();
+    let url = "http://around.test/conf.txt";
+    let (_, told, _) = run(&place, &["explain", "-c", "web.conf", url], "");
+    assert!(told.contains("closed: never served") && told.contains("404"), "{told}");
     for moved in [false, true] {
         let list = if moved { "/old/.users" } else { "/site/.users" };
         for path in [list, "/users.txt", "/conf.txt", "/web.conf"] {

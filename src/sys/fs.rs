@@ -168,6 +168,12 @@ impl Root {
         Ok(Meta::from_stat(&self.walk(path, Want::State)?.stat))
     }
 
+    /// Whether something lies at `path` that is missing only because it is closed.
+    pub fn hides(&self, path: &[u8]) -> bool {
+        let unclosed = || Walk::new((&self.folder, self.id), None, path)?.run(Want::State);
+        self.closed.is_some() && self.probe(path).is_err() && unclosed().is_ok()
+    }
+
     /// Whether the kernel would let us start what lies at `path`, which was seen to lie beneath.
     pub fn may_execute(&self, path: &[u8]) -> bool {
         let (access, flags) = (Access::EXEC_OK, AtFlags::empty());
@@ -542,6 +548,8 @@ mod tests {
             assert!(root.open_beneath(path.as_bytes()).is_err(), "{path}");
             assert!(root.probe(path.as_bytes()).is_err(), "{path}");
         }
+        assert!(root.hides(b"sub/b.txt") && root.hides(b"link"));
+        assert!(!root.hides(b"sub/none") && !root.hides(b"none") && !root.hides(b"out"));
         assert!(root.folder(b"sub").is_err() && root.folder(b"folder").is_err());
         assert!(root.make_folders(b"sub/new").is_err());
         assert!(!site.join("sub/new").exists());

@@ -383,7 +383,7 @@ impl Handler for FileHandler {
             let path = self.root.path().display().to_string();
             notes.push(Note::new("folder", path, "not there, or out of reach"));
         })?;
-        let found = self.find(&root, request, None, cx, &mut |step| notes.push(note(step)));
+        let found = self.find(&root, request, None, cx, &mut |step| notes.push(note(&root, step)));
         if found.as_ref().is_err_and(|error| error.status == Status::NOT_FOUND)
             && let Some(near) = self.near(&root, request.rest())
         {
@@ -402,7 +402,7 @@ fn refuse_slash_in_name(request: &Request) -> Result<(), HttpError> {
 }
 
 /// A step of looking for a file, as a person reads it.
-fn note(step: Step<'_>) -> Note {
+fn note(root: &Root, step: Step<'_>) -> Note {
     let shown = |path: &[u8]| format!("/{}", path.escape_ascii());
     match step {
         Step::Hidden { path } => {
@@ -415,6 +415,7 @@ fn note(step: Step<'_>) -> Note {
                 Seen::File => "found",
                 Seen::Folder => "a folder",
                 Seen::Other => "neither file nor folder",
+                Seen::Missing if root.hides(path) => CLOSED,
                 Seen::Missing => "not there",
                 Seen::Unfollowed => UNFOLLOWED,
                 Seen::Forbidden => "may not be read",
@@ -434,6 +435,9 @@ fn note(step: Step<'_>) -> Note {
 /// Of a link, for logs and explanations.
 const UNFOLLOWED: &str = "a link that is absolute, leads out of the root, or in circles: \
      not followed (docs/config.md, \"Links\")";
+
+/// Of what explanations only may tell of.
+const CLOSED: &str = "closed: never served, by whatever name (docs/config.md, \"Closed files\")";
 
 /// Names of a folder that are compared with one that is not there.
 const NEAR_MAX: usize = 1000;
