@@ -30,6 +30,11 @@ fn every_method_and_form_is_led_to_the_same_place() {
         ("GET / HTTP/1.0\r\n", "a.test/"),
         ("GET http://a.test/y HTTP/1.1\r\nHost: a.test\r\n", "a.test/y"),
         ("GET //evil.test/ HTTP/1.1\r\nHost: a.test\r\n", "a.test/evil.test/"),
+        (
+            "GET /a;b=1/%3B//'c'/x/../d?e='[] HTTP/1.1\r\nHost: a.test\r\n",
+            "a.test/a;b=1/%3B//'c'/d?e='[]",
+        ),
+        ("GET /@zz%2fs HTTP/1.1\r\nHost: a.test\r\n", "a.test/@zz%2fs"),
         ("GET /%5C%0D%0ASet-Cookie:x HTTP/1.1\r\nHost: a.test\r\n", ""),
         ("GET /%22%3E?\"> HTTP/1.1\r\nHost: a.test\r\n", "a.test/%22%3E?%22%3E"),
         ("GET / HTTP/1.1\r\nHost: evil.test\r\n", "a.test/"),

@@ -102,7 +102,7 @@ pub fn to_https(request: &Request, own: &str, port: u16) -> Result<Response, Htt
     if port != 443 {
         location.extend_from_slice(format!(":{port}").as_bytes());
     }
-    escape::sent(request.sent_path(), &mut location);
+    escape::sent(escape::one_leading_slash(request.sent_path()), &mut location);
     super::push_query(request, &mut location);
     Ok(Response::new(Status::PERMANENT_REDIRECT).with_header("Location", &location))
 }
@@ -240,7 +240,7 @@ mod tests {
             (false, "*.example.org", 443, "/a", None),
             (true, "*.example.org", 443, "/a", Some("https://h/a")),
             (true, "h", 443, "/a;b/%3B//c?d;e='", Some("https://h/a;b/%3B//c?d;e='")),
-            (true, "h", 443, "//evil.test/x/../@zz%2fy", Some("https://h//evil.test/@zz%2fy")),
+            (true, "h", 443, "//evil.test/x/../@zz%2fy", Some("https://h/evil.test/@zz%2fy")),
         ] {
             let mut request = request("GET", target, &[]);
             request.host_matched = matched;
