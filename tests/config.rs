@@ -226,6 +226,27 @@ fn what_would_keep_it_from_starting_is_found_and_nothing_is_made() {
 }
 
 #[test]
+fn too_few_descriptors_are_told_before_the_start() {
+    let folder = folder(&[("docs/a", "")]);
+    let check = |limits: &str, connections: usize| {
+        let text = format!("[limits]\nconnections = {connections}\n{GOOD}");
+        std::fs::write(folder.path().join("web.conf"), text).unwrap();
+        let script = format!("ulimit {limits}; exec \"$0\" -c web.conf -t");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_httpyserver")])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = check("-n 256", 10_000);
+    assert!(told.contains("warning[few-descriptors]: 192 connections are possible"), "{told}");
+    assert_eq!(check("-n 256", 192), "");
+    assert_eq!(check("-Sn 256", 193), "", "the soft limit is raised");
+}
+
+#[test]
 fn a_user_that_nobody_has_is_found_before_the_start() {
     let text = "[server]\nuser = \"no-such-user\"\n[[host]]\nroot = \"docs\"\n";
     let folder = folder(&[("web.conf", text), ("docs/a", "")]);

@@ -74,6 +74,8 @@ fn a_full_house_of_clients_at_work_keeps_others_waiting() {
     assert_eq!(server.get("/").text(), "ok", "served when one of them has timed out");
     assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
     assert!(server.cpu() < Duration::from_millis(500), "a busy loop: {:?}", server.cpu());
+    let log = server.read_until("stderr.txt", "all 5 connections are taken");
+    assert_eq!(log.matches("connections are taken").count(), 1, "one line for all: {log}");
 }
 
 #[test]
@@ -87,6 +89,7 @@ fn connections_of_one_address() {
     let mut fourth = Wire::connect(&server);
     let refused = fourth.send(get("/")).rest();
     assert!(refused.is_err() || refused.is_ok_and(|rest| rest.is_empty()));
+    server.read_until("stderr.txt", "1 connections refused");
     for wire in &mut three {
         assert_eq!(wire.get("/").text(), "ok", "those that are in stay");
     }

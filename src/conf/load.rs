@@ -6,7 +6,7 @@ use super::model::{
     Listen, Log, LogFormat, LogTarget, Media, Place, Program, Programs, Route, Server, Timeouts,
     Tls,
 };
-use super::{classic, read, rules};
+use super::{classic, foreign, read, rules};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,10 @@ pub fn sniff(text: &str) -> Result<Format, Diagnostic> {
         let start = start + line.find(bare).unwrap_or_default();
         let span = start..start + bare.len();
         match (&first, form(bare)) {
-            (None, None) => return Err(unknown_format(span)),
+            (None, None) => return Err(unknown_format(text, span)),
+            (None, Some(_)) if foreign::form(text) == Some("lighttpd's form") => {
+                return Err(unknown_format(text, span));
+            }
             (None, Some(format)) => first = Some((format, span)),
             (Some((format, place)), Some(other)) if *format != other => {
                 return Err(mixed(*format, span, place.clone()));
@@ -88,7 +91,7 @@ pub fn sniff(text: &str) -> Result<Format, Diagnostic> {
             _ => {}
         }
     }
-    first.map(|(format, _)| format).ok_or_else(|| unknown_format(0..0))
+    first.map(|(format, _)| format).ok_or_else(|| unknown_format(text, 0..0))
 }
 
 /// A configuration without file: one folder, for this machine only, with listings.
@@ -174,8 +177,13 @@ fn form(line: &str) -> Option<Format> {
         .then_some(Format::Classic)
 }
 
-fn unknown_format(span: Range<usize>) -> Diagnostic {
-    let message = "this is neither of the two forms of a configuration";
+fn unknown_format(text: &str, span: Range<usize>) -> Diagnostic {
+    let message = match foreign::form(text) {
+        Some(form) => format!("this is a file in {form}, which is not read here"),
+        None if text.trim().is_empty() => "the file is empty".to_owned(),
+        None if span.is_empty() => "there are only comments in the file".to_owned(),
+        None => "this is neither of the two forms of a configuration".to_owned(),
+    };
     Diagnostic::error("unknown-format", message, span).help(
         "tables begin with a line such as `[[host]]`, and `root = \"docroot\"` on the next; \
          the classic form has lines such as `host default docroot`",

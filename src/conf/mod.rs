@@ -5,6 +5,7 @@
 
 mod classic;
 mod diagnostic;
+mod foreign;
 mod load;
 mod model;
 mod network;

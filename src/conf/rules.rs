@@ -436,6 +436,16 @@ pub(super) fn file_path(text: &str) -> Result<PathBuf, Fault> {
     if has_control(text) {
         return Err(Fault::new("bad-path", "has a control character"));
     }
+    if text.starts_with('~') {
+        let why = "begins with `~`, which only a shell fills in: write the whole path";
+        return Err(Fault::new("bad-path", why));
+    }
+    let is_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{');
+    let mut segments = text.split('/').filter_map(|segment| segment.strip_prefix('$'));
+    if segments.any(|name| name.starts_with(is_name)) {
+        let why = "has a variable, and none is filled in here: write the whole path";
+        return Err(Fault::new("bad-path", why));
+    }
     Ok(PathBuf::from(text))
 }
 

@@ -239,15 +239,9 @@ impl ConfigSource {
                 .access
                 .as_ref()
                 .is_some_and(|at| !matches!(at.value, conf::LogTarget::File(_)));
-        let descriptors = socket::raise_descriptor_limit();
-        let reserved = DESCRIPTORS_RESERVED.min(descriptors / 4);
-        let possible = descriptors.saturating_sub(reserved).max(1);
         Ok(Loaded {
             site,
-            connections_max: config
-                .limits
-                .connections
-                .min(usize::try_from(possible).unwrap_or(usize::MAX)),
+            connections_max: config.limits.connections.min(possible_connections().0),
             listen: config.server.listen,
             access: AccessLog::new(access, config.log.format, colour, config.log.skip),
             errors: ErrorLog::new(errors, config.log.level),
@@ -270,6 +264,7 @@ impl ConfigSource {
             let what = format!("there is no user {:?}", user.value);
             diagnostics.push(Diagnostic::error("missing-user", what, user.span.clone()));
         }
+        warn_of_descriptors(config.limits.connections, diagnostics);
         let site = site::build(config, self.file(), &self.registry, diagnostics);
         match diagnostics.has_errors() {
             false => Ok(site),
@@ -416,6 +411,30 @@ impl Loaded {
             let _ = writeln!(text, "  app     {app}");
         }
         text + missing + &self.warnings + "ready\n"
+    }
+}
+
+/// The clients for which there are descriptors, and how many descriptors there are: as many as this
+/// process may ask for.
+fn possible_connections() -> (usize, u64) {
+    let descriptors = socket::raise_descriptor_limit();
+    let reserved = DESCRIPTORS_RESERVED.min(descriptors / 4);
+    let possible = descriptors.saturating_sub(reserved).max(1);
+    (usize::try_from(possible).unwrap_or(usize::MAX), descriptors)
+}
+
+/// Says how many connections there can be, where that is fewer than were asked for.
+fn warn_of_descriptors(wanted: usize, diagnostics: &mut Diagnostics) {
+    let (possible, descriptors) = possible_connections();
+    if possible < wanted {
+        let message = format!(
+            "{possible} connections are possible, not {wanted}: this process may have \
+             {descriptors} descriptors"
+        );
+        let help = "raise `ulimit -Hn`, or LimitNOFILE= of the systemd unit; or lower `connections` \
+                    in [limits]";
+        let warning = Diagnostic::warning("few-descriptors", message, 0..0);
+        diagnostics.push(warning.help(help));
     }
 }
 

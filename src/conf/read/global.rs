@@ -75,7 +75,18 @@ pub(super) fn server(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Server 
 fn listen(reader: &mut Reader<'_>, item: &Item<'_>, server: &mut Server) {
     let folder = reader.folder;
     let before = reader.found.len();
-    let list = reader.strings(item, |text| rules::listen(text, folder));
+    let elements = item.value.as_array().map(|array| array.iter().map(|one| item.element(one)));
+    let parts: Vec<_> = elements.map_or_else(|| vec![item.clone()], Iterator::collect);
+    let (ports, parts): (Vec<_>, Vec<_>) =
+        parts.into_iter().partition(|part| part.value.is_integer());
+    for part in ports {
+        let port = part.value.as_integer().map_or("8080", |port| port.as_str());
+        let message = format!("{} must be an address, found a number", part.title());
+        let diagnostic = Diagnostic::error("wrong-type", message, part.span);
+        reader.report(diagnostic.label(format!("write \"http://*:{port}\"")));
+    }
+    let read = parts.iter().map(|part| reader.strings(part, |text| rules::listen(text, folder)));
+    let list: Vec<_> = read.flatten().collect();
     let mut taken = rules::Taken::default();
     for (n, later) in list.iter().enumerate() {
         let earlier = taken.take(&later.value, n).and_then(|n| list.get(n));

@@ -2,6 +2,7 @@
 
 use super::schema::{self, Schema};
 use crate::conf::diagnostic::Diagnostic;
+use crate::conf::foreign;
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -142,6 +143,9 @@ fn unknown(schema: &Schema, item: &Item<'_>) -> Diagnostic {
     }
     let message = format!("`{key}` is not a key of {title}");
     let diagnostic = Diagnostic::error("unknown-key", message, item.key_span.clone());
+    if let Some(here) = foreign::word(key) {
+        return diagnostic.help(here);
+    }
     if let Some(word) = schema::closest(key, schema.keys) {
         let diagnostic = diagnostic.label(format!("did you mean `{word}`?"));
         return if key.to_lowercase().replace('-', "_") == word {

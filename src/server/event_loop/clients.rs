@@ -30,6 +30,8 @@ impl EventLoop {
             if !self.acceptor.somebody_waits() {
                 return;
             }
+            self.crowd.full += 1;
+            self.crowd.report(self.connections_max, &mut self.cx);
             let count = EVICT.min(self.connections_max / 16).max(1);
             for id in longest_idle(&mut self.table, count) {
                 self.cut_off(id, Abort::Shutdown, "making room");
@@ -44,9 +46,15 @@ impl EventLoop {
         let due = (now + self.site.timeouts.header, now + self.site.timeouts.handshake);
         let (table, cx, per_client) = (&mut self.table, &mut self.cx, &mut self.per_client);
         let allowed = self.site.limits.per_client;
+        let crowd = &mut self.crowd;
         let complaint = self.acceptor.accept(now, room, |incoming| {
-            welcome(incoming, tls.as_ref(), due, allowed, table, cx, per_client);
+            let counted = match counted(&incoming, allowed, per_client) {
+                Some(counted) => counted,
+                None => return crowd.per_client += 1,
+            };
+            welcome(incoming, tls.as_ref(), due, counted, table, cx);
         });
+        self.crowd.report(self.connections_max, &mut self.cx);
         if let Some(error) = complaint {
             self.cx.report(Level::Error, format!("cannot accept: {error}; trying again"));
         }
@@ -93,29 +101,36 @@ impl EventLoop {
     }
 }
 
+fn peer(incoming: &Incoming) -> Peer {
+    incoming.accepted.peer.map_or(Peer::Local, |at| Peer::Ip(at.ip(), at.port()))
+}
+
+/// Whether a client is counted among those of its address; `None`: there are enough of them.
+fn counted(
+    incoming: &Incoming,
+    allowed: Option<usize>,
+    per_client: &mut HashMap<IpAddr, usize>,
+) -> Option<bool> {
+    let (Some(allowed), Peer::Ip(ip, _)) = (allowed, peer(incoming)) else { return Some(false) };
+    let count = per_client.entry(ip).or_default();
+    if *count >= allowed {
+        return None;
+    }
+    *count += 1;
+    Some(true)
+}
+
 /// Takes a client in. It is driven before the poll hears of it: a connection that ends with its
 /// first answer never needs the registration, which the others keep for life.
 fn welcome(
     incoming: Incoming,
     tls: Option<&Arc<ServerConfig>>,
     (head_due, handshake_due): (Instant, Instant),
-    allowed: Option<usize>,
+    counted: bool,
     table: &mut ConnTable,
     cx: &mut Cx,
-    per_client: &mut HashMap<IpAddr, usize>,
 ) {
-    let peer = incoming.accepted.peer.map_or(Peer::Local, |at| Peer::Ip(at.ip(), at.port()));
-    let counted = match (allowed, peer) {
-        (Some(allowed), Peer::Ip(ip, _)) => {
-            let count = per_client.entry(ip).or_default();
-            if *count >= allowed {
-                return;
-            }
-            *count += 1;
-            true
-        }
-        _ => false,
-    };
+    let peer = peer(&incoming);
     let plain = Transport::Plain(incoming.accepted.socket);
     let (transport, due) = match (incoming.secure, tls) {
         (false, _) => (plain, head_due),

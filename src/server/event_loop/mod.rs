@@ -4,6 +4,7 @@
 //! queue; `ClientConnection::drive` does the rest and says whether it lives on.
 
 mod clients;
+mod crowd;
 mod orders;
 mod pools;
 mod stopping;
@@ -22,6 +23,7 @@ use crate::event::{Budget, ConnId, Cx, Door, Sleeper, Stopper, Target};
 use crate::serve::Abort;
 use crate::site::Site;
 use crate::tls::{Plan, Secured};
+use crowd::Crowd;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use orders::Pending;
@@ -70,6 +72,7 @@ pub struct EventLoop {
     /// Connections of each address, counted only where they are limited.
     per_client: HashMap<IpAddr, usize>,
     connections_max: usize,
+    crowd: Crowd,
     log_due: Option<Instant>,
     stopping: Option<Stopping>,
     /// A reload whose handlers are not ready yet.
@@ -137,6 +140,7 @@ impl EventLoop {
             https_port,
             per_client: HashMap::new(),
             connections_max,
+            crowd: Crowd::default(),
             log_due: None,
             stopping: None,
             pending: None,

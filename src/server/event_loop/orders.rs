@@ -2,6 +2,7 @@
 //! renewed certificates, which are taken up unasked.
 
 use super::EventLoop;
+use super::crowd::Crowd;
 use super::pools::{SiteHandlers, readiness};
 use crate::conf::{Diagnostic, Level, summary};
 use crate::serve::{Readiness, Scale};
@@ -175,6 +176,8 @@ impl EventLoop {
         let (open, dropped) = (self.table.len(), self.access.dropped() + self.errors.dropped());
         let idle = self.table.iter_mut().filter(|connection| connection.is_idle()).count();
         let text = format!("{open} connections, {idle} of them idle; {dropped} log lines dropped");
+        let Crowd { full, per_client, .. } = &self.crowd;
+        let text = format!("{text}; {full} times full, {per_client} refused for their address");
         self.cx.report(Level::Info, text);
     }
 }
