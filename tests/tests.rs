@@ -11,6 +11,7 @@ mod access;
 mod access_log;
 mod auth;
 mod cgi;
+mod cgi_among;
 mod cgi_faults;
 mod challenge;
 mod closed;

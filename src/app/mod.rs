@@ -456,6 +456,7 @@ impl App {
                     welcome: false,
                     yields: false,
                     media: Rc::new(MediaTable::new(&Media::default())),
+                    scripts: None,
                     compress: Compress::default(),
                     cache: CacheLimits::default(),
                 });

@@ -520,6 +520,10 @@ pub struct Cgi {
     pub limits: CgiLimits,
     /// Whether they are told the client's credentials.
     pub authorization: bool,
+    /// The files that lie among them, if these are served.
+    pub files: Option<Files>,
+    /// What scripts among files are known by, besides `.cgi` and what has an interpreter.
+    pub extensions: Vec<String>,
 }
 
 /// `cgi_limits = { ... }`
@@ -557,11 +561,12 @@ pub enum Action {
 }
 
 impl Action {
-    /// The files that it serves, be it alone or before an application.
+    /// The files that it serves, be it alone, among scripts or before an application.
     pub fn files(&self) -> Option<&Files> {
         match self {
             Self::Files(files) => Some(files),
             Self::App(route) => route.files.as_ref(),
+            Self::Cgi(cgi) => cgi.files.as_ref(),
             _ => None,
         }
     }
@@ -776,7 +781,8 @@ impl Default for CgiLimits {
 impl Cgi {
     /// A folder of scripts, with the defaults.
     pub fn of(root: At<PathBuf>) -> Self {
-        Self { root, limits: CgiLimits::default(), authorization: false }
+        let limits = CgiLimits::default();
+        Self { root, limits, authorization: false, files: None, extensions: Vec::new() }
     }
 }
 

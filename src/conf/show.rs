@@ -353,7 +353,22 @@ fn scripts(out: &mut Out, cgi: &Cgi) {
     ];
     entries.extend(limits.memory.map(|bytes| ("memory", quote(&show_size(bytes)))));
     entries.extend(limits.cpu.map(|time| ("cpu", quote(&show_duration(time)))));
-    out.line("cgi", path(&cgi.root.value));
+    match &cgi.files {
+        None => out.line("cgi", path(&cgi.root.value)),
+        Some(files) => {
+            self::files(out, files);
+            let extensions = cgi.extensions.iter().map(|extension| quote(&format!(".{extension}")));
+            let extensions: Vec<_> = extensions.collect();
+            out.line(
+                "cgi",
+                if extensions.is_empty() {
+                    "true".into()
+                } else {
+                    format!("[{}]", extensions.join(", "))
+                },
+            );
+        }
+    }
     out.line("cgi_limits", table(entries));
     out.line("cgi_authorization", cgi.authorization.to_string());
 }

@@ -5,6 +5,7 @@ pub mod files;
 pub mod gateway;
 mod redirect;
 mod respond;
+pub mod script_names;
 pub mod wsgi;
 
 pub use cgi::CgiHandler;

@@ -2,15 +2,17 @@
 //! read, routes sorted. Nothing is looked up by name at request time that can be resolved here.
 
 use super::guard::Locks;
+use super::scripts::Shared;
 use super::served::ServedFolders;
 use super::{Guard, Registry, Route, Site, VirtualHost, closed, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
 use crate::event::Cx;
-use crate::handlers::cgi::RunBy;
+use crate::handlers::cgi::{Among, RunBy};
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
+use crate::handlers::script_names::{Named, ScriptNames};
 use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
-use crate::handlers::{RedirectHandler, RespondHandler};
+use crate::handlers::{CgiHandler, RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
 use crate::sys::file;
@@ -51,6 +53,7 @@ pub fn build(
         roots: RootPool::new(folders_open(), closed.clone()),
         closed,
         run_by,
+        shared: Shared::of(config),
         locks: Locks::default(),
         served: OnceCell::new(),
         entered: HashMap::new(),
@@ -115,6 +118,7 @@ struct Builder<'a> {
     roots: RootPool,
     /// Who runs scripts.
     run_by: Vec<RunBy>,
+    shared: Shared,
     locks: Locks,
     /// Which folders are served, once somebody asks.
     served: OnceCell<ServedFolders<'a>>,
@@ -249,11 +253,36 @@ impl<'a> Builder<'a> {
     fn scripts(&mut self, host: &conf::Host, cgi: &conf::Cgi) -> Rc<dyn Handler> {
         let root = self.roots.private(&cgi.root.value);
         self.warn_of_missing(&root, &cgi.root);
-        Rc::new(scripts::handler(self.config, host, cgi, root, self.run_by.clone()))
+        let names = cgi.files.is_some().then(|| self.shared.names());
+        let run_by = self.run_by.clone();
+        let scripts = scripts::handler(self.config, host, cgi, root, run_by, names.clone());
+        match (&cgi.files, names) {
+            (Some(files), Some(names)) => self.among(host, files, scripts, names),
+            _ => Rc::new(scripts),
+        }
+    }
+
+    /// Files and scripts of one folder.
+    fn among(
+        &mut self,
+        host: &conf::Host,
+        files: &conf::Files,
+        scripts: CgiHandler,
+        names: Rc<ScriptNames>,
+    ) -> Rc<dyn Handler> {
+        let is_script = |name: &str| names.judge(name.as_bytes()) == Named::Script;
+        let fallback = files.fallback.clone().filter(|name| is_script(name));
+        let has_index = host.index.iter().any(|name| is_script(name));
+        let mut own = files.clone();
+        own.fallback = own.fallback.filter(|_| fallback.is_none());
+        let hidden = files.hidden;
+        let files = self.files(host, &own, false);
+        Rc::new(Among { scripts, files, names, has_index, fallback, hidden })
     }
 
     /// Files. With `yields` an application answers what is none.
     fn files(&mut self, host: &conf::Host, files: &conf::Files, yields: bool) -> Rc<dyn Handler> {
+        self.shared.warn_of_closed(&files.root, self.diagnostics);
         let root = self.roots.public(&files.root.value);
         self.warn_of_missing(&root, &files.root);
         self.doubts_of_folder(files);
@@ -264,6 +293,7 @@ impl<'a> Builder<'a> {
             welcome: host.welcome,
             yields,
             media: self.media.clone(),
+            scripts: self.shared.names_in(&files.root.value),
             compress: self.config.compress.clone(),
             cache: self.cache,
         }))
@@ -432,6 +462,10 @@ impl<'a> Builder<'a> {
         let (beneath, files) = folders
             .min_by_key(|(beneath, _)| beneath.len())
             .ok_or_else(|| std::io::Error::other("no route with files has this path"))?;
+        let names = self.shared.names_in(&files.root.value);
+        if names.is_some_and(|names| names.judge(beneath.as_bytes()) != Named::Other) {
+            return Err(std::io::Error::other("it is a script"));
+        }
         let root = Root::open(&files.root.value)?.without(self.closed.clone());
         let file = root.open_beneath(beneath.as_bytes())?;
         let (body, _) = file::read_open(&file, OWN_PAGE_MAX)?;

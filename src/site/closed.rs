@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn places(config: &Config, file: Option<&Path>) -> Closed {
     let routes = || config.hosts.iter().flat_map(|host| &host.routes);
     let programs = routes().filter_map(|route| match &route.action {
-        Action::Cgi(cgi) => Some(&*cgi.root.value),
+        Action::Cgi(cgi) if cgi.files.is_none() => Some(&*cgi.root.value),
         Action::Pages(folder) => Some(&*folder.value),
         _ => None,
     });

@@ -1,9 +1,12 @@
 //! Folders of scripts, and who runs them.
 
-use crate::conf::{self, Action, Config, Diagnostic, Diagnostics};
+use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics};
 use crate::handlers::CgiHandler;
 use crate::handlers::cgi::{PATH, RunBy, Setup};
+use crate::handlers::script_names::ScriptNames;
 use crate::sys::fs::NamedRoot;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,17 +17,92 @@ pub(super) fn handler(
     cgi: &conf::Cgi,
     root: Rc<NamedRoot>,
     run_by: Vec<RunBy>,
+    names: Option<Rc<ScriptNames>>,
 ) -> CgiHandler {
     CgiHandler::new(Setup {
         root,
         cgi: cgi.clone(),
         run_by,
+        names,
         index: host.index.clone(),
         env: config.cgi.env.clone(),
         spool_above: config.limits.spool_above,
         server_name: host.names.first().map(|name| name.value.clone()),
         places: places(host),
     })
+}
+
+/// Files and scripts that lie together.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Where, as they really lie.
+    folders: BTreeSet<PathBuf>,
+    /// Folders of which nothing is served, and where that is written.
+    closed: HashMap<PathBuf, Range<usize>>,
+    /// Which files are scripts: in one of the folders, and for safety in all.
+    names: Rc<ScriptNames>,
+}
+
+impl Shared {
+    /// Those of a configuration.
+    pub(super) fn of(config: &Config) -> Self {
+        let routes = config.hosts.iter().flat_map(|host| &host.routes);
+        let shared: Vec<&conf::Cgi> = routes
+            .filter_map(|route| match &route.action {
+                Action::Cgi(cgi) if cgi.files.is_some() => Some(cgi),
+                _ => None,
+            })
+            .collect();
+        let run = config.cgi.interpreters.iter().map(|by| by.extension.clone());
+        let own = shared.iter().flat_map(|cgi| cgi.extensions.iter().cloned());
+        let folders = shared.iter().filter_map(|cgi| cgi.root.value.canonicalize().ok()).collect();
+        let routes = config.hosts.iter().flat_map(|host| &host.routes);
+        let closed = routes.filter_map(|route| match &route.action {
+            Action::Cgi(cgi) if cgi.files.is_none() => Some(&cgi.root),
+            Action::Pages(folder) => Some(folder),
+            _ => None,
+        });
+        let closed = closed.filter_map(|at| Some((at.value.canonicalize().ok()?, at.span.clone())));
+        let names = Rc::new(ScriptNames::new(run.chain(own)));
+        Self { folders, closed: closed.collect(), names }
+    }
+
+    /// Files of a folder of programs are answered with 404, all of them: what is text and what is a
+    /// program of it, nobody has said.
+    pub(super) fn warn_of_closed(&self, root: &At<PathBuf>, diagnostics: &mut Diagnostics) {
+        let Ok(place) = root.value.canonicalize() else { return };
+        let Some(span) = place.ancestors().find_map(|above| self.closed.get(above)) else { return };
+        let help = "move the files out of it; or have files and scripts told apart by their names: \
+                    `cgi = true` beside `root` or `files`";
+        diagnostics.push(
+            Diagnostic::warning(
+                "closed-folder",
+                "nothing of this folder is served",
+                root.span.clone(),
+            )
+            .label("every path of it is answered with 404")
+            .also(span.clone(), "it lies in this one, whose programs are not shown")
+            .help(help),
+        );
+    }
+
+    /// Which of the files beneath `root` are scripts, if a folder with such lies in it or around it.
+    pub(super) fn names_in(&self, root: &Path) -> Option<Rc<ScriptNames>> {
+        if self.folders.is_empty() {
+            return None;
+        }
+        // A folder that is not there yet may be any.
+        let Ok(root) = root.canonicalize() else { return Some(self.names.clone()) };
+        let is_around = root.ancestors().any(|above| self.folders.contains(above));
+        // Paths are ordered by their components: what lies in a folder follows it.
+        let is_in = self.folders.range(root.clone()..).next().is_some_and(|f| f.starts_with(&root));
+        (is_around || is_in).then(|| self.names.clone())
+    }
+
+    /// Which files are scripts.
+    pub(super) fn names(&self) -> Rc<ScriptNames> {
+        self.names.clone()
+    }
 }
 
 /// The interpreters that are there. The others are warned of, if there are scripts at all.

@@ -9,6 +9,7 @@ use crate::conf::rules::{self, Fault};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use toml::de::DeValue;
 
 /// Scripts at once; each is a process with three pipes.
 const PROCESSES_MAX: u64 = 10_000;
@@ -94,17 +95,51 @@ fn no_nul(text: &str) -> Result<(), Fault> {
     Err(Fault { name: "bad-value", why: "has a NUL in it".to_owned(), instead: None })
 }
 
+/// Whether `cgi` is for scripts among the files of `folder`: `true`, extensions, or that folder
+/// itself.
+pub(super) fn is_among(reader: &Reader<'_>, scripts: &Item<'_>, folder: Option<&Item<'_>>) -> bool {
+    let place =
+        |item: &Item<'_>| Some(reader.folder.join(item.value.as_str()?).components().collect());
+    let (own, other): (Option<PathBuf>, _) = (place(scripts), folder.and_then(place));
+    match scripts.value {
+        DeValue::Boolean(_) | DeValue::Array(_) => true,
+        _ => own.is_some() && own == other,
+    }
+}
+
+/// `cgi = true`, or extensions, beside the folder of `files`.
+pub(super) fn among(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    beside: &[Item<'_>],
+    files: Option<Files>,
+) -> Option<Cgi> {
+    let files = files?;
+    let mut cgi = of(reader, files.root.clone(), beside);
+    if item.value.as_array().is_some() {
+        let extensions = reader.strings(item, rules::extension);
+        cgi.extensions = extensions.into_iter().map(|extension| extension.value).collect();
+    }
+    cgi.files = Some(files);
+    Some(cgi)
+}
+
 /// `cgi = "..."` and the keys beside it.
 pub(super) fn cgi(reader: &mut Reader<'_>, item: &Item<'_>, beside: &[Item<'_>]) -> Option<Cgi> {
     let root = reader.path(item);
-    let mut cgi = Cgi::of(root.clone().unwrap_or(At::implied("".into())));
+    let cgi = of(reader, root.clone().unwrap_or(At::implied("".into())), beside);
+    root.map(|_| cgi)
+}
+
+fn of(reader: &mut Reader<'_>, root: At<PathBuf>, beside: &[Item<'_>]) -> Cgi {
+    let mut cgi = Cgi::of(root);
     for item in beside {
         match item.key {
             "cgi_limits" => cgi.limits = limits(reader, item),
             _ => cgi.authorization = reader.boolean(item).unwrap_or(false),
         }
     }
-    root.map(|_| cgi)
+    cgi
 }
 
 fn limits(reader: &mut Reader<'_>, item: &Item<'_>) -> CgiLimits {

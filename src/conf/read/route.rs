@@ -90,10 +90,16 @@ pub(super) fn action(
     let options = table.take("options");
     let beside_cgi: Vec<_> = BESIDE_CGI.iter().filter_map(|key| table.take(key)).collect();
     let (folder, scripts) = (table.take(folder_key), table.take("cgi"));
+    let scripts = scripts.filter(|item| item.value.as_bool() != Some(false));
     let (has_folder, has_scripts) = (folder.is_some(), scripts.is_some());
     let app = table.take("app");
-    // Files together with an application come first, and it answers the rest.
-    let (folder, before_app) = if app.is_some() { (None, folder) } else { (folder, None) };
+    let is_among =
+        scripts.as_ref().is_some_and(|item| cgi::is_among(reader, item, folder.as_ref()));
+    // Files together with an application come first, and it answers the rest; together with scripts,
+    // their names say which of the two they are.
+    let shares = app.is_some() || is_among;
+    let (folder, shared) = if shares { (None, folder) } else { (folder, None) };
+    needs_folder(reader, scripts.as_ref().filter(|_| is_among && !has_folder), folder_key);
     let others = ["pages", "redirect", "respond", "handler"].map(|key| table.take(key));
     let given = [folder, scripts, app].into_iter().chain(others);
     let mut given: Vec<_> = given.flatten().collect();
@@ -124,12 +130,16 @@ pub(super) fn action(
     let mut found = None;
     for item in given {
         let action = match item.key {
+            "cgi" if is_among => {
+                let files = shared.as_ref().and_then(|item| files(reader, item, &beside));
+                cgi::among(reader, &item, &beside_cgi, files).map(Action::Cgi)
+            }
             "cgi" => cgi::cgi(reader, &item, &beside_cgi).map(Action::Cgi),
             "redirect" => redirect(reader, &item).map(Action::Redirect),
             "respond" => respond(reader, &item).map(Action::Respond),
             "handler" => handler(reader, &item, options.as_ref()).map(Action::Handler),
             "app" => {
-                let files = before_app.as_ref().and_then(|item| files(reader, item, &beside));
+                let files = shared.as_ref().and_then(|item| files(reader, item, &beside));
                 let any = |text: &str| Ok::<_, Fault>(text.to_owned());
                 let name = reader.string(&item, any);
                 name.map(|name| {
@@ -142,6 +152,16 @@ pub(super) fn action(
         found = found.or(Some((action, item.span)));
     }
     found
+}
+
+/// Scripts among files need files.
+fn needs_folder(reader: &mut Reader<'_>, item: Option<&Item<'_>>, folder_key: &str) {
+    let Some(item) = item else { return };
+    let message = format!("{} needs `{folder_key}` beside it", item.title());
+    let diagnostic = Diagnostic::error("needs-files", message, item.key_span.clone());
+    reader.report(
+        diagnostic.help("or give it the folder that the scripts lie in: `cgi = \"/srv/cgi-bin\"`"),
+    );
 }
 
 /// An application of the program. Whether there is one of that name is known to `site::build` only.

@@ -23,6 +23,8 @@ fn what_is_shown_is_read_back() {
         [[host]]\nnames = \"*.A.org\"\nerrors = { 5xx = \"/5\", 404 = \"/4\", 4xx = \"/x\" }\n\
         respond = \"\\\"quoted\\\" \\\\ \\u0001 \\t\\r\\n ä\"\n\
         [[host.route]]\npath = \"/\\\"/\"\nfiles = \"C\"\nupload = true\n\
+        [[host.route]]\npath = \"/m/\"\nfiles = \"D\"\ncgi = [\".PL\", \"py\"]\n\
+        [[host.route]]\npath = \"/n/\"\nfiles = \"D\"\ncgi = true\n\
         [[host.route]]\npath = \"/c/\"\ncgi = \"D\"\ncgi_limits = { memory = \"16MiB\" }\n\
         [[host.route]]\npath = \"/r\"\nallow = [\"::ffff:10.0.0.0/104\", \"unix\"]\n\
         auth = { users = \"u/p\", realm = \"a b\", for = [\"GET\", \"PUT\"] }\nmethods = [\"GET\"]\nredirect = \"/x?{query}\"\n\

@@ -166,6 +166,16 @@ fn in_hosts_and_routes() {
         ("", "[host]", "wrong-type", "[host]", "[[host]]"),
         ("[[host]]\n", "names = \"a.org\"", "no-action", "[[host]]", "`root`"),
         ("[[host]]\nredirect = \"/x\"\n", "hidden = true", "needs-files", "hidden", "`root`"),
+        ("[[host]]\n", "cgi = true", "needs-files", "cgi", "`root`"),
+        ("[[host]]\nroot = \"a\"\n", "cgi = [\".a.b\"]", "bad-value", "\".a.b\"", "dot"),
+        ("[[host]]\nroot = \"a\"\n", "cgi = \"b\"", "several-actions", "cgi", "second"),
+        (
+            "[[host]]\nroot = \"a\"\nupload = true\n",
+            "cgi = true",
+            "upload-into-cgi",
+            "\"a\"",
+            "uploads",
+        ),
         ("[[host]]\nroot = \"a\"\n", "default = false", "unnamed-host", "false", "names"),
         (second, "[[host]]\nroot = \"x\"", "unnamed-host", "[[host]]", "default = true"),
         (
@@ -186,7 +196,8 @@ fn in_hosts_and_routes() {
         (HOST, "[[host.route]]\npath = \"/x\"", "no-action", "[[host.route]]", "`files`"),
         (HOST, "[host.route]\npath = \"/x\"", "wrong-type", "[host.route]", "[[host.route]]"),
         (route, "fils = \"x\"", "unknown-key", "fils", "`files`"),
-        (route, "cgi = true", "wrong-type", "true", "a string"),
+        (route, "cgi = true", "needs-files", "cgi", "`files`"),
+        (route, "cgi = 1", "wrong-type", "1", "a string"),
         (route, "cgi = 'x'\ncgi_limits = 4", "wrong-type", "4", "cgi_limits"),
         (
             route,

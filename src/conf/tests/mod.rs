@@ -88,7 +88,10 @@ fn without_places(mut config: Config) -> Config {
                     files.root.span = 0..0;
                     files.upload.iter_mut().for_each(|upload| upload.span = 0..0);
                 }
-                Action::Cgi(cgi) => cgi.root.span = 0..0,
+                Action::Cgi(cgi) => {
+                    cgi.root.span = 0..0;
+                    cgi.files.iter_mut().for_each(|files| files.root.span = 0..0);
+                }
                 Action::Redirect(redirect) => redirect.to.span = 0..0,
                 Action::Respond(_) => {}
                 Action::Handler(handler) => {

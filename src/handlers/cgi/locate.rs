@@ -5,6 +5,7 @@
 //! anything that answers: its text cannot be an answer, however its path is spelled (SECURITY 22).
 
 use crate::handlers::files::resolve::{is_forbidden, is_missing};
+use crate::handlers::script_names::{Named, ScriptNames};
 use crate::sys::fs::{Kind, Root};
 use std::io;
 use std::path::PathBuf;
@@ -40,6 +41,21 @@ pub struct RunBy {
     pub program: PathBuf,
 }
 
+/// What is known of scripts.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Who runs them.
+    pub by: &'a [RunBy],
+    /// Which they are, where files lie among them; `None`: whatever can be started.
+    pub names: Option<&'a ScriptNames>,
+}
+
+impl Known<'_> {
+    fn is_file(&self, path: &[u8]) -> bool {
+        self.names.is_some_and(|names| names.judge(path) != Named::Script)
+    }
+}
+
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Located<'a> {
@@ -70,7 +86,7 @@ pub enum Located<'a> {
 /// The file system is in trouble.
 pub fn locate<'a>(
     tree: &impl Tree,
-    by: &'a [RunBy],
+    known: Known<'a>,
     index: &'a [String],
     path: &[u8],
     slash: bool,
@@ -82,7 +98,7 @@ pub fn locate<'a>(
         let segment = path.get(start..).unwrap_or_default();
         let length = memchr::memchr(b'/', segment).unwrap_or(segment.len());
         if length == 0 {
-            return Ok(folder(tree, by, index, path, slash));
+            return Ok(folder(tree, known, index, path, slash));
         }
         if segment.starts_with(b".") {
             return Ok(Located::Missing);
@@ -91,7 +107,9 @@ pub fn locate<'a>(
         let so_far = path.get(..end).unwrap_or_default();
         match tree.kind(so_far) {
             Ok(Kind::Folder) => {}
-            Ok(Kind::File) => return Ok(judge(tree, by, so_far)),
+            // A file among scripts is for others to answer.
+            Ok(Kind::File) if known.is_file(so_far) => return Ok(Located::Missing),
+            Ok(Kind::File) => return Ok(judge(tree, known.by, so_far)),
             Ok(Kind::Link | Kind::Other) => return Ok(Located::Forbidden("not a regular file")),
             Err(error) if is_missing(&error) => return Ok(Located::Missing),
             Err(error) if is_forbidden(&error) => {
@@ -117,7 +135,7 @@ fn judge<'a>(tree: &impl Tree, by: &'a [RunBy], path: &[u8]) -> Located<'a> {
 /// A folder is answered by the first of the names that is a script there.
 fn folder<'a>(
     tree: &impl Tree,
-    by: &'a [RunBy],
+    known: Known<'a>,
     index: &'a [String],
     path: &[u8],
     slash: bool,
@@ -129,10 +147,21 @@ fn folder<'a>(
         if name.starts_with('.') || !matches!(tree.kind(&file), Ok(Kind::File)) {
             continue;
         }
-        if let Located::Script { by, .. } = judge(tree, by, &file) {
-            let script = Located::Script { end: path.len(), by, index: Some(name) };
-            return if slash { script } else { Located::AddSlash };
+        if known.is_file(&file) {
+            return Located::Missing;
         }
+        match judge(tree, known.by, &file) {
+            Located::Script { by, .. } => {
+                let script = Located::Script { end: path.len(), by, index: Some(name) };
+                return if slash { script } else { Located::AddSlash };
+            }
+            // Among files it is the index by its name; who has put it there wants to know.
+            other if known.names.is_some() => return other,
+            _ => {}
+        }
+    }
+    if known.names.is_some() {
+        return Located::Missing;
     }
     Located::Forbidden("a folder of scripts is not listed")
 }
@@ -185,7 +214,7 @@ mod tests {
         let script = |end, by| Located::Script { end, by, index: None };
         let look = |path: &str| {
             let slash = path.is_empty() || path.ends_with('/');
-            locate(&tree, &by, &[], path.as_bytes(), slash)
+            locate(&tree, Known { by: &by, names: None }, &[], path.as_bytes(), slash)
         };
         let php = || Some(&by[0]);
         for (path, want) in [
@@ -219,12 +248,53 @@ mod tests {
         let tree = Fake(&["index.html", "index.php", "sub/", "sub/index.html", "sub/run*", "x/"]);
         let by = [RunBy { extension: "php".into(), program: "/usr/bin/php-cgi".into() }];
         let index = ["index.html", "index.php", "run", ".hidden"].map(str::to_owned);
-        let look = |path: &str, slash| locate(&tree, &by, &index, path.as_bytes(), slash).unwrap();
+        let known = Known { by: &by, names: None };
+        let look =
+            |path: &str, slash| locate(&tree, known, &index, path.as_bytes(), slash).unwrap();
         let script = |end, by, index| Located::Script { end, by, index: Some(index) };
         assert_eq!(look("", true), script(0, Some(&by[0]), "index.php"));
         assert_eq!(look("sub/", true), script(4, None, "run"));
         assert_eq!(look("", false), Located::AddSlash);
         assert_eq!(look("sub", false), Located::AddSlash);
         assert!(matches!(look("x/", true), Located::Forbidden(_)));
+    }
+
+    #[test]
+    fn among_files_a_name_says_what_is_a_script() {
+        let tree = Fake(&[
+            "index.html",
+            "index.php",
+            "a.png",
+            "run*",
+            "old.php~",
+            "x.cgi",
+            "y.cgi*",
+            "wiki/",
+            "wiki/index.php",
+            "plain/",
+            "plain/index.html",
+            "plain/index.php",
+            "d.php/",
+            "d.php/a.css",
+        ]);
+        let by = [RunBy { extension: "php".into(), program: "/usr/bin/php-cgi".into() }];
+        let names = ScriptNames::new(["php".to_owned()]);
+        let index = ["index.html", "index.php"].map(str::to_owned);
+        let known = Known { by: &by, names: Some(&names) };
+        let look =
+            |path: &str, slash| locate(&tree, known, &index, path.as_bytes(), slash).unwrap();
+        let script = |end, by, index| Located::Script { end, by, index };
+        assert_eq!(look("index.php/a/b", false), script(9, Some(&by[0]), None));
+        assert_eq!(look("y.cgi", false), script(5, None, None));
+        assert_eq!(look("x.cgi", false), Located::NoProgram);
+        assert_eq!(look("wiki/", true), script(5, Some(&by[0]), Some("index.php")));
+        for path in ["", "a.png", "run", "old.php~", "plain/", "none.php", "d.php/a.css", "d.php/"]
+        {
+            assert_eq!(
+                look(path, path.ends_with('/') || path.is_empty()),
+                Located::Missing,
+                "{path}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `among` | what of files that lie among the scripts? |
 //! | `locate` | which script answers a path? |
 //! | `gate` | may it be started now? |
 //! | `start` | with which environment, and how? |
@@ -12,6 +13,7 @@
 //! | `complaints` | what does it write to its standard error? |
 //! | `diagnosis` | why could it not be started? |
 
+mod among;
 mod complaints;
 mod diagnosis;
 mod exchange;
@@ -22,11 +24,13 @@ mod locate;
 mod running;
 mod start;
 
+pub use among::Among;
 pub use locate::RunBy;
 
 use crate::conf;
 use crate::event::{ConnId, Cx, PoolId};
 use crate::handlers::files::{in_trouble, no_folder};
+use crate::handlers::script_names::ScriptNames;
 use crate::handlers::{ANY_METHOD, add_slash};
 use crate::http::{BodyLength, HttpError, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request};
@@ -35,10 +39,10 @@ use crate::sys::process::Ending;
 use exchange::Script;
 use gate::Gate;
 use input::Input;
-use locate::{Located, locate};
+use locate::{Known, Located, locate};
 use rustix::io::Errno;
 use slab::Slab;
-use start::Which;
+use start::{Start, Which};
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io;
@@ -53,6 +57,8 @@ pub struct Setup {
     pub cgi: conf::Cgi,
     /// Who runs which scripts.
     pub run_by: Vec<RunBy>,
+    /// Which are scripts, where files lie among them; `None`: all that can be started.
+    pub names: Option<Rc<ScriptNames>>,
     /// File names tried in a folder: those that are scripts.
     pub index: Vec<String>,
     /// Variables for all of them.
@@ -112,13 +118,12 @@ impl CgiHandler {
         };
         Self { scripts: Rc::new(scripts) }
     }
-}
 
-impl CgiHandler {
-    fn locate(&self, root: &Root, request: &Request) -> io::Result<Located<'_>> {
+    fn locate(&self, root: &Root, request: &Request) -> Result<Located<'_>, HttpError> {
         let setup = &self.scripts.setup;
         let (rest, slash) = (request.rest(), request.path().ends_with(b"/"));
-        let located = locate(root, &setup.run_by, &setup.index, rest, slash)?;
+        let scripts = Known { by: &setup.run_by, names: setup.names.as_deref() };
+        let located = locate(root, scripts, &setup.index, rest, slash).map_err(in_trouble)?;
         // An encoded slash belongs to a name, and no script has such a name.
         let is_name = |end| rest.get(..end).is_some_and(|name| name.contains(&b'%'));
         match located {
@@ -127,6 +132,61 @@ impl CgiHandler {
             }
             located => Ok(located),
         }
+    }
+
+    /// The script that answers whatever path it is given; `None`: it may not be started.
+    fn locate_stand_in(&self, script: &str, cx: &Cx) -> Result<Option<Which>, HttpError> {
+        let setup = &self.scripts.setup;
+        let root = setup.root.current(cx.now()).map_err(no_folder)?;
+        let scripts = Known { by: &setup.run_by, names: setup.names.as_deref() };
+        match locate(&*root, scripts, &[], script.as_bytes(), false).map_err(in_trouble)? {
+            Located::Script { by, .. } => {
+                Ok(Some(Which { stands_in: true, ..Which::found(root, 0, by, Some(script)) }))
+            }
+            Located::NoProgram => Ok(None),
+            _ => Err(HttpError::new(Status::NOT_FOUND, NO_FALLBACK)),
+        }
+    }
+
+    fn stand_in(&self, script: &str, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+        match self.locate_stand_in(script, cx)? {
+            Some(which) => Ok(self.begin(which, request)),
+            None => Err(no_program(request, cx)),
+        }
+    }
+
+    fn explain_stand_in(
+        &self,
+        script: &str,
+        request: &Request,
+        cx: &Cx,
+        notes: &mut Vec<Note>,
+    ) -> Result<Foretold, HttpError> {
+        match self.locate_stand_in(script, cx)? {
+            Some(which) => Ok(self.tell(&which, request, notes)),
+            None => Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM)),
+        }
+    }
+
+    fn begin(&self, which: Which, request: &Request) -> Outcome {
+        let spool_above = self.scripts.setup.spool_above;
+        let input = match request.framing.body {
+            _ if request.is_rerouted() => Input::None,
+            BodyLength::None => Input::None,
+            BodyLength::Length(length) if length > spool_above => Input::Stream(length),
+            BodyLength::Length(_) | BodyLength::Chunked => Input::gather(spool_above),
+        };
+        Outcome::Start(Box::new(Script::new(self.scripts.clone(), which, input)))
+    }
+
+    fn tell(&self, which: &Which, request: &Request, notes: &mut Vec<Note>) -> Foretold {
+        let start = Start { scripts: &self.scripts, request, which };
+        let by =
+            which.by.as_ref().map_or_else(|| "by itself".into(), |by| by.display().to_string());
+        notes.push(Note::new("script", start.script().display().to_string(), format!("run {by}")));
+        let info = start.info();
+        notes.push(Note::new("", format!("PATH_INFO {:?}", String::from_utf8_lossy(&info)), ""));
+        Foretold::UpTo("the script, which is not started here".into())
     }
 }
 
@@ -145,33 +205,17 @@ impl Handler for CgiHandler {
     }
 
     fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
-        let setup = &self.scripts.setup;
-        let root = setup.root.current(cx.now()).map_err(no_folder)?;
-        let which = match self.locate(&root, request).map_err(in_trouble)? {
-            Located::Script { end, by, index } => Which {
-                end,
-                by: by.map(|by| by.program.clone()),
-                index: index.map(str::to_owned),
-                root,
-            },
+        let root = self.scripts.setup.root.current(cx.now()).map_err(no_folder)?;
+        let which = match self.locate(&root, request)? {
+            Located::Script { end, by, index } => Which::found(root, end, by, index),
             Located::AddSlash => {
                 return Ok(Outcome::Respond(add_slash(request, Status::MOVED_PERMANENTLY)));
             }
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
-            Located::NoProgram => {
-                let path = String::from_utf8_lossy(request.path()).into_owned();
-                cx.complain(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
-                return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM));
-            }
+            Located::NoProgram => return Err(no_program(request, cx)),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
-        let input = match request.framing.body {
-            _ if request.is_rerouted() => Input::None,
-            BodyLength::None => Input::None,
-            BodyLength::Length(length) if length > setup.spool_above => Input::Stream(length),
-            BodyLength::Length(_) | BodyLength::Chunked => Input::gather(setup.spool_above),
-        };
-        Ok(Outcome::Start(Box::new(Script::new(self.scripts.clone(), which, input))))
+        Ok(self.begin(which, request))
     }
 
     fn explain(
@@ -180,11 +224,9 @@ impl Handler for CgiHandler {
         cx: &mut Cx,
         notes: &mut Vec<Note>,
     ) -> Result<Foretold, HttpError> {
-        let setup = &self.scripts.setup;
-        let root = setup.root.current(cx.now()).map_err(no_folder)?;
-        let rest = request.rest();
-        let (end, by, index) = match self.locate(&root, request).map_err(in_trouble)? {
-            Located::Script { end, by, index } => (end, by, index),
+        let root = self.scripts.setup.root.current(cx.now()).map_err(no_folder)?;
+        let which = match self.locate(&root, request)? {
+            Located::Script { end, by, index } => Which::found(root, end, by, index),
             Located::AddSlash => {
                 return Ok(Foretold::Response(add_slash(request, Status::MOVED_PERMANENTLY)));
             }
@@ -192,20 +234,7 @@ impl Handler for CgiHandler {
             Located::NoProgram => return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM)),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
-        let own = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
-        let script = root.place().join(own + index.unwrap_or_default());
-        let by = by.map_or_else(|| "by itself".into(), |by| by.program.display().to_string());
-        notes.push(Note::new("script", script.display().to_string(), format!("run {by}")));
-        let after = match index {
-            Some(_) => String::new(),
-            None => {
-                let below = rest.len() - end;
-                let info = request.info_below(request.path().len() - below);
-                String::from_utf8_lossy(&info).into_owned()
-            }
-        };
-        notes.push(Note::new("", format!("PATH_INFO {after:?}"), ""));
-        Ok(Foretold::UpTo("the script, which is not started here".into()))
+        Ok(self.tell(&which, request, notes))
     }
 
     fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
@@ -232,6 +261,15 @@ const SIGPIPE: i32 = 13;
 
 /// Of a file among scripts that is none. Whoever has put it there may have meant it to be one.
 const NO_PROGRAM: &str = "a file that is not executable, and nobody runs its extension";
+
+/// Of a `fallback` that is none.
+const NO_FALLBACK: &str = "no such file, and no script at `fallback`";
+
+fn no_program(request: &Request, cx: &mut Cx) -> HttpError {
+    let path = String::from_utf8_lossy(request.path()).into_owned();
+    cx.complain(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
+    HttpError::new(Status::FORBIDDEN, NO_PROGRAM)
+}
 
 /// What a client is told of a script that cannot be started; `why` is for the log.
 fn refused(error: &io::Error, why: Option<String>) -> HttpError {

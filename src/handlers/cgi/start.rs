@@ -2,6 +2,7 @@
 
 use super::complaints::Complaints;
 use super::input::{Feed, Input};
+use super::locate::RunBy;
 use super::running::Running;
 use super::{Run, Scripts, diagnosis};
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
@@ -33,6 +34,21 @@ pub(super) struct Which {
     pub(super) by: Option<PathBuf>,
     /// The folder it was found in.
     pub(super) root: Rc<Root>,
+    /// It answers for the whole path: that of a front controller.
+    pub(super) stands_in: bool,
+}
+
+impl Which {
+    /// What `locate` has found in `root`.
+    pub(super) fn found(
+        root: Rc<Root>,
+        end: usize,
+        by: Option<&RunBy>,
+        index: Option<&str>,
+    ) -> Self {
+        let by = by.map(|by| by.program.clone());
+        Self { end, by, index: index.map(str::to_owned), root, stands_in: false }
+    }
 }
 
 /// A script to be started for a request.
@@ -137,7 +153,7 @@ impl Start<'_> {
         }
     }
 
-    fn script(&self) -> PathBuf {
+    pub(super) fn script(&self) -> PathBuf {
         self.which.root.place().join(OsStr::from_bytes(&self.beneath()))
     }
 
@@ -156,6 +172,9 @@ impl Start<'_> {
     /// The path up to the script.
     fn path(&self) -> &[u8] {
         let path = self.request.path();
+        if self.which.stands_in {
+            return path.get(..self.request.mount).unwrap_or(path);
+        }
         path.get(..path.len().saturating_sub(self.below().len())).unwrap_or(path)
     }
 
@@ -163,9 +182,13 @@ impl Start<'_> {
         [self.path(), self.which.index.as_deref().unwrap_or_default().as_bytes()].concat()
     }
 
-    /// The same as it was sent, decoded once. Nothing follows the script of a folder.
-    fn info(&self) -> Cow<'_, [u8]> {
+    /// The same as it was sent, decoded once. Nothing follows the script of a folder; one that stands
+    /// in has all that is below the route.
+    pub(super) fn info(&self) -> Cow<'_, [u8]> {
         match self.which.index {
+            _ if self.which.stands_in => {
+                self.request.info_below(self.path().len().saturating_sub(1))
+            }
             Some(_) => Cow::Borrowed(b""),
             None => self.request.info_below(self.path().len()),
         }

@@ -43,6 +43,7 @@ pub use one::OneFile;
 use crate::conf;
 use crate::event::Cx;
 use crate::handlers::add_slash;
+use crate::handlers::script_names::ScriptNames;
 use crate::http::{HttpError, Known, Method, MethodSet, Status, prefers_html};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 use crate::sys::fs::{Meta, NamedRoot, Root, Version};
@@ -71,6 +72,8 @@ pub struct Setup {
     pub yields: bool,
     /// The types of files.
     pub media: Rc<MediaTable>,
+    /// Which of the files are scripts: these are nobody's to see.
+    pub scripts: Option<Rc<ScriptNames>>,
     /// What is compressed.
     pub compress: conf::Compress,
     /// How much is kept in memory.
@@ -83,6 +86,7 @@ pub struct FileHandler {
     rules: Rules,
     recipe: Recipe,
     media: Rc<MediaTable>,
+    scripts: Option<Rc<ScriptNames>>,
     upload: Option<Rc<conf::Upload>>,
     cache: Rc<RefCell<Cache>>,
     /// That of the root when the cache was empty.
@@ -93,7 +97,7 @@ pub struct FileHandler {
 impl FileHandler {
     /// A handler with an empty cache.
     pub fn new(setup: Setup) -> Self {
-        let Setup { root, files, index, welcome, yields, media, compress, cache } = setup;
+        let Setup { root, files, index, welcome, yields, media, scripts, compress, cache } = setup;
         Self {
             version: Cell::new(root.version()),
             root,
@@ -112,6 +116,7 @@ impl FileHandler {
                 gzip_min: compress.min,
             },
             media,
+            scripts,
             upload: files.upload.map(Rc::new),
             cache: Rc::new(RefCell::new(Cache::new(cache))),
             boundaries: Boundaries::default(),
@@ -190,7 +195,8 @@ impl FileHandler {
             wants_page: request.head.method().is_read()
                 && prefers_html(request.head.get(Known::Accept)),
         };
-        resolve::resolve(&Disk(root), &self.rules, question, trace)
+        let disk = Disk { root, scripts: self.scripts.as_deref() };
+        resolve::resolve(&disk, &self.rules, question, trace)
     }
 
     /// Looks on the disk. `before` is what the path was answered with until now.

@@ -40,7 +40,10 @@ pub(crate) fn entry_of(dir: &Path, name: &str, content: &[u8]) -> Rc<Entry> {
     std::fs::write(dir.join(name), content).unwrap();
     age(&dir.join(name));
     let root = Root::open(dir).unwrap();
-    let Found::File(file) = Disk(&root).look(name.as_bytes()).unwrap() else { panic!() };
+    let Found::File(file) = Disk { root: &root, scripts: None }.look(name.as_bytes()).unwrap()
+    else {
+        panic!()
+    };
     let recipe = Recipe { cache_control: None, gzip: true, gzip_min: 1000 };
     let media = MediaTable::new(&conf::Media::default()).of_path(name.as_bytes());
     let source = Source {

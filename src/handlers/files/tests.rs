@@ -28,6 +28,7 @@ impl Site {
             welcome: true,
             yields: false,
             media: Rc::new(MediaTable::new(&conf::Media::default())),
+            scripts: None,
             compress: conf::Compress::default(),
             cache: CacheLimits::default(),
         });

@@ -154,9 +154,12 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
 /// The answer is complete with this frame.
 const END: u8 = 1;
 
+/// A name and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// What an answer says of its status, and names and values of its header lines; `None` for a name
 /// without its value.
-pub fn fields(block: &[u8]) -> (&[u8], impl Iterator<Item = Option<(&[u8], &[u8])>>) {
+pub fn fields(block: &[u8]) -> (&[u8], impl Iterator<Item = Option<Pair<'_>>>) {
     let mut parts = block.split(|b| *b == 0);
     let reason = parts.next().unwrap_or_default();
     let pairs = std::iter::from_fn(move || {

@@ -328,6 +328,9 @@ fn describe(action: &Action) -> String {
     };
     match action {
         Action::Files(files) => format!("files of {}", shown(&files.root)),
+        Action::Cgi(cgi) if cgi.files.is_some() => {
+            format!("files and scripts of {}", shown(&cgi.root))
+        }
         Action::Cgi(cgi) => format!("scripts of {}", shown(&cgi.root)),
         Action::Redirect(redirect) => {
             format!("redirect {} {}", redirect.status.code(), redirect.to.value)
