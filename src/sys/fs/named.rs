@@ -84,6 +84,10 @@ impl RootPool {
 }
 
 impl Pool {
+    fn has_room(&self) -> bool {
+        self.open.borrow().len() < self.open_max
+    }
+
     /// Closes the folder that has been open for the longest time, if there are too many.
     fn opened(&self, root: &Rc<NamedRoot>) {
         let mut open = self.open.borrow_mut();
@@ -116,12 +120,16 @@ impl NamedRoot {
         &self.path
     }
 
-    /// Whether there is such a folder now.
+    /// Whether there is such a folder now. It is kept open if there is room: the server may give up
+    /// the right to open it.
     ///
     /// # Errors
     /// It is missing, no folder, or may not be entered.
-    pub fn check(&self) -> io::Result<()> {
-        Root::open(&self.path).map(drop)
+    pub fn check(self: &Rc<Self>) -> io::Result<()> {
+        match self.pool.as_ref().is_some_and(|pool| pool.has_room()) {
+            true => self.ask(Instant::now()).map(drop),
+            false => Root::open(&self.path).map(drop),
+        }
     }
 
     /// The folder that the path meant a second ago at the most. Without a system call if it was
@@ -146,6 +154,10 @@ impl NamedRoot {
         if let Some(closed) = &self.closed {
             closed.refresh();
         }
+        self.ask(now)
+    }
+
+    fn ask(self: &Rc<Self>, now: Instant) -> io::Result<Rc<Root>> {
         let known = self.opened.borrow().as_ref().map(|opened| Rc::clone(&opened.root));
         let root = match (self.reopen(known.as_deref()), known) {
             (Ok(None), Some(root)) => root,
