@@ -142,6 +142,37 @@ impl Certificate {
         Ok(Self { files: None, certified, names, coverage, is_of_old, not_before, not_after })
     }
 
+    /// What is wrong with the chain behind it, in words: each certificate has to be that of the issuer
+    /// of the one before (RFC 8446 §4.4.2). That an issuer is missing can be said only of a certificate
+    /// that tells where to fetch it: one that clients trust themselves is rightly left out.
+    pub(super) fn chain_fault(&self) -> Option<String> {
+        let chain = &self.certified.cert;
+        let parsed = chain.iter().map(|der| X509Certificate::from_der(der).map(|(_, one)| one));
+        let parsed: Vec<_> = parsed.collect::<Result<_, _>>().ok()?;
+        for (number, two) in (1..).zip(parsed.windows(2)) {
+            let [one, next] = two else { break };
+            if chain.get(number) == chain.get(number - 1) {
+                return Some(format!("its certificate number {} is there twice", number + 1));
+            }
+            if one.issuer().as_raw() != next.subject().as_raw() {
+                return Some(format!(
+                    "its certificate number {} is not that of the issuer of the one before, {:?}",
+                    number + 1,
+                    one.issuer().to_string()
+                ));
+            }
+        }
+        let only = parsed.first().filter(|_| parsed.len() == 1)?;
+        let is_issued = only.issuer().as_raw() != only.subject().as_raw();
+        let points_at_issuer = only.extensions().iter().any(|extension| {
+            use x509_parser::oid_registry::OID_PKIX_AUTHORITY_INFO_ACCESS;
+            extension.oid == OID_PKIX_AUTHORITY_INFO_ACCESS
+        });
+        let name = only.issuer().to_string();
+        (is_issued && points_at_issuer)
+            .then(|| format!("the certificate of its issuer is missing, {name:?}"))
+    }
+
     /// What kind of key it has.
     pub(super) fn kind(&self) -> SignatureAlgorithm {
         self.certified.key.algorithm()
@@ -284,5 +315,45 @@ mod tests {
         assert_eq!(certificates((leaf.clone() + &above).as_bytes()).map(|list| list.len()), Ok(2));
         let joined = leaf.trim_end().to_owned() + &above;
         assert!(certificates(joined.as_bytes()).unwrap_err().contains("line break"));
+    }
+
+    #[test]
+    fn a_chain_leads_from_issuer_to_issuer() {
+        use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, KeyPair};
+        let authority = |name: &str| {
+            let mut params = CertificateParams::new([]).unwrap();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params
+        };
+        let (root_key, mid_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let (root, mid) = (authority("root"), authority("mid"));
+        let root_pem = root.self_signed(&root_key).unwrap().pem();
+        let root = Issuer::new(root, root_key);
+        let mid_pem = mid.signed_by(&mid_key, &root).unwrap().pem();
+        let mid = Issuer::new(mid, mid_key);
+        let key = KeyPair::generate().unwrap();
+        let leaf = |fetch: bool| {
+            let mut params = CertificateParams::new(["a.test".to_owned()]).unwrap();
+            let access =
+                CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], vec![48, 0]);
+            params.custom_extensions.extend(fetch.then_some(access));
+            params.signed_by(&key, &mid).unwrap().pem()
+        };
+        let provider = crate::tls::setup::provider();
+        for (chain, want) in [
+            (leaf(false), ""),
+            (leaf(true), "issuer is missing"),
+            (leaf(true) + &mid_pem, ""),
+            (leaf(false) + &mid_pem + &root_pem, ""),
+            (leaf(false) + &root_pem, "number 2 is not that of the issuer"),
+            (leaf(false) + &mid_pem + &mid_pem, "number 3 is there twice"),
+            (leaf(false) + &root_pem + &mid_pem, "number 2 is not"),
+        ] {
+            let pem = key.serialize_pem();
+            let one = Certificate::from_pem(chain.as_bytes(), pem.as_bytes(), &provider).unwrap();
+            let fault = one.chain_fault().unwrap_or_default();
+            assert!(fault.contains(want) && want.is_empty() == fault.is_empty(), "{want}: {fault}");
+        }
     }
 }

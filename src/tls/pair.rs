@@ -137,6 +137,13 @@ fn warn_of_certificate(
         let warning = Diagnostic::warning("name-without-certificate", message, at.span.clone());
         warnings.push(warning.help(help));
     }
+    if let Some(why) = certificate.chain_fault() {
+        let warning =
+            Diagnostic::warning("broken-chain", format!("{file}: {why}"), at.span.clone());
+        let help = "the file has the certificate first, then that of its issuer, and so on; many \
+                    clients refuse what they cannot follow";
+        warnings.push(warning.help(help));
+    }
     let message = match certificate.days_left(now) {
         _ if certificate.not_before > now => format!("{file} is not valid yet"),
         left if left < 0 => format!("{file} expired {} ago", days(-left)),

@@ -48,9 +48,9 @@ impl EventLoop {
         let allowed = self.site.limits.per_client;
         let crowd = &mut self.crowd;
         let complaint = self.acceptor.accept(now, room, |incoming| {
-            let counted = match counted(&incoming, allowed, per_client) {
-                Some(counted) => counted,
-                None => return crowd.per_client += 1,
+            let Some(counted) = counted(&incoming, allowed, per_client) else {
+                crowd.per_client += 1;
+                return;
             };
             welcome(incoming, tls.as_ref(), due, counted, table, cx);
         });
