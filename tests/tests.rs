@@ -32,6 +32,7 @@ mod keepalive;
 mod layers;
 mod limits;
 mod names;
+mod lingering;
 mod pages;
 mod paths;
 mod pause;

@@ -504,7 +504,7 @@ impl Turn<'_> {
     fn run(&mut self, cx: &mut Cx) -> (Vec<u8>, bool) {
         let id = ConnId { index: 0, generation: 1 };
         let mut body = BodyState::new(self.request.framing.body, u64::MAX);
-        let mut state = AnswerState::new(self.request, false);
+        let mut state = AnswerState::new(self.request);
         let (mut recv, mut queue, mut ready) =
             (RecvBuffer::default(), SendQueue::default(), Ready::default());
         let (mut sent, mut timer) = (Vec::new(), None);

@@ -17,6 +17,9 @@ pub struct AnswerState {
     omit_body: bool,
     /// Whether the connection may go on after it; an answer that ends by closing says no.
     persistent: bool,
+    /// If its head is written now, the connection ends with it, for a reason beside the answer: the
+    /// server stops, or too much of the request's body is unread.
+    pub last: bool,
     /// HTTP/1.0 that goes on has to be told so.
     is_http10: bool,
     phase: Phase,
@@ -38,12 +41,12 @@ enum Phase {
 }
 
 impl AnswerState {
-    /// The answer to `request`, not yet begun. `last`: the connection ends with it.
-    pub fn new(request: &Request, last: bool) -> Self {
+    /// The answer to `request`, not yet begun.
+    pub fn new(request: &Request) -> Self {
         Self {
             chunks_allowed: request.is_http11(),
             omit_body: request.head.method() == Method::Head,
-            persistent: request.framing.persistent && !last,
+            persistent: request.framing.persistent,
             is_http10: !request.is_http11(),
             ..Self::default()
         }
@@ -145,7 +148,7 @@ impl<'a> Answer<'a> {
             None if state.chunks_allowed => Phase::Chunks,
             None => Phase::UntilClose,
         };
-        state.persistent &= state.phase != Phase::UntilClose;
+        state.persistent &= !state.last && state.phase != Phase::UntilClose;
         let mut head = Vec::with_capacity(256 + headers.as_bytes().len());
         write_status_line(line, &mut head);
         head.extend_from_slice(fields_sent(status, headers, &self.standing_lines).as_bytes());

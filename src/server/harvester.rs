@@ -73,12 +73,12 @@ impl Harvester {
     }
 }
 
-/// Marks the idle connections that have been so the longest, at most `count`: room for new clients
+/// Marks the connections that are owed nothing for the longest, at most `count`: room for new clients
 /// when the table is full.
 pub fn longest_idle(table: &mut ConnTable, count: usize) -> Vec<ConnId> {
     let mut idle: Vec<_> = table
         .iter_mut()
-        .filter(|connection| connection.is_idle() && !connection.may_have_input())
+        .filter(|connection| connection.is_expendable())
         .map(|connection: &mut ClientConnection| (connection.deadline(), connection.id()))
         .collect();
     idle.sort_unstable();

@@ -5,14 +5,64 @@ use super::sending::record;
 use super::{ClientConnection, Phase, Progress, Turn, Verdict};
 use crate::http::{HttpError, Status};
 use crate::serve::Abort;
+use std::time::{Duration, Instant};
 
-/// What is dropped after our last word; then the client is cut off. Many clients send all of an
-/// upload before they read, and take a reset for a failure although their answer was complete.
-pub(super) const LINGER_MAX: u32 = 16 * 1024 * 1024;
+/// Bytes a second that are dropped after the last answer. A client that sends faster waits, so that
+/// nothing is gained by sending what nobody reads.
+pub(super) const DISCARD_RATE: u64 = 64 * 1024 * 1024;
+
+/// How far ahead of that rate a client may be: pauses are not shorter.
+const DISCARD_AHEAD: Duration = Duration::from_millis(20);
+
+/// Input that is dropped after the last answer. Many clients send all of an upload before they
+/// read, and take a reset for a failure although their answer was complete (RFC 9112 §9.6).
+#[derive(Debug)]
+pub(super) struct Discard {
+    since: Instant,
+    dropped: u64,
+    /// Nothing is received before.
+    resumes: Option<Instant>,
+}
+
+impl Discard {
+    fn new(since: Instant) -> Self {
+        Self { since, dropped: 0, resumes: None }
+    }
+
+    /// Counts bytes that were dropped. Returns until when nothing is to be received, if they came
+    /// too fast.
+    fn add(&mut self, bytes: u64, now: Instant) -> Option<Instant> {
+        self.dropped = self.dropped.saturating_add(bytes);
+        let micros = u128::from(self.dropped) * 1_000_000 / u128::from(DISCARD_RATE);
+        let due = self.since + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.resumes = (due > now + DISCARD_AHEAD).then_some(due);
+        self.resumes
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.resumes.is_some()
+    }
+
+    /// An armed instant has come: whether it ends the pause.
+    pub(super) fn resume(&mut self, at: Instant) -> bool {
+        let due = self.resumes == Some(at);
+        if due {
+            self.resumes = None;
+        }
+        due
+    }
+}
 
 impl ClientConnection {
     /// Everything is queued. Once it is sent, says so, and closes or lingers.
-    pub(super) fn finish_closing(&mut self, linger: bool) -> Result<Progress, Closed> {
+    pub(super) fn finish_closing(
+        &mut self,
+        linger: bool,
+        turn: &Turn<'_>,
+    ) -> Result<Progress, Closed> {
+        if linger {
+            self.drop_received();
+        }
         if self.owes() {
             return Ok(Progress::Still);
         }
@@ -25,20 +75,30 @@ impl ClientConnection {
             return Err(Closed::Done);
         }
         self.transport.shutdown_write();
-        self.phase = Phase::Lingering { left: LINGER_MAX };
+        self.phase = Phase::Lingering(Box::new(Discard::new(turn.cx.now())));
         Ok(Progress::Moved)
     }
 
     /// Drops what still comes in.
-    pub(super) fn linger(&mut self) -> Result<Progress, Closed> {
-        let Phase::Lingering { left } = &mut self.phase else { return Ok(Progress::Still) };
-        let unread = self.recv.unread().len();
-        self.recv.consume(unread);
-        if self.peer_ended || unread as u32 >= *left {
+    pub(super) fn linger(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
+        let dropped = self.drop_received();
+        if self.peer_ended {
             return Err(Closed::Done);
         }
-        *left -= unread as u32;
+        if let Phase::Lingering(discard) = &mut self.phase
+            && !discard.is_paused()
+            && let Some(at) = discard.add(dropped, turn.cx.now())
+        {
+            turn.cx.timers.arm(at, self.id);
+        }
         Ok(Progress::Still)
+    }
+
+    /// Drops what has arrived. Returns how much that was.
+    pub(super) fn drop_received(&mut self) -> u64 {
+        let unread = self.recv.unread().len();
+        self.recv.consume(unread);
+        unread as u64
     }
 
     /// The connection ends: what is unfinished is aborted and written down.
@@ -81,7 +141,7 @@ impl ClientConnection {
             Phase::Sending(sending) => record(&sending, reason, unsent, turn),
             _ => {}
         }
-        self.recv.consume(self.recv.unread().len());
+        self.drop_received();
         self.recv.release(&mut turn.cx.buffers);
     }
 }

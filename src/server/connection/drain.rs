@@ -3,12 +3,29 @@
 
 use super::closed::Closed;
 use super::{ClientConnection, Phase, Progress};
+use crate::http::framing::Framing;
 use crate::net::RecvBuffer;
 use crate::serve::{BodyIn, BodyState};
 
-/// An unread request body up to this long is read and dropped, so that the connection can go on.
-/// Beyond that a new connection is cheaper.
+/// Of an unread request body, this much is waited for and dropped, so that the connection can go
+/// on. Beyond that a new connection is cheaper.
 pub(super) const DRAIN_MAX: u64 = 256 * 1024;
+
+/// Whether the connection can go on after a complete answer to a request of whose body `unread` is
+/// left, `arrived` bytes of it in the buffer. Its head says so if not (RFC 9112 §9.6). The end of
+/// chunks is not known before they are read: they are read, and bounded in time.
+pub(super) fn is_drainable(framing: &Framing, unread: &BodyState, arrived: usize) -> bool {
+    let to_come = unread.left().map(|left| left.saturating_sub(arrived as u64));
+    will_come(framing, unread, arrived) && to_come.is_none_or(|to_come| to_come <= DRAIN_MAX)
+}
+
+/// Whether the rest of a body is sure to be sent. A client that waits to be told to continue may or
+/// may not send it: what comes next could be either. What it has sent before it was answered is the
+/// body.
+pub(super) fn will_come(framing: &Framing, unread: &BodyState, arrived: usize) -> bool {
+    let waits = framing.expects_continue && arrived == 0 && unread.received() == 0;
+    !waits || unread.is_finished()
+}
 
 impl ClientConnection {
     /// Drops what has arrived of a body nobody wants.
@@ -21,10 +38,6 @@ impl ClientConnection {
         };
         if state.is_finished() {
             self.phase = Phase::Head;
-            return Ok(Progress::Moved);
-        }
-        if state.received() > DRAIN_MAX {
-            self.phase = Phase::Closing { linger: true };
             return Ok(Progress::Moved);
         }
         if self.peer_ended {

@@ -2,10 +2,11 @@
 
 use super::ask::{Served, serve_admitted, serve_again};
 use super::closed::Closed;
+use super::drain::will_come;
 use super::sending::Origin;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::conf::Level;
-use crate::event::{BUFFER_SMALL, ConnId, Cx, Door, Ready};
+use crate::event::{BUFFER_SMALL, ConnId, Door, Ready};
 use crate::http::{HttpError, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
@@ -57,7 +58,7 @@ impl Serving {
             exchange,
             body: BodyState::new(request.framing.body, limit),
             pages: routed.host.map(|host| host.pages.clone()).unwrap_or_default(),
-            answer: AnswerState::new(&request, turn.stopping),
+            answer: AnswerState::new(&request),
             origin: Origin::new(request, routed, turn.cx.now()),
             timer: None,
             armed: None,
@@ -92,9 +93,9 @@ impl Serving {
         ready: &mut Ready,
         recv: &mut RecvBuffer,
         queue: &mut SendQueue,
-        cx: &mut Cx,
+        turn: &mut Turn<'_>,
     ) -> Result<Step, HttpError> {
-        let mut wake_expected = false;
+        let (mut wake_expected, cx) = (false, &mut *turn.cx);
         let standing = cx.clock.standing_lines();
         let mut more = self.origin.request.answer_lines().peekable();
         let with_more = more.peek().is_some().then(|| {
@@ -102,6 +103,9 @@ impl Serving {
             Rc::from(lines.concat())
         });
         let standing = with_more.as_ref().unwrap_or(standing);
+        let framing = &self.origin.request.framing;
+        // It may yet read all of a body, however long; what it leaves is dropped.
+        self.answer.last = turn.stopping || !will_come(framing, &self.body, recv.unread().len());
         let mut io = ExchangeIo {
             id,
             request: &self.origin.request,
@@ -152,7 +156,7 @@ impl ClientConnection {
         };
         let queue = self.send.get_or_insert_with(|| turn.spares.queue());
         let before = (serving.body.received(), self.recv.unread().len(), queue.pending());
-        let step = serving.advance(self.id, &mut self.ready, &mut self.recv, queue, turn.cx);
+        let step = serving.advance(self.id, &mut self.ready, &mut self.recv, queue, turn);
         let after = (serving.body.received(), self.recv.unread().len(), queue.pending());
         match step {
             Ok(Step::Again) => {
@@ -235,10 +239,9 @@ impl ClientConnection {
         let Some(status) = serving.answer.status().filter(|_| serving.answer.is_finished()) else {
             return self.fail_exchange(Box::new(serving), broken("it ended unfinished"), turn);
         };
-        let Serving { mut origin, body, answer, .. } = serving;
-        origin.request.framing.persistent = answer.is_persistent();
+        let Serving { origin, body, answer, .. } = serving;
         let bytes_in = body.received();
-        self.settle_next(&origin.request, body, turn.stopping);
+        self.settle_next(answer.is_persistent() && !turn.stopping, body);
         self.follow(origin, status, bytes_in, answer.sent(), None);
         Ok(Progress::Moved)
     }
@@ -251,7 +254,7 @@ impl ClientConnection {
         turn: &mut Turn<'_>,
     ) -> Result<Progress, Closed> {
         serving.exchange.abort(Abort::Failed, turn.cx);
-        let Serving { mut origin, body, answer, pages, .. } = *serving;
+        let Serving { origin, body, answer, pages, .. } = *serving;
         if let Some(status) = answer.status() {
             report(&error, &origin, turn);
             // What is queued still leaves: answers to earlier requests may be part of it.
@@ -259,9 +262,8 @@ impl ClientConnection {
             if answer.ends_by_closing() {
                 self.transport.reset_on_close();
             }
-            origin.request.framing.persistent = false;
             let bytes_in = body.received();
-            self.settle_next(&origin.request, body, turn.stopping);
+            self.settle_next(false, body);
             self.follow(origin, status, bytes_in, answer.sent(), Some(error.reason.into_owned()));
             return Ok(Progress::Moved);
         }

@@ -22,7 +22,9 @@ use crate::net::{RecvBuffer, SendQueue, Tls, Transport};
 use crate::serve::{BodyState, Peer, Request};
 use crate::site::Site;
 use crate::tls::Secured;
+use close::Discard;
 use closed::Closed;
+use drain::DRAIN_MAX;
 use exchange::Serving;
 use sending::Sending;
 use std::io::ErrorKind;
@@ -75,11 +77,11 @@ enum Phase {
     Sending(Box<Sending>),
     /// The answer was given before its request's body was read; the rest is dropped.
     Draining(Box<BodyState>),
-    /// The last answer is on its way.
+    /// The last answer is on its way. `linger`: the client may still be sending, which is dropped.
     Closing { linger: bool },
     /// Everything is sent, and we have said so; what still comes in is dropped, for closing now
     /// would reset the connection and take the answer with it.
-    Lingering { left: u32 },
+    Lingering(Box<Discard>),
 }
 
 /// What a connection is guilty of when its deadline passes.
@@ -91,6 +93,8 @@ pub enum Expiry {
     Header,
     /// Nothing came of a body.
     Body,
+    /// A body that is dropped did not come to its end.
+    Drain,
     /// No byte of an answer was taken.
     Write,
     /// No further request.
@@ -243,6 +247,7 @@ impl ClientConnection {
                 }
                 due
             }
+            Phase::Lingering(discard) => discard.resume(at),
             _ => false,
         }
     }
@@ -327,9 +332,10 @@ impl ClientConnection {
             // A client that does not take its answers gets no further request read.
             Phase::Head => !self.owes(),
             Phase::Serving(serving) => serving.wants_body() && self.pending() < CHUNK as u64,
-            Phase::Draining(_) | Phase::Lingering { .. } => true,
+            Phase::Draining(_) => true,
+            Phase::Lingering(discard) => !discard.is_paused(),
             Phase::Sending(sending) => sending.drains(),
-            Phase::Closing { .. } => false,
+            Phase::Closing { linger } => *linger,
         }
     }
 
@@ -339,8 +345,8 @@ impl ClientConnection {
             Phase::Serving(_) => self.advance_exchange(turn),
             Phase::Sending(_) => self.finish_sending(turn),
             Phase::Draining(_) => self.drain_body(),
-            Phase::Closing { linger } => self.finish_closing(linger),
-            Phase::Lingering { .. } => self.linger(),
+            Phase::Closing { linger } => self.finish_closing(linger, turn),
+            Phase::Lingering(_) => self.linger(turn),
         }
     }
 
@@ -424,7 +430,7 @@ impl ClientConnection {
             // Fixed at the first byte: a head that comes byte by byte has no more time. If
             // something was answered, this is the head of another request.
             Expiry::Header => (fresh || answered).then_some(timeouts.header),
-            Expiry::Body => (fresh || moved.received > 0).then_some(timeouts.body),
+            Expiry::Body | Expiry::Drain => (fresh || moved.received > 0).then_some(timeouts.body),
             Expiry::Write => (fresh || moved.sent > 0).then_some(timeouts.write),
             Expiry::Idle => (fresh || answered).then_some(timeouts.idle),
             // Its answer is sent: a stop does not wait for as long as it likes.
@@ -438,7 +444,11 @@ impl ClientConnection {
             self.expiry = expiry;
             self.rate = RateWatch::new(now, None);
         }
-        self.rate.moved += moved.received + moved.sent;
+        self.rate.moved += match expiry {
+            // What is dropped meanwhile is no sign that the answer is taken.
+            Expiry::Write => moved.sent,
+            _ => moved.received + moved.sent,
+        };
     }
 
     fn expiry_now(&self) -> Expiry {
@@ -452,10 +462,13 @@ impl ClientConnection {
             Phase::Head if self.served == 0 => Expiry::Header,
             Phase::Head => Expiry::Idle,
             Phase::Serving(serving) if serving.wants_body() => Expiry::Body,
+            Phase::Draining(body) if body.left().is_none_or(|left| left > DRAIN_MAX) => {
+                Expiry::Drain
+            }
             Phase::Draining(_) => Expiry::Body,
             Phase::Serving(_) if !owes => Expiry::None,
             Phase::Serving(_) | Phase::Sending(_) | Phase::Closing { .. } => Expiry::Write,
-            Phase::Lingering { .. } => Expiry::Linger,
+            Phase::Lingering(_) => Expiry::Linger,
         }
     }
 
@@ -470,7 +483,7 @@ impl ClientConnection {
             return Some(self.expiry);
         }
         let period = now.saturating_duration_since(self.rate.since);
-        if self.expiry == Expiry::Linger && period >= LINGER_WHOLE {
+        if matches!(self.expiry, Expiry::Linger | Expiry::Drain) && period >= DROP_WHOLE {
             return Some(self.expiry);
         }
         let is_transfer = matches!(self.expiry, Expiry::Body | Expiry::Write);
@@ -514,6 +527,11 @@ impl ClientConnection {
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Head) && self.recv.is_empty() && !self.owes()
+    }
+
+    /// Whether it may be closed to make room for others: it is idle, or has got its last answer.
+    pub fn is_expendable(&self) -> bool {
+        self.is_done() || matches!(self.phase, Phase::Lingering(_))
     }
 
     /// Whether it is idle, and nothing has arrived that no drive has seen yet.
@@ -589,11 +607,13 @@ const KEEP_SPARES: usize = 64;
 /// would let one client hold the loop.
 const PIPELINE_MAX: usize = 16;
 
-/// How long a client may be silent before it closes after we did,
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a client may be silent before it closes after we did: enough for a packet that is lost
+/// twice.
+const LINGER: Duration = Duration::from_secs(5);
 
-/// and how long it may go on in all.
-const LINGER_WHOLE: Duration = Duration::from_secs(30);
+/// How long a client may go on sending what is dropped, unless that is short. The
+/// bound is in time, not in bytes: many clients send all of an upload before they read the answer.
+const DROP_WHOLE: Duration = Duration::from_secs(30);
 
 /// Over what time a minimum rate is judged: a client may pause that long.
 const RATE_PERIOD: Duration = Duration::from_secs(5);

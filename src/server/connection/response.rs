@@ -1,6 +1,6 @@
 //! A complete answer: queued, framed, written down.
 
-use super::drain::DRAIN_MAX;
+use super::drain::is_drainable;
 use super::sending::Origin;
 use super::{ClientConnection, Phase, Turn};
 use crate::event::Door;
@@ -92,7 +92,9 @@ impl ClientConnection {
         unread: BodyState,
         turn: &mut Turn<'_>,
     ) -> u64 {
-        let persistent = self.settle_next(request, unread, turn.stopping);
+        let drainable = is_drainable(&request.framing, &unread, self.recv.unread().len());
+        let persistent = request.framing.persistent && !turn.stopping && drainable;
+        self.settle_next(persistent, unread);
         let standing_lines = turn.cx.clock.standing_lines();
         let queue = self.send.get_or_insert_with(|| turn.spares.queue());
         // Bytes that no length announces would be taken for the next answer.
@@ -115,25 +117,13 @@ impl ClientConnection {
         length
     }
 
-    /// What follows the answer to `request`, of whose body `unread` is left. Returns whether the
-    /// connection goes on.
-    pub(super) fn settle_next(
-        &mut self,
-        request: &Request,
-        unread: BodyState,
-        stopping: bool,
-    ) -> bool {
-        let drainable = unread.is_finished()
-            // A client that was not told to continue may or may not send its body: what comes next
-            // could be either.
-            || !request.framing.expects_continue && unread.left().is_none_or(|left| left <= DRAIN_MAX);
-        let persistent = request.framing.persistent && !stopping && drainable;
+    /// What follows an answer to a request of whose body `unread` is left.
+    pub(super) fn settle_next(&mut self, persistent: bool, unread: BodyState) {
         self.phase = match (persistent, unread.is_finished()) {
             (true, true) => Phase::Head,
             (true, false) => Phase::Draining(Box::new(unread)),
             (false, finished) => Phase::Closing { linger: !finished || self.may_still_talk() },
         };
-        persistent
     }
 
     /// Whether data of the client may lie unread in the socket: closing would then reset the

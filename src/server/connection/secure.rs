@@ -26,8 +26,7 @@ impl ClientConnection {
         request.peer = self.peer;
         request.port = self.port;
         request.framing.persistent = false;
-        let unread = self.recv.unread().len();
-        self.recv.consume(unread);
+        self.drop_received();
         let media_type = "text/plain; charset=utf-8";
         let response = Response::text(Status::BAD_REQUEST, media_type, PLAIN_TEXT);
         let reason = Some("plain HTTP where TLS is spoken");
@@ -46,7 +45,7 @@ impl ClientConnection {
         let reason = format!("TLS: {error}");
         match self.phase {
             Phase::Head if self.send.is_none() => {}
-            Phase::Lingering { .. } => return Err(Closed::Done),
+            Phase::Lingering(_) => return Err(Closed::Done),
             _ => return Err(Closed::Broken(reason)),
         }
         self.record_no_request(Status::BAD_REQUEST, &reason, turn);

@@ -2,7 +2,7 @@
 //! when it has arrived, or not.
 
 use super::closed::Closed;
-use super::drain::{DRAIN_MAX, drain};
+use super::drain::drain;
 use super::{ClientConnection, Phase, Progress, Turn};
 use crate::http::Status;
 use crate::serve::Request;
@@ -23,9 +23,10 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Whether the rest of the request's body is dropped while the answer leaves.
+    /// Whether what the client still sends is dropped while the answer leaves: one that sends all of
+    /// its body before it reads would wait for ever.
     pub(super) fn drains(&self) -> bool {
-        matches!(&self.after, Phase::Draining(state) if state.received() <= DRAIN_MAX)
+        matches!(&self.after, Phase::Draining(_) | Phase::Closing { linger: true })
     }
 }
 
@@ -69,12 +70,15 @@ impl ClientConnection {
     /// Goes on once the answer is sent.
     pub(super) fn finish_sending(&mut self, turn: &mut Turn<'_>) -> Result<Progress, Closed> {
         if self.owes() {
-            // A client that sends all of its body before it reads would wait for ever.
-            if let Phase::Sending(sending) = &mut self.phase
-                && let Phase::Draining(state) = &mut sending.after
-                && drain(state, &mut self.recv).is_err()
-            {
-                sending.after = Phase::Closing { linger: true };
+            if let Phase::Sending(sending) = &mut self.phase {
+                if let Phase::Draining(state) = &mut sending.after
+                    && drain(state, &mut self.recv).is_err()
+                {
+                    sending.after = Phase::Closing { linger: true };
+                }
+                if matches!(sending.after, Phase::Closing { linger: true }) {
+                    self.drop_received();
+                }
             }
             return Ok(Progress::Still);
         }

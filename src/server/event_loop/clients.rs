@@ -73,7 +73,7 @@ impl EventLoop {
             let reason = match expiry {
                 Expiry::Handshake => "time-out: handshake",
                 Expiry::Header => "time-out: header",
-                Expiry::Body => "time-out: body",
+                Expiry::Body | Expiry::Drain => "time-out: body",
                 Expiry::Write => "time-out: write",
                 Expiry::Idle | Expiry::Linger | Expiry::None => "time-out",
             };

@@ -51,7 +51,7 @@ enum Closes {
     Must,
     /// Leaves the connection open.
     Never,
-    /// The connection may end after it, said or not.
+    /// The connection may end after it, and then says so.
     May,
 }
 
@@ -143,7 +143,8 @@ impl Client {
             if !answer.complete || answer.says_close() {
                 break;
             }
-            excused |= ask.want.closes == Closes::May;
+            // Who does not say that it closes answers the next request.
+            excused |= ask.want.cut == Cut::May || ask.act.ends_badly();
         }
         if sent.is_empty() || !whole {
             return Ok(());
@@ -316,14 +317,16 @@ impl Asked {
 
     fn closes(&self, body: &[u8], too_long: bool) -> Closes {
         let without_length = matches!(self.act, Act::EchoStream | Act::Ticks | Act::Slow);
-        let reads = matches!(self.act, Act::Admit | Act::Echo | Act::EchoSmall | Act::EchoStream);
+        // The others write their head before they have read.
+        let reads_first =
+            matches!(self.act, Act::Admit | Act::Echo | Act::EchoSmall) && self.chunked;
         if !self.persistent || self.is_http10 && without_length || too_long {
             Closes::Must
         } else if self.is_head && matches!(self.act, Act::DieLate | Act::LieDone | Act::LieLong) {
             Closes::May
-        } else if reads || body.is_empty() {
+        } else if reads_first || body.is_empty() {
             Closes::Never
-        } else if self.expects || body.len() > 250_000 || self.chunked && body.len() > 100_000 {
+        } else if self.expects || !self.chunked && body.len() > 250_000 {
             Closes::May
         } else {
             Closes::Never
