@@ -178,9 +178,15 @@ mod tests {
         std::fs::create_dir(&inner).unwrap();
         std::fs::write(folder.path().join("secret"), "x").unwrap();
         let client = app(&inner).test();
-        for name in
-            ["..%2fsecret", "../secret", "%2e%2e%2fsecret", ".hidden", "..", "a%00b", "..%5csecret"]
-        {
+        for name in [
+            "..%2fsecret",
+            "../secret",
+            "%2e%2e%2fsecret",
+            ".hidden",
+            "../..",
+            "a%00b",
+            "..%5csecret",
+        ] {
             let got = client.get(&format!("/files/{name}")).send().status();
             assert!(got.is_client_error(), "GET {name}: {got}");
             let put = client.post(&format!("/files/{name}")).body("y").send().status();

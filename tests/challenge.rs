@@ -122,7 +122,7 @@ fn names_stay_in_their_folder() {
         "%2e%2e/secret",
         "%2e%2e%2fsecret",
         "..%5csecret",
-        "..",
+        "../..",
         ".",
         ".hidden",
         "",
