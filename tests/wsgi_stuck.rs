@@ -224,6 +224,35 @@ fn wherever_a_worker_is_killed_its_request_fails_and_no_other() {
     assert_ne!(worker(&server), idle);
 }
 
+/// Requests that were sent ahead to a worker go to another one when it is stuck, also where it cannot
+/// give them back itself: a call into C holds the interpreter, so that no thread of it runs.
+#[test]
+fn what_was_sent_ahead_to_a_stuck_worker_is_answered_by_another() {
+    let server = server("workers = 2\ntimeout = \"60s\"");
+    for stuck in ["regex", "sleep"] {
+        let mut hog = Wire::connect(&server);
+        let mut wires: Vec<_> = (0..24).map(|_| Wire::connect(&server)).collect();
+        let mut all_at_once = |first: &str| {
+            server.signal(Signal::STOP);
+            hog.send(get(first));
+            wires.iter_mut().for_each(|wire| drop(wire.send(get("/pid"))));
+            server.signal(Signal::CONT);
+            if first == "/pid" {
+                hog.response();
+            }
+            for wire in &mut wires {
+                assert_eq!(wire.response().status, 200, "{first}: {}", server.read("stderr.txt"));
+            }
+        };
+        // Both are known to be quick, and are sent several at once.
+        (0..20).for_each(|_| all_at_once("/pid"));
+        all_at_once(&format!("/{stuck}"));
+        kill_process(called(&server, stuck), Signal::KILL).unwrap();
+        assert_eq!(hog.response().status, 502);
+        works(&server);
+    }
+}
+
 /// A worker that dies with requests it has not begun, however long they are: somebody else has them,
 /// and their bodies are all there.
 #[test]

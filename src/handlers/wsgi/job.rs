@@ -30,6 +30,8 @@ const LOST_MAX: u8 = 2;
 pub(super) struct Job {
     /// Who waits for it.
     pub(super) conn: ConnId,
+    /// Since when.
+    pub(super) since: Instant,
     state: RefCell<State>,
 }
 
@@ -47,8 +49,8 @@ struct State {
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the queue, since then.
-    Queued(Instant),
+    /// In the queue.
+    Queued,
     /// Sent to the worker of this serial number under this id.
     Sent(u32, u32),
     /// Its answer is complete, or of no interest any more.
@@ -58,8 +60,6 @@ pub(super) enum Place {
 /// What has come of an answer and was not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    /// The head has come.
-    pub(super) has_begun: bool,
     /// Status and header lines, until they are taken.
     pub(super) head: Option<(Status, Rc<Judged>)>,
     /// The body.
@@ -72,8 +72,8 @@ pub(super) struct Inbox {
 
 impl Job {
     pub(super) fn new(conn: ConnId, call: Call, body: Option<Rc<File>>, now: Instant) -> Self {
-        let (place, inbox) = (Place::Queued(now), Inbox::default());
-        Self { conn, state: RefCell::new(State { place, call, body, inbox, lost: 0 }) }
+        let (place, inbox) = (Place::Queued, Inbox::default());
+        Self { conn, since: now, state: RefCell::new(State { place, call, body, inbox, lost: 0 }) }
     }
 
     pub(super) fn place(&self) -> Place {

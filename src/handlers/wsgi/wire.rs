@@ -18,6 +18,12 @@ pub(super) const VERSION: u16 = 2;
 /// The longest frame of a worker: a block of headers, and a piece of 64 KiB.
 pub const FRAME_MAX: usize = 192 * 1024;
 
+/// The longest block of headers, piece of a body, or text.
+const PART_MAX: usize = 64 * 1024;
+
+/// The longest name of an exception, or version of Python.
+const WORD_MAX: usize = 256;
+
 /// Length, id, flags, kind and status.
 const HEAD: usize = 12;
 
@@ -126,26 +132,31 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Fault> {
     let (rest, end) = (frame.get(HEAD..).unwrap_or_default(), flags & END != 0);
     let shape = Fault::Shape(kind);
     let frame = match kind {
-        1 => Frame::Ready { version: status, python: rest },
-        2 => Frame::Failed { text: rest },
+        1 if rest.len() <= WORD_MAX => Frame::Ready { version: status, python: rest },
+        2 if rest.len() <= PART_MAX => Frame::Failed { text: rest },
         3 => {
             let length = u32_at(rest, 0).ok_or(shape)? as usize;
             let rest = rest.get(4..).unwrap_or_default();
             let (fields, body) = rest.split_at_checked(length).ok_or(shape)?;
+            if fields.len() > PART_MAX || body.len() > PART_MAX {
+                return Err(shape);
+            }
             let known = Status::new(status).filter(|known| known.class() >= 2);
             let status = known.ok_or(Fault::Status(status))?;
             Frame::Answer { id, status, fields, body, end }
         }
-        4 => Frame::Data { id, body: rest, end },
+        4 if rest.len() <= PART_MAX => Frame::Data { id, body: rest, end },
         5 => {
             let offset = array_at(rest, 0).map(u64::from_le_bytes).ok_or(shape)?;
             let len = array_at(rest, 8).map(u64::from_le_bytes).ok_or(shape)?;
-            offset.checked_add(len).ok_or(shape)?;
+            // Offsets of files are signed.
+            offset.checked_add(len).filter(|end| *end <= i64::MAX as u64).ok_or(shape)?;
             Frame::File { id, offset, len }
         }
-        6 => Frame::Returned { id },
-        7 => Frame::Error { id, what: rest },
-        8 => Frame::Changed,
+        6 if rest.is_empty() => Frame::Returned { id },
+        7 if rest.len() <= WORD_MAX => Frame::Error { id, what: rest },
+        8 if rest.is_empty() => Frame::Changed,
+        1..=8 => return Err(shape),
         _ => return Err(Fault::Kind(kind)),
     };
     Ok(Some((frame, whole)))
@@ -374,6 +385,13 @@ mod tests {
             ("no status", frame(3, 0, 0, 7, &answer(0, b"")), Err(Fault::Status(0))),
             ("file without numbers", frame(5, 0, 0, 7, &[0; 15]), Err(Fault::Shape(5))),
             ("file beyond all", frame(5, 0, 0, 7, &numbers(u64::MAX, 1)), Err(Fault::Shape(5))),
+            ("file of 2^63", frame(5, 0, 0, 7, &numbers(1 << 62, 1 << 62)), Err(Fault::Shape(5))),
+            ("long version", frame(1, 0, 2, 0, &[b'3'; WORD_MAX + 1]), Err(Fault::Shape(1))),
+            ("long text", frame(2, 0, 2, 0, &[b'x'; PART_MAX + 1]), Err(Fault::Shape(2))),
+            ("long piece", frame(4, 0, 0, 7, &[b'x'; PART_MAX + 1]), Err(Fault::Shape(4))),
+            ("returned, with more", frame(6, 0, 0, 7, b"x"), Err(Fault::Shape(6))),
+            ("long name", frame(7, 1, 0, 7, &[b'E'; WORD_MAX + 1]), Err(Fault::Shape(7))),
+            ("changed, with more", frame(8, 0, 0, 0, b"x"), Err(Fault::Shape(8))),
             ("kind 0", frame(0, 0, 0, 7, b""), Err(Fault::Kind(0))),
             ("kind 9", frame(9, 0, 0, 7, b""), Err(Fault::Kind(9))),
             ("too short", vec![7, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7], Err(Fault::Length(7))),

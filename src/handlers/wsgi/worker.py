@@ -53,8 +53,9 @@ STUCK = 0.01              # seconds after which the second thread looks whether 
 CACHED_MAX = 4096         # environment blocks longer than this are not remembered
 CACHE_ENTRIES = 512       # of environment blocks, and of heads of answers
 
-# Words of the board. A slot of CANCELLED holds the id of a request whose client is gone.
-STARTED, CANCELLED, SLOTS = 0, 16, 64
+# Words of the board. A slot of CANCELLED holds the id of a request whose client is gone, one of REVOKED
+# that of a request which goes to another worker unless it was begun.
+STARTED, CANCELLED, REVOKED, SLOTS = 0, 16, 128, 64
 
 
 class FileWrapper:
@@ -412,11 +413,13 @@ def serve(sock, board, application, watch):
             continue
         if out and (gathered > GATHER or clock() - flushed > GATHER_FOR):
             flush()
-        if board[CANCELLED + number % SLOTS] == number:
-            board[STARTED] = current = number
+        # First said, then looked: the server marks first, and looks then.
+        board[STARTED] = current = number
+        slot = number % SLOTS
+        if board[REVOKED + slot] == number or board[CANCELLED + slot] == number:
             if flags & BODY_FILE:
                 os.close(body)
-            out.append(pack(8, number, END, ERROR, 0))
+            out.append(pack(8, number, 0, RETURNED, 0))
             continue
         base = bases.get(block)
         if base is None:
@@ -439,7 +442,7 @@ def serve(sock, board, application, watch):
         environ["REMOTE_PORT"] = port
         environ["wsgi.input"] = source
         head, begun = None, False
-        board[STARTED] = current = taking = number
+        taking = number
         running = True
         if parked:
             parked = False

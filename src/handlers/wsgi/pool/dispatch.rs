@@ -1,5 +1,6 @@
 //! Which waiting request goes to which worker, and which one has waited too long?
 
+use super::super::worker::STALLED;
 use super::due::GROW_AFTER;
 use super::seat::Seat;
 use super::{Inner, Pool};
@@ -24,6 +25,8 @@ impl Pool {
         for seat in inner.seats_mut() {
             seat.worker.flush();
         }
+        let is_ahead = inner.seats().any(|seat| seat.worker.load() > 1);
+        self.revoke_again(inner, is_ahead.then_some(now + STALLED), cx);
         // Where nothing is known to be due, all of it is looked at: see `arm`.
         if inner.due.is_none() {
             return;
@@ -32,6 +35,30 @@ impl Pool {
             self.wants_look(inner, now + GROW_AFTER.min(self.app.queue_timeout), cx);
         }
         self.wants_look(inner, now + self.app.timeout, cx);
+    }
+
+    /// Takes back what was sent ahead to workers that are at one request for long.
+    pub(super) fn revoke(&self, inner: &mut Inner, cx: &mut Cx) {
+        let now = cx.now();
+        let mut next: Option<Instant> = None;
+        let Inner { seats, queue, .. } = inner;
+        for seat in seats.iter_mut().flatten().filter(|seat| seat.worker.load() > 1) {
+            let (jobs, again) = seat.worker.revoke(now);
+            for job in jobs.into_iter().rev() {
+                queue.put_back(job);
+            }
+            next = next.into_iter().chain(again).min();
+        }
+        self.revoke_again(inner, next, cx);
+    }
+
+    /// Has that done again at that time.
+    fn revoke_again(&self, inner: &mut Inner, at: Option<Instant>, cx: &mut Cx) {
+        let Some((at, pool)) = at.zip(inner.pool) else { return };
+        if inner.revoke_at.is_none_or(|other| other <= cx.now() || other > at) {
+            inner.revoke_at = Some(at);
+            cx.timers.arm_pool(at, pool);
+        }
     }
 
     /// Requests that have waited too long.

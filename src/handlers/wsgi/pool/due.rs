@@ -29,6 +29,7 @@ impl Pool {
             self.look_at(inner, number, cx);
         }
         self.resize(inner, now);
+        self.heed_change(inner, cx);
         self.keep_up(inner, cx);
         let at = self.next_due(inner, now);
         inner.due = None;
@@ -59,7 +60,7 @@ impl Pool {
                 seat.worker.stage = Stage::Ending(now + LOOK_EVERY);
             }
             Stage::Ready | Stage::Retiring if seat.worker.busy_for(now) >= self.app.timeout => {
-                if seat.worker.is_paused {
+                if seat.worker.paused_since.is_some() {
                     // It is not the worker that hangs: its client does not take the answer.
                     return;
                 }
@@ -142,7 +143,9 @@ impl Pool {
         let seats = inner.seats().filter_map(|seat| match seat.worker.stage {
             Stage::Starting => Some(seat.worker.since + self.app.startup),
             Stage::Ending(at) => Some(at),
-            Stage::Ready | Stage::Retiring if seat.worker.is_paused => Some(now + LOOK_EVERY),
+            Stage::Ready | Stage::Retiring if seat.worker.paused_since.is_some() => {
+                Some(now + LOOK_EVERY)
+            }
             Stage::Ready | Stage::Retiring if seat.worker.load() > 0 => {
                 Some(now + self.app.timeout.saturating_sub(seat.worker.busy_for(now)))
             }
@@ -153,7 +156,8 @@ impl Pool {
         let watch = watch || inner.target > self.app.workers.min;
         let watch = (watch && !inner.is_stopped).then(|| now + LOOK_EVERY);
         let restart = inner.not_before.filter(|at| *at > now && !inner.is_stopped);
-        seats.chain(queue).chain(watch).chain(restart).min()
+        let change = inner.change_due().filter(|_| !inner.is_stopped);
+        seats.chain(queue).chain(watch).chain(restart).chain(change).min()
     }
 
     /// Has `look` called at `at` at the latest.

@@ -18,6 +18,9 @@ const BACK_OFF_WATCHED: Duration = Duration::from_secs(1);
 /// A worker that ends sooner than this after it was ready has failed as if it had not been.
 const SOON: Duration = Duration::from_secs(1);
 
+/// One that has lasted this long says that those before it had bad luck.
+const LASTING: Duration = Duration::from_secs(60);
+
 impl Pool {
     /// A worker has ended, and is collected.
     pub(in crate::handlers::wsgi) fn ended(&self, serial: u32, ending: Ending, cx: &mut Cx) {
@@ -49,7 +52,7 @@ impl Pool {
             }
         }
         for job in fresh.into_iter().rev().filter(|job| !job.is_over()) {
-            inner.queue.put_back(job, cx.now());
+            inner.queue.put_back(job);
         }
         let name = seat.name();
         let lived = cx.now().saturating_duration_since(seat.worker.since);
@@ -66,8 +69,13 @@ impl Pool {
                 cx.report(Level::Error, self.say(&format!("{name} is gone{when}: {ending}")));
             }
         }
+        let is_broken = matches!(seat.fate, Fate::Broken(_));
         if seat.was_ready {
-            if lived < SOON {
+            if lived >= LASTING {
+                inner.strikes = 0;
+            }
+            if lived < SOON || is_broken {
+                inner.strikes += 1;
                 self.back_off(inner, cx);
             }
         } else if inner.next_generation == Some(seat.worker.generation) {
@@ -98,7 +106,8 @@ impl Pool {
             return;
         }
         let most = if self.app.reload { BACK_OFF_WATCHED } else { BACK_OFF_MAX };
-        let wait = BACK_OFF.saturating_mul(1 << inner.failures.min(10)).min(most);
+        let former = inner.failures.max(inner.strikes.saturating_sub(1)).min(10);
+        let wait = BACK_OFF.saturating_mul(1 << former).min(most);
         inner.failures += 1;
         inner.not_before = Some(now + wait);
         self.wants_look(inner, now + wait, cx);

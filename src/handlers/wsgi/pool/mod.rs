@@ -68,8 +68,14 @@ struct Inner {
     next_generation: Option<u32>,
     /// Boots that failed, one after the other.
     failures: u32,
+    /// Workers that were ready and did not last, or broke the protocol, one after the other.
+    strikes: u32,
     /// No worker is started before that.
     not_before: Option<Instant>,
+    /// A source has changed then, and no workers were started for it yet.
+    change_waits: Option<Instant>,
+    /// When workers were started for a change last.
+    changed_at: Option<Instant>,
     /// It has been ready.
     was_ready: bool,
     /// It was said that `recycle.memory` is too small.
@@ -78,6 +84,8 @@ struct Inner {
     problem: Option<String>,
     /// When something is due, as far as the timers know.
     due: Option<Instant>,
+    /// When requests that were sent ahead are looked at next.
+    revoke_at: Option<Instant>,
     is_stopped: bool,
     shared: Shared,
     /// What happened since the last turn, for `USR2` and logs.
@@ -158,7 +166,7 @@ impl Pool {
     pub(super) fn cancel(&self, job: &Rc<Job>, cx: &mut Cx) {
         let inner = &mut *self.inner.borrow_mut();
         match job.place() {
-            Place::Queued(_) => inner.queue.remove(job),
+            Place::Queued => inner.queue.remove(job),
             Place::Sent(serial, id) => {
                 let seat = inner.seats().find(|seat| seat.worker.serial == serial);
                 if let Some(seat) = seat {
@@ -203,7 +211,7 @@ impl Pool {
         let inner = &mut *self.inner.borrow_mut();
         for number in 0..inner.seats.len() {
             let seat = inner.seats.get_mut(number).and_then(Option::as_mut);
-            if seat.is_some_and(|seat| seat.worker.is_paused || seat.worker.has_more) {
+            if seat.is_some_and(|seat| seat.worker.paused_since.is_some() || seat.worker.has_more) {
                 self.receive(inner, number, cx);
             }
             let seat = inner.seats.get_mut(number).and_then(Option::as_mut);
@@ -211,6 +219,7 @@ impl Pool {
                 self.read_log(seat, inner.pool, cx);
             }
         }
+        self.revoke(inner, cx);
         self.hand_out(inner, cx);
         // Nothing known to be due: something has changed that was not looked at.
         if inner.due.is_none_or(|due| due <= cx.now()) {

@@ -69,16 +69,18 @@ impl Pool {
             }
             News::Returned(jobs) => {
                 for job in jobs.into_iter().rev() {
-                    inner.queue.put_back(job, cx.now());
+                    inner.queue.put_back(job);
                 }
                 call(inner.pool, cx);
             }
             News::DiskFull(error) => {
                 let text =
                     format!("an answer waits for its client in memory, not on the disk: {error}");
-                cx.report(Level::Warning, self.say(&text));
+                cx.complain(Level::Warning, self.say(&text));
             }
-            News::Changed => self.source_changed(inner, cx),
+            News::Changed => {
+                inner.change_waits.get_or_insert(cx.now());
+            }
             News::Broken(why) => {
                 seat.fate = Fate::Broken(why);
                 seat.worker.stage = Stage::Ending(cx.now());

@@ -23,10 +23,7 @@ impl Queue {
 
     /// Since when the first one waits.
     pub(super) fn since(&self) -> Option<Instant> {
-        match self.jobs.front()?.place() {
-            Place::Queued(since) => Some(since),
-            _ => None,
-        }
+        self.jobs.front().map(|job| job.since)
     }
 
     /// Adds one that has just come.
@@ -34,10 +31,11 @@ impl Queue {
         self.jobs.push_back(job);
     }
 
-    /// Puts one to the front that nobody has begun, unless nobody waits for it any more.
-    pub(super) fn put_back(&mut self, job: Rc<Job>, now: Instant) {
+    /// Puts one to the front that nobody has begun, unless nobody waits for it any more. It has waited
+    /// since it came.
+    pub(super) fn put_back(&mut self, job: Rc<Job>) {
         if !job.is_over() {
-            job.set_place(Place::Queued(now));
+            job.set_place(Place::Queued);
             self.jobs.push_front(job);
         }
     }

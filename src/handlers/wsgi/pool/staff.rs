@@ -79,7 +79,9 @@ impl Pool {
         // From here on the child is the loop's: whatever fails below, it is collected.
         let child = Child { id: cx.adopt(process, Owner { pool, tag: serial }), pid };
         let number = (1..).find(|n| !inner.seats().any(|seat| seat.worker.number == *n));
-        let worker = Worker::new(serial, number.unwrap_or(0), generation, child, line, cx.now());
+        let mut worker =
+            Worker::new(serial, number.unwrap_or(0), generation, child, line, cx.now());
+        worker.is_watching = self.app.reload;
         let both = Interest::READABLE | Interest::WRITABLE;
         let registered = cx
             .register_pool(&mut SourceFd(&worker.socket().as_raw_fd()), pool, slot, both)

@@ -25,7 +25,11 @@ use std::time::{Duration, Instant};
 const FLIGHTS_MAX: usize = 64;
 
 /// A worker that is this long at one request is given no other.
-const STALLED: Duration = Duration::from_millis(20);
+pub(super) const STALLED: Duration = Duration::from_millis(20);
+
+/// From marking requests on the board to believing what it says of them. Far more than a write needs to
+/// be seen by another processor.
+const SETTLED: Duration = Duration::from_millis(5);
 
 /// Received at once, and kept of an incomplete frame.
 const BUFFER: usize = 256 * 1024;
@@ -33,6 +37,7 @@ const BUFFER: usize = 256 * 1024;
 /// Words of the board (see `worker.py`).
 const STARTED: u64 = 0;
 const CANCELLED: u64 = 16;
+const REVOKED: u64 = 128;
 const SLOTS: u32 = 64;
 
 /// A worker.
@@ -47,13 +52,23 @@ pub(super) struct Worker {
     pub(super) since: Instant,
     /// Answers given.
     pub(super) served: u64,
-    /// It stopped reading, because what it answers is more than its client takes.
-    pub(super) is_paused: bool,
+    /// Nothing is received from it, since then: what it answers is more than its client takes.
+    pub(super) paused_since: Option<Instant>,
     /// It has more than was read in its turn.
     pub(super) has_more: bool,
-    /// Its socket has ended.
+    /// Its socket has ended, or it has said that nothing more comes.
     pub(super) has_ended: bool,
     pub(super) idle_since: Instant,
+    /// It watches its sources, and may say that one has changed.
+    pub(super) is_watching: bool,
+    /// It has said whether it could load the application.
+    has_opened: bool,
+    /// It has said what it must not: nothing of it counts any more.
+    is_broken: bool,
+    /// How often it said that a source has changed.
+    changes: u64,
+    /// Requests that it gave back since its last answer.
+    returns: usize,
     socket: OwnedFd,
     board: File,
     out: Outgoing,
@@ -63,6 +78,8 @@ pub(super) struct Worker {
     flights: VecDeque<Flight>,
     next_id: u32,
     pace: Pace,
+    /// When the request that it is at became the first in flight.
+    front_since: Instant,
 }
 
 /// How far a worker is.
@@ -81,7 +98,12 @@ pub(super) enum Stage {
 /// A request that was sent and is not completely answered.
 struct Flight {
     id: u32,
-    job: Rc<Job>,
+    /// `None`: it was taken back while the worker was at another one, which skips it.
+    job: Option<Rc<Job>>,
+    /// The head of its answer has come.
+    has_head: bool,
+    /// It is marked on the board, since then: the worker will not begin it.
+    revoked: Option<Instant>,
 }
 
 /// What the workers of a pool use together.
@@ -127,6 +149,12 @@ pub(super) enum News {
     Broken(String),
 }
 
+/// Whether a worker that has begun the request `begun` last has not begun `id`. Ids come round after
+/// 2³²; those in flight are close together.
+fn is_before(begun: u32, id: u32) -> bool {
+    begun == 0 || begun.wrapping_sub(id) >= u32::MAX / 2
+}
+
 impl Worker {
     pub(super) fn new(
         serial: u32,
@@ -144,10 +172,15 @@ impl Worker {
             stage: Stage::Starting,
             since: now,
             served: 0,
-            is_paused: false,
+            paused_since: None,
             has_more: false,
             has_ended: false,
             idle_since: now,
+            is_watching: false,
+            has_opened: false,
+            is_broken: false,
+            changes: 0,
+            returns: 0,
             socket: line.socket,
             board: line.board,
             out: Outgoing::new(line.greeting),
@@ -157,6 +190,7 @@ impl Worker {
             flights: VecDeque::new(),
             next_id: 1,
             pace: Pace::new(now),
+            front_since: now,
         }
     }
 
@@ -174,9 +208,13 @@ impl Worker {
         if self.stage != Stage::Ready || self.has_ended {
             return 0;
         }
-        let is_quick = self.pace.is_quick() && self.busy_for(now) < STALLED;
-        let depth = if is_quick { FLIGHTS_MAX } else { 1 };
-        depth.saturating_sub(self.flights.len())
+        let is_stuck = self.busy_for(now) >= STALLED || self.paused_since.is_some();
+        let is_quick = self.pace.is_quick() && !is_stuck;
+        let depth = if is_quick && !self.out.is_blocked { FLIGHTS_MAX } else { 1 };
+        // Each has a slot of the board of its own.
+        let oldest = self.flights.front().map_or(self.next_id, |flight| flight.id);
+        let slots = (SLOTS as usize).saturating_sub(self.next_id.wrapping_sub(oldest) as usize);
+        depth.saturating_sub(self.flights.len()).min(slots)
     }
 
     /// How long it has been at the request it is at.
@@ -189,20 +227,21 @@ impl Worker {
 
     /// The request it is at.
     pub(super) fn front(&self) -> Option<&Rc<Job>> {
-        self.flights.front().map(|flight| &flight.job)
+        self.flights.front().and_then(|flight| flight.job.as_ref())
     }
 
     /// Puts a request among what is to be sent.
     pub(super) fn give(&mut self, job: Rc<Job>, now: Instant) {
         if self.flights.is_empty() {
             self.pace.begin(now);
+            self.front_since = now;
         }
         let id = self.next_id;
         // 0 is no id, so that an empty board names nobody.
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
         job.send(id, |frame, file| self.out.push(frame, file));
         job.set_place(Place::Sent(self.serial, id));
-        self.flights.push_back(Flight { id, job });
+        self.flights.push_back(Flight { id, job: Some(job), has_head: false, revoked: None });
     }
 
     /// The socket has room again.
@@ -218,9 +257,51 @@ impl Worker {
     /// Tells the worker that nobody waits for a request any more: if it has not begun it, it will
     /// not, and otherwise it ends at its next piece.
     pub(super) fn cancel(&self, id: u32) {
-        let slot = CANCELLED + u64::from(id % SLOTS);
+        self.mark(CANCELLED, id);
+    }
+
+    /// Writes an id into its slot of the board.
+    fn mark(&self, slots: u64, id: u32) {
+        let slot = slots + u64::from(id % SLOTS);
         // The board is memory; writing to it fails only if there is none left.
         let _ = self.board.write_all_at(&id.to_le_bytes(), slot * 4);
+    }
+
+    /// Takes back what it was sent ahead and has not begun, when it is at one request for long: because
+    /// that takes long, or because the worker has to wait until its answer is taken. Its own second
+    /// thread gives requests back as well, but not while the socket is full or a call holds the
+    /// interpreter.
+    ///
+    /// First they are marked on the board, where the worker looks after it has said what it begins.
+    /// What it says it has begun is read a while later, so that of the two writes at least one is seen
+    /// by the other side. Returns the requests, and when to come again.
+    pub(super) fn revoke(&mut self, now: Instant) -> (Vec<Rc<Job>>, Option<Instant>) {
+        let (mut jobs, mut again) = (Vec::new(), None);
+        if now < self.front_since + STALLED {
+            return (jobs, (self.flights.len() > 1).then_some(self.front_since + STALLED));
+        }
+        let begun = self.begun();
+        let (mut flights, mut told) = (std::mem::take(&mut self.flights), false);
+        for flight in flights.iter_mut().skip(1).filter(|flight| flight.job.is_some()) {
+            match flight.revoked {
+                None => {
+                    flight.revoked = Some(now);
+                    self.mark(REVOKED, flight.id);
+                    again = Some(now + SETTLED);
+                }
+                Some(since) if now < since + SETTLED => again = Some(since + SETTLED),
+                Some(_) if is_before(begun, flight.id) => {
+                    jobs.extend(flight.job.take());
+                    told = true;
+                }
+                Some(_) => {}
+            }
+        }
+        self.flights = flights;
+        if told {
+            self.pace.was_slow();
+        }
+        (jobs, again)
     }
 
     /// The id of the last request it has begun.
@@ -238,11 +319,10 @@ impl Worker {
     /// After its end: what it had begun, and what it had not.
     pub(super) fn leftovers(&mut self) -> (Vec<Rc<Job>>, Vec<Rc<Job>>) {
         let begun = self.begun();
-        // Ids come round after 2³²; those in flight are close together.
-        let is_begun = |id: u32| begun.wrapping_sub(id) < u32::MAX / 2 && begun != 0;
+        let is_begun = |id: u32| !is_before(begun, id);
         let flights = self.flights.drain(..);
         let (lost, fresh): (Vec<_>, Vec<_>) = flights.partition(|flight| is_begun(flight.id));
-        let jobs = |flights: Vec<Flight>| flights.into_iter().map(|flight| flight.job).collect();
+        let jobs = |flights: Vec<Flight>| flights.into_iter().filter_map(|f| f.job).collect();
         (jobs(lost), jobs(fresh))
     }
 }
