@@ -121,10 +121,16 @@ fn every_breach_ends_the_worker_and_nothing_else() {
 #[test]
 fn floods_of_a_worker_hold_nobody_up() {
     for (name, code) in [
-        ("one byte a frame", "answer(me, b'', 0)\nframe = struct.pack('<IIBBH', 9, me, 0, 4, 0) + b'x'\n\
-                              while True: sock.sendall(frame * 5000)"),
-        ("whole pieces", "answer(me, b'', 0)\nframe = struct.pack('<IIBBH', 65544, me, 0, 4, 0)\n\
-                          while True: sock.sendall(frame + b'x' * 65536)"),
+        (
+            "one byte a frame",
+            "answer(me, b'', 0)\nframe = struct.pack('<IIBBH', 9, me, 0, 4, 0) + b'x'\n\
+                              while True: sock.sendall(frame * 5000)",
+        ),
+        (
+            "whole pieces",
+            "answer(me, b'', 0)\nframe = struct.pack('<IIBBH', 65544, me, 0, 4, 0)\n\
+                          while True: sock.sendall(frame + b'x' * 65536)",
+        ),
         ("lines of a log", "while True: os.write(2, b'\\n' * 65536)"),
         ("short lines of a log", "while True: os.write(2, b'x\\n' * 32768)"),
         ("a line without end", "while True: os.write(2, b'x' * 65536)"),
@@ -169,5 +175,6 @@ fn a_worker_that_gives_everything_back_is_ended() {
     for wire in &mut wires {
         assert!([200, 502].contains(&wire.response().status));
     }
-    server.read_until("stderr.txt", "breaks the protocol and is replaced: it gives back everything");
+    server
+        .read_until("stderr.txt", "breaks the protocol and is replaced: it gives back everything");
 }

@@ -10,11 +10,9 @@
 //! | `running` | how do body and answer flow, and how long may it take? |
 //! | `input` | what does it read? |
 //! | `head` | what does the script answer? |
-//! | `complaints` | what does it write to its standard error? |
 //! | `diagnosis` | why could it not be started? |
 
 mod among;
-mod complaints;
 mod diagnosis;
 mod exchange;
 mod gate;

@@ -1,10 +1,10 @@
 //! A script at work: its body goes in, its answer comes out, and it ends in any case.
 
-use super::complaints::Complaints;
 use super::head::{self, Head, Output};
 use super::input::Feed;
 use super::{Run, SCRATCH, SIGPIPE, Scripts, refused};
 use crate::event::{ChildId, Cx, Door};
+use crate::handlers::gateway::StderrReader;
 use crate::http::{HttpError, Status, StatusLine};
 use crate::serve::{ExchangeIo, Step};
 use crate::sys::process::Ending;
@@ -22,7 +22,7 @@ pub(super) struct Running {
     run: Rc<Run>,
     feed: Option<Feed>,
     output: File,
-    complaints: Complaints,
+    stderr: StderrReader,
     stage: Stage,
     /// When it was last seen to do something, or had no reason to.
     active: Instant,
@@ -65,11 +65,11 @@ impl Running {
         run: Rc<Run>,
         feed: Option<Feed>,
         output: File,
-        complaints: Complaints,
+        stderr: StderrReader,
         now: Instant,
     ) -> Self {
         let stage = Stage::Head { bytes: Vec::new(), scanned: 0 };
-        Self { child, run, feed, output, complaints, stage, active: now, closed: None }
+        Self { child, run, feed, output, stderr, stage, active: now, closed: None }
     }
 
     pub(super) fn advance(
@@ -154,7 +154,7 @@ impl Running {
         if !io.ready.readable(Door::Errors) {
             return true;
         }
-        let all = self.complaints.read(scratch, cx);
+        let all = self.stderr.read(scratch, cx);
         if all {
             io.ready.clear_readable(Door::Errors);
         }
@@ -388,8 +388,8 @@ impl Running {
     fn hear_last_words(&mut self, scripts: &Scripts, cx: &mut Cx) {
         let mut scratch = scripts.scratch.borrow_mut();
         scratch.resize(SCRATCH, 0);
-        self.complaints.read(&mut scratch, cx);
-        self.complaints.finish(cx);
+        self.stderr.read(&mut scratch, cx);
+        self.stderr.finish(cx);
     }
 }
 

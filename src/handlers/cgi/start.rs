@@ -1,12 +1,11 @@
 //! Starting a script: its environment, its pipes, its process.
 
-use super::complaints::Complaints;
 use super::input::{Feed, Input};
 use super::locate::RunBy;
 use super::running::Running;
 use super::{Run, Scripts, diagnosis};
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
-use crate::handlers::gateway::{Environ, Spooled};
+use crate::handlers::gateway::{Allowance, Environ, Spooled, StderrReader};
 use crate::serve::Request;
 use crate::sys::fs::Root;
 use crate::sys::process::{self, Launch, Limits};
@@ -141,8 +140,8 @@ impl Start<'_> {
             }
         }
         let feed = pipe.map(|pipe| Feed::new(pipe, std::mem::replace(input, Input::None)));
-        let complaints = Complaints::new(errors, run.name.clone());
-        Ok(Running::new(child, run, feed, output, complaints, cx.now()))
+        let stderr = StderrReader::new(errors, run.name.clone(), LINE_MAX, Allowance::Run);
+        Ok(Running::new(child, run, feed, output, stderr, cx.now()))
     }
 
     /// Why the kernel has refused to start it, as far as that can be told.
@@ -234,6 +233,9 @@ fn translated(places: &[(String, PathBuf)], info: &[u8]) -> Option<PathBuf> {
         Some(folder.join(OsStr::from_bytes(beneath)))
     })
 }
+
+/// Bytes of one line of the log; a longer one becomes several.
+const LINE_MAX: usize = 2048;
 
 /// A pipe to read from without waiting, and its other end.
 fn pipe_from() -> io::Result<(File, Stdio)> {

@@ -5,10 +5,13 @@
 //! | `environ` | what is a program told of a request? |
 //! | `fields` | which header lines of its answer are passed on? |
 //! | `spool` | where does a body wait until the program can have it? |
+//! | `stderr` | what does it write to its standard error? |
 
 pub mod environ;
 pub mod fields;
 pub mod spool;
+pub mod stderr;
 
 pub use environ::Environ;
 pub use spool::{Spool, Spooled};
+pub use stderr::{Allowance, StderrReader};

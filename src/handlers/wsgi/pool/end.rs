@@ -30,8 +30,9 @@ impl Pool {
         // What it said before its end still counts.
         self.receive(inner, number, cx);
         let Some(mut seat) = inner.seats.get_mut(number).and_then(Option::take) else { return };
+        seat.log_at = None;
         self.read_log(&mut seat, None, cx);
-        self.say_rest(&mut seat, cx);
+        seat.stderr.finish(cx);
         self.bury(inner, seat, ending, cx);
         self.keep_up(inner, cx);
         self.hand_out(inner, cx);

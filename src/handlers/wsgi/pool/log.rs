@@ -1,29 +1,42 @@
-//! Where do the words of a worker go? To the error log, line by line, with its name.
+//! What workers write to their standard error: lines of the error log, with their names.
 
 use super::seat::Seat;
-use super::{Pool, call};
-use crate::conf::Level;
+use super::{Inner, Pool};
 use crate::event::{Cx, PoolId};
+use std::time::{Duration, Instant};
+
+/// From one look at a worker that writes without end to the next. Meanwhile its pipe is full, and it
+/// waits.
+const FLOOD_PAUSE: Duration = Duration::from_millis(10);
+
+/// Read at once of what a worker writes.
+const PIECE: usize = 16 * 1024;
 
 impl Pool {
-    /// Writes down what a worker has said.
+    /// Writes down what a worker has said, and comes again if there is more.
     pub(super) fn read_log(&self, seat: &mut Seat, pool: Option<PoolId>, cx: &mut Cx) {
-        let pid = seat.worker.child.pid;
-        seat.lines.read(|line| self.say_line(pid, line, cx));
-        if seat.lines.has_more {
-            call(pool, cx);
+        let now = cx.now();
+        if seat.log_at.is_some_and(|at| now < at && at <= now + FLOOD_PAUSE) {
+            return;
         }
+        let is_all = seat.stderr.read(&mut [0; PIECE], cx);
+        let next = match is_all {
+            true => seat.stderr.due(),
+            false => Some(now + FLOOD_PAUSE),
+        };
+        if let Some((at, pool)) = next.zip(pool)
+            && seat.log_at != Some(at)
+        {
+            cx.timers.arm_pool(at, pool);
+        }
+        seat.log_at = next;
     }
 
-    /// Writes down what a worker has said last, if that has no end.
-    pub(super) fn say_rest(&self, seat: &mut Seat, cx: &mut Cx) {
-        let pid = seat.worker.child.pid;
-        seat.lines.rest(|line| self.say_line(pid, line, cx));
-    }
-
-    fn say_line(&self, pid: u32, line: &[u8], cx: &mut Cx) {
-        let text = String::from_utf8_lossy(line);
-        let name = &self.app.name.value;
-        cx.complain(Level::Error, format!("app {name} (pid {pid}): {}", text.trim_end()));
+    /// Reads what workers write for which it is time.
+    pub(super) fn read_logs(&self, inner: &mut Inner, now: Instant, cx: &mut Cx) {
+        let pool = inner.pool;
+        for seat in inner.seats_mut().filter(|seat| seat.log_at.is_some_and(|at| now >= at)) {
+            self.read_log(seat, pool, cx);
+        }
     }
 }

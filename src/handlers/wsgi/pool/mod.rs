@@ -11,7 +11,7 @@
 //! | `due` | what is due, and when? |
 //! | `end` | a worker is gone: who gets what it had, and when is another one tried? |
 //! | `seat` | what is known of one worker? |
-//! | `lines`, `log` | what does a worker write to its standard error, and where does it go? |
+//! | `log` | what becomes of what a worker writes to its standard error? |
 //!
 //! What happens is reported here (an event, the end of a child, a request, a turn), acted upon, and
 //! forgotten; the only thing that is waited for is the next instant at which something is due.
@@ -22,7 +22,6 @@
 mod dispatch;
 mod due;
 mod end;
-mod lines;
 mod log;
 mod news;
 mod queue;
@@ -214,11 +213,8 @@ impl Pool {
             if seat.is_some_and(|seat| seat.worker.paused_since.is_some() || seat.worker.has_more) {
                 self.receive(inner, number, cx);
             }
-            let seat = inner.seats.get_mut(number).and_then(Option::as_mut);
-            if let Some(seat) = seat.filter(|seat| seat.lines.has_more) {
-                self.read_log(seat, inner.pool, cx);
-            }
         }
+        self.read_logs(inner, cx.now(), cx);
         self.revoke(inner, cx);
         self.hand_out(inner, cx);
         // Nothing known to be due: something has changed that was not looked at.

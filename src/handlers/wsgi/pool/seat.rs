@@ -1,14 +1,16 @@
 //! What does a pool know of one of its workers, and how does it let it go?
 
 use super::super::worker::{Stage, Worker};
-use super::lines::Lines;
 use crate::event::Cx;
-use std::time::Duration;
+use crate::handlers::gateway::StderrReader;
+use std::time::{Duration, Instant};
 
 /// A worker and its log.
 pub(super) struct Seat {
     pub(super) worker: Worker,
-    pub(super) lines: Lines,
+    pub(super) stderr: StderrReader,
+    /// When its log is read again, whatever events say.
+    pub(super) log_at: Option<Instant>,
     /// Requests after which it is replaced.
     pub(super) recycle_at: Option<u64>,
     /// Another one is on its way for it.

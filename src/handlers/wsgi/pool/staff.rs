@@ -3,11 +3,11 @@
 use super::super::launch::{Child, Started};
 use super::super::worker::{Stage, Worker};
 use super::due::GROW_AFTER;
-use super::lines::Lines;
 use super::seat::{Fate, Seat};
 use super::{Inner, Pool};
 use crate::conf::Level;
 use crate::event::{Cx, Owner};
+use crate::handlers::gateway::{Allowance, StderrReader};
 use mio::Interest;
 use mio::unix::SourceFd;
 use std::io;
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// A worker beyond `min` that had nothing to do for this long is one too many.
 const SHRINK_AFTER: Duration = Duration::from_secs(30);
+
+/// A line of a worker's log; a longer one becomes several.
+const LINE_MAX: usize = 8 * 1024;
 
 impl Pool {
     /// Starts as many workers as are missing, and retires those that are too many.
@@ -96,11 +99,13 @@ impl Pool {
         let jitter = self.app.recycle.jitter;
         // Any sequence will do that does not repeat soon.
         let spread = u64::from(serial).wrapping_mul(0x9E37_79B9) % jitter.saturating_add(1);
-        let lines = Lines::new(errors);
+        let who = format!("app {} (pid {pid})", self.app.name.value);
+        let stderr = StderrReader::new(errors.into(), who, LINE_MAX, Allowance::Second);
         let recycle_at = self.app.recycle.requests.map(|requests| requests + spread);
         let seat = Seat {
             worker,
-            lines,
+            stderr,
+            log_at: None,
             recycle_at,
             is_replaced: false,
             was_ready: false,

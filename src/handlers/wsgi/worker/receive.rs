@@ -187,7 +187,9 @@ impl Worker {
             Frame::Ready { version, .. } if version != wire::VERSION => {
                 return Err(format!("version {version} of the protocol"));
             }
-            Frame::Ready { python, .. } => News::Ready(String::from_utf8_lossy(python).into_owned()),
+            Frame::Ready { python, .. } => {
+                News::Ready(String::from_utf8_lossy(python).into_owned())
+            }
             Frame::Failed { text } => {
                 // Nothing but its end may follow.
                 self.has_ended = true;
