@@ -235,7 +235,9 @@ fn what_was_sent_ahead_to_a_stuck_worker_is_answered_by_another() {
         let mut all_at_once = |first: &str| {
             server.signal(Signal::STOP);
             hog.send(get(first));
-            wires.iter_mut().for_each(|wire| drop(wire.send(get("/pid"))));
+            for wire in &mut wires {
+                wire.send(get("/pid"));
+            }
             server.signal(Signal::CONT);
             if first == "/pid" {
                 hog.response();
