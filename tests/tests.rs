@@ -34,6 +34,7 @@ mod limits;
 mod lingering;
 mod names;
 mod pages;
+mod panics;
 mod paths;
 mod pause;
 mod peers;

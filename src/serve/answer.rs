@@ -52,6 +52,12 @@ impl AnswerState {
         }
     }
 
+    /// A complete answer, with so many bytes of body on their way.
+    pub fn complete(status: Status, sent: u64, persistent: bool) -> Self {
+        let phase = Phase::Finished;
+        Self { status: Some(status), sent, persistent, phase, ..Self::default() }
+    }
+
     /// Whether the head was written.
     pub fn is_started(&self) -> bool {
         self.phase != Phase::Unstarted

@@ -1,6 +1,6 @@
 //! Mark and sweep of connections whose time is up.
 
-use super::connection::{ClientConnection, Expiry};
+use super::connection::{ClientConnection, Timeout};
 use super::table::ConnTable;
 use crate::conf::Timeouts;
 use crate::event::ConnId;
@@ -14,7 +14,7 @@ pub struct Harvester {
     next: Instant,
     /// While a client takes nothing of an answer.
     patience: Duration,
-    doomed: Vec<(ConnId, Expiry)>,
+    doomed: Vec<(ConnId, Timeout)>,
 }
 
 impl Harvester {
@@ -37,7 +37,7 @@ impl Harvester {
         table: &mut ConnTable,
         now: Instant,
         min_rate: u64,
-    ) -> &[(ConnId, Expiry)] {
+    ) -> &[(ConnId, Timeout)] {
         self.doomed.clear();
         if now >= self.next {
             self.next = now + self.every;
@@ -57,7 +57,7 @@ impl Harvester {
         let (patience, mut backlog) = (self.patience, Backlog::default());
         let mut left = ASKED_MAX;
         self.doomed.retain(|(id, expiry)| {
-            let Some(connection) = table.get(*id).filter(|_| *expiry == Expiry::Write) else {
+            let Some(connection) = table.get(*id).filter(|_| *expiry == Timeout::Write) else {
                 return true;
             };
             if left == 0 {
@@ -65,7 +65,7 @@ impl Harvester {
             }
             left -= 1;
             match connection.socket().and_then(|socket| backlog.of(socket)) {
-                Some(held) => !connection.spare(held, now, min_rate, patience),
+                Some(held) => !connection.extend_deadline(held, now, min_rate, patience),
                 // The kernel does not say: what can be seen from writing is no reason in itself.
                 None => connection.deadline() <= now,
             }

@@ -2,9 +2,9 @@
 
 mod acceptor;
 mod access_log;
-mod choose;
 mod connection;
 mod control;
+mod drive;
 mod embed;
 mod error_log;
 mod event_loop;
@@ -13,7 +13,9 @@ mod harvester;
 mod load;
 mod log_sink;
 mod places;
+mod routing;
 mod table;
+mod transaction;
 mod watch;
 
 pub use embed::{Refusal, Server, SiteServer};

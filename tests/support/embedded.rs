@@ -25,7 +25,7 @@ impl Embedded {
         Self::start(|| make().quiet().start())
     }
 
-    fn start(start: impl FnOnce() -> Result<Running, Failure> + Send + 'static) -> Self {
+    pub(crate) fn start(start: impl FnOnce() -> Result<Running, Failure> + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut server = start().unwrap();

@@ -1,12 +1,13 @@
 //! Who comes in, and who is put out.
 
+use super::guarded::guarded;
 use super::{EventLoop, enqueue};
 use crate::conf::Level;
-use crate::event::{Budget, ConnId, Cx};
+use crate::event::{ConnId, Cx};
 use crate::net::{Tls, Transport};
 use crate::serve::{Abort, Peer};
 use crate::server::acceptor::Incoming;
-use crate::server::connection::{ClientConnection, Expiry, Turn};
+use crate::server::connection::{ClientConnection, Timeout};
 use crate::server::harvester::longest_idle;
 use crate::server::table::ConnTable;
 use rustls::ServerConfig;
@@ -63,6 +64,9 @@ impl EventLoop {
     pub(super) fn remove(&mut self, id: ConnId) {
         let Some(connection) = self.table.remove(id) else { return };
         forget_count(&connection, &mut self.per_client);
+        if let Err(panicked) = guarded(|| drop(connection)) {
+            self.cx.report(Level::Error, format!("a panic at an end: {}", panicked.text));
+        }
         self.acceptor.resume();
     }
 
@@ -71,11 +75,11 @@ impl EventLoop {
         let doomed = self.harvester.mark(&mut self.table, now, self.site.limits.min_rate).to_vec();
         for (id, expiry) in doomed {
             let reason = match expiry {
-                Expiry::Handshake => "time-out: handshake",
-                Expiry::Header => "time-out: header",
-                Expiry::Body | Expiry::Drain => "time-out: body",
-                Expiry::Write => "time-out: write",
-                Expiry::Idle | Expiry::Linger | Expiry::None => "time-out",
+                Timeout::Handshake => "time-out: handshake",
+                Timeout::Header => "time-out: header",
+                Timeout::Body | Timeout::Discard => "time-out: body",
+                Timeout::Write => "time-out: write",
+                Timeout::Idle | Timeout::Linger | Timeout::None => "time-out",
             };
             self.cut_off(id, Abort::Timeout, reason);
         }
@@ -84,18 +88,13 @@ impl EventLoop {
 
     /// Ends a connection from outside.
     pub(super) fn cut_off(&mut self, id: ConnId, why: Abort, reason: &str) {
-        if let Some(connection) = self.table.get(id) {
-            let mut turn = Turn {
-                cx: &mut self.cx,
-                site: &self.site,
-                log: &mut self.access,
-                spares: &mut self.spares,
-                tls: None,
-                https_port: None,
-                budget: Budget::new(1),
-                stopping: true,
-            };
-            connection.cut_off(why, reason, &mut turn);
+        let ended = self.call(id, 1, |connection, cx| {
+            cx.stopping = true;
+            connection.cut_off(why, reason, cx);
+        });
+        if let Some(Err(panicked)) = ended {
+            let text = format!("a panic while a request was cut off: {}", panicked.text);
+            self.cx.report(Level::Error, text);
         }
         self.remove(id);
     }

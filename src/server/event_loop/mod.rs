@@ -5,14 +5,18 @@
 
 mod clients;
 mod crowd;
+mod guarded;
 mod orders;
 mod pools;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use super::acceptor::Acceptor;
 use super::access_log::AccessLog;
-use super::connection::{ClientConnection, Spares, Turn, Verdict};
+use super::connection::{ClientConnection, Verdict};
 use super::control::{Control, Order};
+use super::drive::{DriveContext, FreeList};
 use super::error_log::ErrorLog;
 use super::harvester::Harvester;
 use super::load::{ConfigSource, Loaded};
@@ -24,6 +28,7 @@ use crate::serve::Abort;
 use crate::site::Site;
 use crate::tls::{Plan, Secured};
 use crowd::Crowd;
+use guarded::{Panicked, guarded};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use orders::Pending;
@@ -31,7 +36,6 @@ use pools::HandlerPools;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use stopping::Stopping;
@@ -63,7 +67,7 @@ pub struct EventLoop {
     control: Control,
     access: AccessLog,
     errors: ErrorLog,
-    spares: Spares,
+    free: FreeList,
     reloader: ConfigSource,
     /// What `https` listeners speak with, and what it was loaded from.
     tls: Option<(Plan, Rc<Secured>)>,
@@ -133,7 +137,7 @@ impl EventLoop {
             control,
             access,
             errors,
-            spares: Spares::default(),
+            free: FreeList::default(),
             reloader,
             tls,
             watch,
@@ -319,40 +323,52 @@ impl EventLoop {
         }
     }
 
-    /// Drives one connection. A panic in it ends it, and nobody else.
+    /// Drives one connection. A panic in it ends its transaction; the other connections go on.
     fn drive(&mut self, id: ConnId, company: usize) {
+        let mut verdict = self.call(id, company, ClientConnection::drive);
+        if let Some(Err(panicked)) = &verdict {
+            let text = format!("a panic while a request was answered: {}", panicked.text);
+            self.cx.report(Level::Error, text);
+            verdict = self.call(id, company, ClientConnection::recover);
+        }
         let Some(connection) = self.table.get(id) else { return };
-        let mut turn = Turn {
+        match verdict {
+            // Its answer was promised to be followed by others before the stop began.
+            Some(Ok(Verdict::Keep)) if self.stopping.is_some() && connection.is_done() => {
+                self.cut_off(id, Abort::Shutdown, "the server stopped");
+            }
+            Some(Ok(Verdict::Keep)) if connection.register_once() => {
+                let fd = connection.transport().raw_fd();
+                let both = Interest::READABLE | Interest::WRITABLE;
+                if self.cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
+                    // No memory for a watch: no event would ever come.
+                    self.remove(id);
+                }
+            }
+            Some(Ok(Verdict::Keep)) => {}
+            Some(Ok(Verdict::Close) | Err(_)) | None => self.remove(id),
+        }
+    }
+
+    /// Calls into one connection with all that it may use; `None`: there is no such connection.
+    fn call<T>(
+        &mut self,
+        id: ConnId,
+        company: usize,
+        call: impl FnOnce(&mut ClientConnection, &mut DriveContext<'_>) -> T,
+    ) -> Option<Result<T, Panicked>> {
+        let connection = self.table.get(id)?;
+        let mut cx = DriveContext {
             cx: &mut self.cx,
             site: &self.site,
             log: &mut self.access,
-            spares: &mut self.spares,
+            free: &mut self.free,
             tls: self.tls.as_ref().map(|(_, secured)| &**secured),
             https_port: self.https_port,
             budget: Budget::new(company),
             stopping: self.stopping.is_some(),
         };
-        let verdict = catch_unwind(AssertUnwindSafe(|| connection.drive(&mut turn)));
-        match verdict {
-            // Its answer was promised to be followed by others before the stop began.
-            Ok(Verdict::Keep) if self.stopping.is_some() && connection.is_done() => {
-                self.cut_off(id, Abort::Shutdown, "the server stopped");
-            }
-            Ok(Verdict::Keep) if connection.register_once() => {
-                let fd = connection.transport().raw_fd();
-                let both = Interest::READABLE | Interest::WRITABLE;
-                if self.cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
-                    // No memory for a watch: it would never be heard of.
-                    self.remove(id);
-                }
-            }
-            Ok(Verdict::Keep) => {}
-            Ok(Verdict::Close) => self.remove(id),
-            Err(_) => {
-                self.cx.report(Level::Error, "a panic ended a connection; please report it");
-                self.remove(id);
-            }
-        }
+        Some(guarded(|| call(connection, &mut cx)))
     }
 
     /// Says what there is to say, and writes the access log at most a second after its lines were

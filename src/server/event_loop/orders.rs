@@ -3,6 +3,7 @@
 
 use super::EventLoop;
 use super::crowd::Crowd;
+use super::guarded::guarded;
 use super::pools::{SiteHandlers, readiness};
 use crate::conf::{Diagnostic, Level, summary};
 use crate::serve::{Readiness, Scale};
@@ -45,7 +46,10 @@ impl EventLoop {
     fn reload(&mut self) {
         self.give_reload_up("another one begins");
         let former = self.tls.as_ref().map(|(_, secured)| &**secured);
-        match self.reloader.load(former).and_then(|loaded| self.prepare(loaded)) {
+        let loaded = guarded(|| self.reloader.load(former)).unwrap_or_else(|panicked| {
+            Err(Failure::Start(format!("a panic while it was loaded: {}", panicked.text)))
+        });
+        match loaded.and_then(|loaded| self.prepare(loaded)) {
             // Most sites are ready at once.
             Ok(pending) => {
                 self.pending = Some(pending);

@@ -1,5 +1,7 @@
 //! The handlers that are started, of the site that serves and of those before and after it.
 
+use super::guarded::guarded;
+use crate::conf::Level;
 use crate::event::{Cx, Owner, PoolId};
 use crate::serve::{Handler, Readiness, Scale};
 use crate::site::Site;
@@ -27,7 +29,9 @@ impl HandlerPools {
         for handler in &site.handlers {
             let pool = PoolId(self.next);
             self.next = self.next.wrapping_add(1);
-            if let Err(error) = handler.start(pool, cx) {
+            let result = guarded(|| handler.start(pool, cx))
+                .unwrap_or_else(|panicked| Err(io::Error::other(panicked.text)));
+            if let Err(error) = result {
                 self.discard(&(site.clone(), started), cx);
                 return Err(error);
             }
@@ -48,7 +52,7 @@ impl HandlerPools {
     /// Gives up what was started and never served.
     pub(super) fn discard(&mut self, started: &SiteHandlers, cx: &mut Cx) {
         self.starting.clear();
-        started.1.iter().for_each(|(_, handler)| handler.stop(cx));
+        started.1.iter().for_each(|(_, handler)| call(cx, |cx| handler.stop(cx)));
     }
 
     /// Whether a handler is one that serves, not one that a reload has started.
@@ -58,13 +62,13 @@ impl HandlerPools {
 
     pub(super) fn turn(&self, pool: PoolId, cx: &mut Cx) {
         if let Some(handler) = self.of(pool) {
-            handler.turn(cx);
+            call(cx, |cx| handler.turn(cx));
         }
     }
 
     pub(super) fn scale(&self, by: Scale, cx: &mut Cx) {
         let handlers = self.present.iter().flat_map(|(_, handlers)| handlers);
-        handlers.for_each(|(_, handler)| handler.scale(by, cx));
+        handlers.for_each(|(_, handler)| call(cx, |cx| handler.scale(by, cx)));
     }
 
     /// Whether there are former ones, for which to look now and then.
@@ -74,31 +78,31 @@ impl HandlerPools {
 
     /// Stops the handlers of former sites whose last request has ended.
     pub(super) fn retire(&mut self, cx: &mut Cx) {
-        self.retiring.retain(|(site, handlers)| {
-            let in_use = Rc::strong_count(site) > 1;
-            if !in_use {
-                handlers.iter().for_each(|(_, handler)| handler.stop(cx));
+        let is_over = |(site, _): &mut SiteHandlers| Rc::strong_count(site) == 1;
+        for former in self.retiring.extract_if(.., is_over) {
+            for (_, handler) in &former.1 {
+                call(cx, |cx| handler.stop(cx));
             }
-            in_use
-        });
+            call(cx, |_| drop(former));
+        }
     }
 
     /// Stops all. They still hear of what happens to them.
     pub(super) fn stop_all(&self, cx: &mut Cx) {
         for (_, handlers) in self.retiring.iter().chain(&self.present) {
-            handlers.iter().for_each(|(_, handler)| handler.stop(cx));
+            handlers.iter().for_each(|(_, handler)| call(cx, |cx| handler.stop(cx)));
         }
     }
 
     pub(super) fn event(&self, pool: PoolId, slot: u16, cx: &mut Cx) {
         if let Some(handler) = self.of(pool) {
-            handler.pool_event(slot, cx);
+            call(cx, |cx| handler.pool_event(slot, cx));
         }
     }
 
     pub(super) fn child_ended(&self, owner: Owner, ending: Ending, cx: &mut Cx) {
         if let Some(handler) = self.of(owner.pool) {
-            handler.child_ended(owner.tag, ending, cx);
+            call(cx, |cx| handler.child_ended(owner.tag, ending, cx));
         }
     }
 
@@ -115,11 +119,20 @@ fn of(handlers: &[(PoolId, Rc<dyn Handler>)], pool: PoolId) -> Option<&Rc<dyn Ha
     handlers.get(place).map(|(_, handler)| handler)
 }
 
+/// Calls into a handler. Requests that wait for what a panic has kept from happening have their own
+/// timeouts.
+fn call(cx: &mut Cx, call: impl FnOnce(&mut Cx)) {
+    if let Err(panicked) = guarded(|| call(cx)) {
+        cx.report(Level::Error, format!("a panic in a handler: {}", panicked.text));
+    }
+}
+
 /// How far all of them have come.
 pub(super) fn readiness((_, handlers): &SiteHandlers) -> Readiness {
     let mut all = Readiness::Ready;
     for (_, handler) in handlers {
-        match handler.readiness() {
+        let ready = guarded(|| handler.readiness());
+        match ready.unwrap_or_else(|panicked| Readiness::Failed(panicked.text)) {
             Readiness::Ready => {}
             Readiness::Starting => all = Readiness::Starting,
             failed @ Readiness::Failed(_) => return failed,

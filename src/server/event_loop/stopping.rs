@@ -36,7 +36,7 @@ impl EventLoop {
         for id in self.table.everybody() {
             // What lies in the socket is still answered: it was sent before anybody could know.
             if let Some(connection) = self.table.get(id) {
-                connection.poke();
+                connection.assume_readable();
             }
             self.drive(id, usize::MAX);
             if self.table.get(id).is_some_and(|connection| connection.is_idle()) {

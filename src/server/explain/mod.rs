@@ -5,13 +5,13 @@
 mod show;
 mod url;
 
-use super::choose::{Chosen, Entrance, Routed, choose, choose_admitted};
 use super::load::{ConfigSource, Failure};
+use super::routing::{ConnectionInfo, Next, Routing, route, route_authorized};
 use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
-use crate::http::{HostName, HttpError, Parsed, Status, parse};
+use crate::http::{HostName, HttpError, Parsed, Status, framing, parse};
 use crate::serve::{Foretold, Note, Peer, Request, Response, lines_sent};
-use crate::site::{Check, Decision, PassedOver, Route, Site, Trace, VirtualHost};
+use crate::site::{Decision, PassedOver, Route, Site, Trace, VirtualHost};
 use crate::tls::Secured;
 use mio::Poll;
 use std::net::IpAddr;
@@ -112,24 +112,31 @@ impl Explainer<'_> {
         }
         let secure = self.config.server.listen.iter().filter(|at| at.value.secure);
         let https_port = secure.map(|at| at.value.port()).min_by_key(|port| *port != 443);
-        let entrance = Entrance {
+        let info = ConnectionInfo {
             shown: shown.as_deref().filter(|_| url.secure),
             certificates: self.certificates,
             https_port,
             now: self.cx.now(),
         };
-        let (site, mut routed) = (self.site, Routed::default());
         let mut heard = Heard::default();
-        let chosen = choose(&mut request, site, &mut routed, &entrance, &mut heard);
-        self.tell_choice(&heard, &routed, &request);
-        let chosen = match chosen {
-            Ok(Chosen::Check(check)) => let_in(&check, &mut request, &mut routed),
-            other => other,
+        let mut routing = match framing::frame(&request.head) {
+            Ok(framing) => {
+                request.framing = framing;
+                route(&mut request, self.site, &info, &mut heard)
+            }
+            Err(error) => return self.refused(&error, &request, None),
         };
-        let foretold = match chosen {
-            Ok(Chosen::Response(response)) => Ok(Foretold::Response(response)),
-            Ok(Chosen::Check(_)) => Ok(Foretold::UpTo("whether the password is right".into())),
-            Ok(Chosen::Route(_, route)) => {
+        self.tell_choice(&heard, &routing, &request);
+        if let Ok(Next::Verify(check)) = &routing.next {
+            routing = match check.make(&request) {
+                Ok(user) => route_authorized(&mut request, self.site, user),
+                Err(error) => Routing { next: Err(error), ..routing },
+            };
+        }
+        let foretold = match routing.next {
+            Ok(Next::Respond(response)) => Ok(Foretold::Response(response)),
+            Ok(Next::Verify(_)) => Ok(Foretold::UpTo("whether the password is right".into())),
+            Ok(Next::Ask(route)) => {
                 let mut notes = Vec::new();
                 let foretold = route.handler.explain(&request, &mut self.cx, &mut notes);
                 notes.into_iter().for_each(|note| self.tell(note, None));
@@ -141,7 +148,7 @@ impl Explainer<'_> {
         match foretold {
             Ok(Foretold::Response(response)) => known(&response, &request, String::new()),
             Ok(Foretold::UpTo(what)) => Answer::UpTo(what),
-            Err(error) => self.refused(&error, &request, routed.host),
+            Err(error) => self.refused(&error, &request, routing.host),
         }
     }
 
@@ -188,13 +195,13 @@ impl Explainer<'_> {
     }
 
     /// Which host and which route, and why not the others.
-    fn tell_choice(&mut self, heard: &Heard<'_>, routed: &Routed<'_>, request: &Request) {
+    fn tell_choice(&mut self, heard: &Heard<'_>, routing: &Routing<'_>, request: &Request) {
         let config = self.config;
         let of_host = |host: &VirtualHost| {
             let number = self.site.hosts.iter().position(|other| std::ptr::eq(other, host));
             number.and_then(|number| config.hosts.get(number))
         };
-        let Some(host) = routed.host else {
+        let Some(host) = routing.host else {
             for why in heard.host.iter() {
                 self.tell(Note::new("host", "none", *why), None);
             }
@@ -203,7 +210,7 @@ impl Explainer<'_> {
         let Some(conf_host) = of_host(host) else { return };
         let why = heard.host.unwrap_or_default();
         self.tell(Note::new("host", format!("{:?}", host.name), why), Some(&conf_host.span));
-        let Some(chosen) = routed.route else {
+        let Some(chosen) = routing.route else {
             for (route, why) in heard.passed.iter().rev().take(SHOWN) {
                 let what = format!("not {}", route.path);
                 self.tell(Note::new("", what, passed_over(*why)), None);
@@ -257,19 +264,6 @@ impl Explainer<'_> {
         let why = format!("idle {}, write {}", shown(timeouts.idle), shown(timeouts.write));
         self.tell(Note::new("limits", what, why), None);
     }
-}
-
-/// As a server goes on, if the password is right.
-fn let_in<'s>(
-    check: &Check,
-    request: &mut Request,
-    routed: &mut Routed<'s>,
-) -> Result<Chosen<'s>, HttpError> {
-    let user = check.make(request)?;
-    let host = routed
-        .host
-        .ok_or_else(|| HttpError::new(Status::INTERNAL_SERVER_ERROR, "a guard without a host"))?;
-    choose_admitted(request, host, routed, user)
 }
 
 /// Routes that were left, of those that would be shown.

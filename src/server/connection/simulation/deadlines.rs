@@ -1,6 +1,6 @@
 //! Who is reaped, when, and for what.
 
-use super::{Expiry, World};
+use super::{Timeout, World};
 use crate::event::ConnId;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ fn a_head_is_due_from_the_beginning_whatever_comes_of_it() {
     }
     assert!(world.is_open(silent) && world.is_open(slow));
     world.wait_seconds(1);
-    assert_eq!(world.reaped(silent), Some(Expiry::Header));
-    assert_eq!(world.reaped(slow), Some(Expiry::Header));
+    assert_eq!(world.reaped(silent), Some(Timeout::Header));
+    assert_eq!(world.reaped(slow), Some(Timeout::Header));
     assert_eq!(world.heard(silent), "");
     assert!(world.heard(slow).starts_with("HTTP/1.1 408 "));
     assert_eq!(world.log_lines().len(), 1);
@@ -39,7 +39,7 @@ fn a_later_head_is_due_from_its_first_byte() {
     world.say(id, b" /");
     assert!(world.is_open(id));
     world.wait_seconds(1);
-    assert_eq!(world.reaped(id), Some(Expiry::Header));
+    assert_eq!(world.reaped(id), Some(Timeout::Header));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_client_that_always_has_half_a_head_more_is_not_late() {
         assert!(world.heard(id).ends_with("as always\n"));
     }
     world.wait_seconds(10);
-    assert_eq!(world.reaped(id), Some(Expiry::Header));
+    assert_eq!(world.reaped(id), Some(Timeout::Header));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn each_answer_begins_a_new_idle_time() {
     world.wait_seconds(59);
     assert!(world.is_open(id));
     world.wait_seconds(1);
-    assert_eq!(world.reaped(id), Some(Expiry::Idle));
+    assert_eq!(world.reaped(id), Some(Timeout::Idle));
     assert_eq!(world.heard(id), "");
 }
 
@@ -83,7 +83,7 @@ fn each_byte_of_a_body_gives_it_more_time() {
         }
         assert!(world.is_open(id), "{path}");
         world.wait_seconds(30);
-        assert_eq!(world.reaped(id), Some(Expiry::Body), "{path}");
+        assert_eq!(world.reaped(id), Some(Timeout::Body), "{path}");
     }
 }
 
@@ -100,13 +100,13 @@ fn each_byte_that_is_taken_gives_an_answer_more_time() {
         }
         assert!(world.is_open(id), "{path}");
         world.wait_seconds(30);
-        assert_eq!(world.reaped(id), Some(Expiry::Write), "{path}");
+        assert_eq!(world.reaped(id), Some(Timeout::Write), "{path}");
     }
 }
 
 #[test]
 fn who_takes_too_little_is_reaped_and_who_takes_enough_is_not() {
-    for (a_second, reaped) in [(400, Some(Expiry::Write)), (700, None)] {
+    for (a_second, reaped) in [(400, Some(Timeout::Write)), (700, None)] {
         let mut world = World::new(|_| {});
         let id = world.connect();
         world.take(id, Some(0));
@@ -123,7 +123,7 @@ fn who_takes_too_little_is_reaped_and_who_takes_enough_is_not() {
 
 #[test]
 fn who_sends_too_little_is_reaped_and_who_sends_enough_is_not() {
-    for (a_second, reaped) in [(400, Some(Expiry::Body)), (700, None)] {
+    for (a_second, reaped) in [(400, Some(Timeout::Body)), (700, None)] {
         let mut world = World::new(|_| {});
         let head = b"POST /Midway?count=50000 HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n";
         let id = begin(&mut world, head);
@@ -148,5 +148,5 @@ fn an_exchange_at_work_has_its_own_time() {
     world.settle();
     assert!(world.heard(id).ends_with("awake\n"));
     world.wait_seconds(60);
-    assert_eq!(world.reaped(id), Some(Expiry::Idle));
+    assert_eq!(world.reaped(id), Some(Timeout::Idle));
 }

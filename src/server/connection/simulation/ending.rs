@@ -1,8 +1,8 @@
 //! How connections end.
 
-use super::{Expiry, World};
+use super::{Timeout, World};
 use crate::serve::Abort;
-use crate::server::connection::close::DISCARD_RATE;
+use crate::server::connection::http1::DISCARD_RATE;
 use std::time::Duration;
 
 #[test]
@@ -159,7 +159,7 @@ fn after_a_doubt_about_framing_input_is_dropped_for_a_while() {
     world.wait(Duration::from_millis(4900));
     assert!(world.is_open(id), "it goes on sending");
     world.wait(Duration::from_millis(100));
-    assert_eq!(world.reaped(id), Some(Expiry::Linger), "it is silent");
+    assert_eq!(world.reaped(id), Some(Timeout::Linger), "it is silent");
     assert_eq!(world.heard(id), "");
     let (mut world, id) = refused();
     for _ in 0..29 {
@@ -168,7 +168,7 @@ fn after_a_doubt_about_framing_input_is_dropped_for_a_while() {
     }
     assert!(world.is_open(id));
     world.wait_seconds(1);
-    assert_eq!(world.reaped(id), Some(Expiry::Linger), "it never ends");
+    assert_eq!(world.reaped(id), Some(Timeout::Linger), "it never ends");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_client_that_takes_nothing_is_not_read() {
         }
         let received = world.script(id).received;
         assert!(received <= 3 * CHUNK, "{name}: {received}");
-        assert!(world.table.get(id).unwrap().pending() <= 4 * CHUNK as u64, "{name}");
+        assert!(world.table.get(id).unwrap().link.pending() <= 4 * CHUNK as u64, "{name}");
     }
 }
 

@@ -16,12 +16,13 @@ mod reader;
 mod rng;
 mod stage;
 
-use super::{ClientConnection, Expiry, Spares, Turn, Verdict};
+use super::{ClientConnection, Timeout, Verdict};
 use crate::conf::{LogFormat, LogTarget};
 use crate::event::{Budget, ConnId, Cx, Door, Sleeper};
 use crate::net::{Incoming, Script, Tls, Transport};
 use crate::serve::{Abort, Peer};
 use crate::server::access_log::AccessLog;
+use crate::server::drive::{DriveContext, FreeList};
 use crate::server::log_sink::LogSink;
 use crate::server::table::ConnTable;
 use crate::site::Site;
@@ -40,7 +41,7 @@ struct World {
     stage: Rc<Stage>,
     log: AccessLog,
     log_file: NamedTempFile,
-    spares: Spares,
+    free: FreeList,
     table: ConnTable,
     stopping: bool,
     /// What became of the sockets of connections that are gone, and whether they were cut off.
@@ -50,7 +51,7 @@ struct World {
 
 struct Ended {
     script: Script,
-    cut_off: Option<Expiry>,
+    cut_off: Option<Timeout>,
 }
 
 impl World {
@@ -72,7 +73,7 @@ impl World {
             stage,
             log: AccessLog::new(Some(sink), LogFormat::Json, false, Vec::new()),
             log_file,
-            spares: Spares::default(),
+            free: FreeList::default(),
             table: ConnTable::default(),
             stopping: false,
             ended: HashMap::new(),
@@ -106,7 +107,7 @@ impl World {
     /// The client's end of the connection, dead or alive.
     fn script(&mut self, id: ConnId) -> &mut Script {
         match self.table.get(id) {
-            Some(connection) => script_of(&mut connection.transport),
+            Some(connection) => script_of(&mut connection.link.transport),
             None => &mut self.ended.get_mut(&id).unwrap().script,
         }
     }
@@ -118,7 +119,7 @@ impl World {
     /// Marks what the socket's state is, as epoll does at each event: all of it.
     fn deliver(&mut self, id: ConnId) {
         let Some(connection) = self.table.get(id) else { return };
-        let script = script_of(&mut connection.transport);
+        let script = script_of(&mut connection.link.transport);
         let (readable, writable) = (!script.incoming.is_empty(), script.room != Some(0));
         let (ended, gone) = (script.has_ended(), script.is_gone());
         let ready = connection.ready_mut();
@@ -170,11 +171,11 @@ impl World {
 
     fn drive(&mut self, id: ConnId, company: usize) {
         let Some(connection) = self.table.get(id) else { return };
-        let mut turn = Turn {
+        let mut turn = DriveContext {
             cx: &mut self.cx,
             site: &self.site,
             log: &mut self.log,
-            spares: &mut self.spares,
+            free: &mut self.free,
             budget: Budget::new(company),
             tls: None,
             https_port: None,
@@ -185,9 +186,9 @@ impl World {
         }
     }
 
-    fn remove(&mut self, id: ConnId, cut_off: Option<Expiry>) {
+    fn remove(&mut self, id: ConnId, cut_off: Option<Timeout>) {
         let Some(mut connection) = self.table.remove(id) else { return };
-        let script = std::mem::take(script_of(&mut connection.transport));
+        let script = std::mem::take(script_of(&mut connection.link.transport));
         self.ended.insert(id, Ended { script, cut_off });
     }
 
@@ -210,11 +211,11 @@ impl World {
 
     fn cut_off(&mut self, id: ConnId, why: Abort, reason: &str) {
         let Some(connection) = self.table.get(id) else { return };
-        let mut turn = Turn {
+        let mut turn = DriveContext {
             cx: &mut self.cx,
             site: &self.site,
             log: &mut self.log,
-            spares: &mut self.spares,
+            free: &mut self.free,
             budget: Budget::new(1),
             tls: None,
             https_port: None,
@@ -288,7 +289,7 @@ impl World {
     }
 
     /// What it was guilty of, if it was reaped.
-    fn reaped(&self, id: ConnId) -> Option<Expiry> {
+    fn reaped(&self, id: ConnId) -> Option<Timeout> {
         self.ended.get(&id)?.cut_off
     }
 }

@@ -7,7 +7,8 @@ use super::rng::Rng;
 use super::stage::{FILE_LEN, SHARED_LEN};
 use crate::event::{CHUNK, ConnId, Door};
 use crate::net::{Incoming, Keys};
-use crate::server::connection::{Expiry, FOREVER, Phase};
+use crate::server::connection::link::FOREVER;
+use crate::server::connection::{ClientConnection, Protocol, Timeout};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -264,22 +265,23 @@ impl Play {
         for (id, _) in &self.clients {
             let waits_for_event = self.edges.contains(id);
             let Some(connection) = self.world.table.get(*id) else { continue };
-            let pending = connection.pending() as usize;
-            let owes = connection.owes();
+            let (link, Protocol::Http1(http1)) = (&connection.link, &connection.protocol);
+            let pending = link.pending() as usize;
+            let owes = link.owes();
             assert!(pending < CHUNK + FILE_LEN.max(SHARED_LEN) + 1024, "{pending} bytes queued");
-            if connection.queued {
+            if link.queued {
                 continue;
             }
-            let wants = connection.wants_input();
-            let ready = connection.ready;
+            let wants = http1.wants_input(link);
+            let ready = link.ready;
             let (readable, writable) = (ready.readable(Door::Client), ready.writable(Door::Client));
             assert!(!(wants && readable), "could receive, and rests");
             assert!(!(owes && writable), "could send, and rests");
-            assert!(pending > 0 || connection.send.is_none(), "an empty queue is kept");
-            let exempt = matches!(connection.phase, Phase::Serving(_));
-            assert!(exempt || connection.deadline < far, "no deadline");
-            assert!(exempt || connection.expiry != Expiry::None, "not guilty of anything");
-            assert_eq!(connection.recv.holds_memory(), !connection.recv.is_empty());
+            assert!(pending > 0 || !link.has_queued(), "an empty queue is kept");
+            let exempt = http1.has_exchange();
+            assert!(exempt || link.deadline < far, "no deadline");
+            assert!(exempt || link.timeout != Timeout::None, "not guilty of anything");
+            assert_eq!(link.recv.holds_memory(), !link.recv.is_empty());
             let script = self.world.script(*id);
             let unheard = wants && !readable && !script.incoming.is_empty();
             let unseen = owes && script.room != Some(0) && !script.blocked;
@@ -321,8 +323,11 @@ impl Play {
     }
 
     fn all_rest(&mut self) -> bool {
-        let at_work = |phase: &Phase| matches!(phase, Phase::Serving(_) | Phase::Sending(_));
-        self.world.table.iter_mut().all(|c| !c.owes() && !at_work(&c.phase))
+        let rests = |connection: &mut ClientConnection| {
+            let Protocol::Http1(http1) = &connection.protocol;
+            !connection.link.owes() && !http1.is_busy()
+        };
+        self.world.table.iter_mut().all(rests)
             && everybody_closed_is_heard(&mut self.world, &self.clients)
     }
 

@@ -2,18 +2,20 @@
 
 use std::io;
 
-/// Why a connection ends without its last answer being complete, or with nothing left to say.
+/// Why a connection ends without its last answer being complete, or with nothing left to send.
 #[derive(Debug)]
-pub(super) enum Closed {
-    /// All is said and sent.
+pub(super) enum CloseReason {
+    /// All is sent.
     Done,
     /// The client reset the connection, or it broke.
     Reset,
     /// An answer could not be completed; the log says why.
     Broken(String),
+    /// A mistake in this program: its states do not fit together.
+    Impossible(String),
 }
 
-impl Closed {
+impl CloseReason {
     pub(super) fn of_send(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Reset,
@@ -29,6 +31,7 @@ impl Closed {
             Self::Done => None,
             Self::Reset => Some("client gone"),
             Self::Broken(why) => Some(why),
+            Self::Impossible(_) => Some("an impossible state"),
         }
     }
 }

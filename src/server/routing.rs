@@ -1,120 +1,112 @@
-//! Who answers a request whose head is complete: a route, or nobody needs to be asked. Nothing is
-//! asked of a handler here, so that `explain` goes the same way as requests.
+//! Routing: host and route of a request whose head is complete, and what that alone decides. No
+//! handler is asked here, so that `explain` goes the same way as requests.
 
 use crate::conf::Https;
 use crate::handlers::to_https;
-use crate::http::{HostName, HttpError, Method, MethodSet, Status, framing};
-use crate::serve::{Request, Response};
+use crate::http::{HostName, HttpError, Method, MethodSet, Status};
+use crate::serve::{Request, Reroute, Response};
 use crate::site::{Admission, Check, Choice, Route, Site, Trace, Untraced, VirtualHost};
 use crate::tls::Secured;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Who a request was given to: what logs and error pages need to know of it.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Routed<'s> {
+/// Where a request is routed to.
+pub(super) struct Routing<'s> {
+    /// The host, if one was found.
     pub(super) host: Option<&'s VirtualHost>,
+    /// The route, if one was found.
     pub(super) route: Option<&'s Route>,
-}
-
-impl Routed<'_> {
-    pub(super) fn kind(&self) -> &'static str {
-        self.route.map_or("-", |route| route.kind)
-    }
+    /// What comes next, or why the request is refused.
+    pub(super) next: Result<Next<'s>, HttpError>,
 }
 
 /// By which way a request came in.
-pub(super) struct Entrance<'a> {
+pub(super) struct ConnectionInfo<'a> {
     /// The name for which a certificate was shown.
     pub(super) shown: Option<&'a str>,
     /// All certificates.
     pub(super) certificates: Option<&'a Secured>,
-    /// Where clients are sent that should come back encrypted.
+    /// The port that plain requests are redirected to.
     pub(super) https_port: Option<u16>,
-    /// When.
+    /// The time at which its head was complete.
     pub(super) now: Instant,
 }
 
-/// Who answers.
-pub(super) enum Chosen<'s> {
-    /// Nobody: this is the answer.
-    Response(Response),
-    /// Whoever this lets in.
-    Check(Check),
-    /// The handler of this route.
-    Route(&'s VirtualHost, &'s Route),
+/// What comes after routing.
+pub(super) enum Next<'s> {
+    /// This is the answer; no handler is asked.
+    Respond(Response),
+    /// A password has to be verified first.
+    Verify(Check),
+    /// The handler of this route answers.
+    Ask(&'s Route),
 }
 
-/// Framing, host, route, method, body length: each may refuse, in this order. How far it came is
-/// left in `routed`.
-pub(super) fn choose<'s>(
+/// Routes a request whose head is complete and framed: host, route, method, body length may each
+/// refuse it, in this order.
+pub(super) fn route<'s>(
     request: &mut Request,
     site: &'s Site,
-    routed: &mut Routed<'s>,
-    entrance: &Entrance<'_>,
+    info: &ConnectionInfo<'_>,
     trace: &mut impl Trace<'s>,
-) -> Result<Chosen<'s>, HttpError> {
-    request.framing = framing::frame(&request.head)?;
+) -> Routing<'s> {
     let method = request.head.method();
-    refuse_method(method)?;
-    let (host, matched) = site.choose_host(request.head.authority(), trace)?;
-    routed.host = Some(host);
+    if let Err(error) = refuse_method(method) {
+        return Routing::refused(None, error);
+    }
+    let (host, matched) = match site.choose_host(request.head.authority(), trace) {
+        Ok(found) => found,
+        Err(error) => return Routing::refused(None, error),
+    };
     request.host_matched = matched;
-    if let Some(response) = admit(request, host, entrance)? {
-        return Ok(Chosen::Response(response));
+    match admit(request, host, info) {
+        Ok(None) => {}
+        Ok(Some(response)) => return Routing::answered(host, response),
+        Err(error) => return Routing::refused(Some(host), error),
     }
     if method == Method::Options && request.head.raw_path() == b"*" {
         let allowed = MethodSet::of(&[Method::Get, Method::Head]);
-        return Ok(Chosen::Response(options(allowed)));
+        return Routing::answered(host, options(allowed));
     }
-    request.settle_path()?;
-    choose_route(request, host, routed, entrance.now, trace)
+    match request.settle_path() {
+        Ok(()) => route_path(request, host, info.now, trace),
+        Err(error) => Routing::refused(Some(host), error),
+    }
 }
 
-/// As `choose`, where the host is known and the path is settled.
-pub(super) fn choose_route<'s>(
+/// Routes a request that is sent on to another path of its host.
+pub(super) fn reroute<'s>(
     request: &mut Request,
-    host: &'s VirtualHost,
-    routed: &mut Routed<'s>,
+    site: &'s Site,
+    to: Reroute,
     now: Instant,
-    trace: &mut impl Trace<'s>,
-) -> Result<Chosen<'s>, HttpError> {
-    routed.host = Some(host);
-    let choice = choice(request, host, trace);
-    note_route(request, routed, &choice);
-    // Before anything else is said: who is refused does not even learn what is there.
-    if let Some(guard) = choice.guard
-        && let Admission::Check(check) = guard.admit(request, now)?
-    {
-        return Ok(Chosen::Check(check));
+) -> Routing<'s> {
+    let host = match site.choose_host(request.head.authority(), &mut Untraced) {
+        Ok((host, _)) => host,
+        Err(error) => return Routing::refused(None, error),
+    };
+    match request.reroute(to) {
+        Ok(()) => route_path(request, host, now, &mut Untraced),
+        Err(error) => Routing::refused(Some(host), error),
     }
-    admitted(request, host, choice.route?)
 }
 
-/// As `choose_route`, where the guard has let the request in as that of `user`.
-pub(super) fn choose_admitted<'s>(
+/// Routes a request anew whose `user` was authorized by the guard of its route.
+pub(super) fn route_authorized<'s>(
     request: &mut Request,
-    host: &'s VirtualHost,
-    routed: &mut Routed<'s>,
+    site: &'s Site,
     user: Rc<str>,
-) -> Result<Chosen<'s>, HttpError> {
-    routed.host = Some(host);
+) -> Routing<'s> {
+    let host = match site.choose_host(request.head.authority(), &mut Untraced) {
+        Ok((host, _)) => host,
+        Err(error) => return Routing::refused(None, error),
+    };
     let choice = choice(request, host, &mut Untraced);
-    note_route(request, routed, &choice);
     match choice.guard {
         Some(guard) => guard.welcome(request, Some(user)),
         None => request.user = Some(user),
     }
-    admitted(request, host, choice.route?)
-}
-
-fn choice<'s>(request: &Request, host: &'s VirtualHost, trace: &mut impl Trace<'s>) -> Choice<'s> {
-    let (method, path, inside) = (request.head.method(), request.path(), request.is_rerouted());
-    let mut choice = host.choose_route(method, path, inside, trace);
-    if let Some(why) = refused_slash(request, host, &choice) {
-        choice.route = Err(HttpError::new(Status::BAD_REQUEST, why));
-    }
-    choice
+    Routing::of(request, host, choice.route)
 }
 
 /// Why a path with an encoded slash is not answered. Routes that keep them have programs that may decode
@@ -134,28 +126,75 @@ fn refused_slash(
     (!is_same).then_some("encoded slash on the way past another guard")
 }
 
-fn note_route<'s>(request: &mut Request, routed: &mut Routed<'s>, choice: &Choice<'s>) {
+/// Chooses the route of a path.
+fn route_path<'s>(
+    request: &mut Request,
+    host: &'s VirtualHost,
+    now: Instant,
+    trace: &mut impl Trace<'s>,
+) -> Routing<'s> {
+    let choice = choice(request, host, trace);
+    // Before anything else is said: a client that is refused does not even learn what is there.
+    let next = match choice.guard.map_or(Ok(Admission::Open), |guard| guard.admit(request, now)) {
+        Ok(Admission::Check(check)) => Ok(Next::Verify(check)),
+        Ok(_) => return Routing::of(request, host, choice.route),
+        Err(error) => Err(error),
+    };
+    Routing { host: Some(host), route: choice.route.ok(), next }
+}
+
+/// The choice of the host, and how much of the path belongs to the route.
+fn choice<'s>(
+    request: &mut Request,
+    host: &'s VirtualHost,
+    trace: &mut impl Trace<'s>,
+) -> Choice<'s> {
+    let (method, path, inside) = (request.head.method(), request.path(), request.is_rerouted());
+    let mut choice = host.choose_route(method, path, inside, trace);
+    if let Some(why) = refused_slash(request, host, &choice) {
+        choice.route = Err(HttpError::new(Status::BAD_REQUEST, why));
+    }
     if let Ok(route) = choice.route {
-        routed.route = Some(route);
         request.mount = route.mount(request.path());
+    }
+    choice
+}
+
+impl<'s> Routing<'s> {
+    fn answered(host: &'s VirtualHost, response: Response) -> Self {
+        Self { host: Some(host), route: None, next: Ok(Next::Respond(response)) }
+    }
+
+    fn refused(host: Option<&'s VirtualHost>, error: HttpError) -> Self {
+        Self { host, route: None, next: Err(error) }
+    }
+
+    /// To a route whose guard, if it has one, has let the request in.
+    fn of(
+        request: &mut Request,
+        host: &'s VirtualHost,
+        route: Result<&'s Route, HttpError>,
+    ) -> Self {
+        match route {
+            Ok(route) => Self { host: Some(host), route: Some(route), next: ask(request, route) },
+            Err(error) => Self::refused(Some(host), error),
+        }
     }
 }
 
-fn admitted<'s>(
-    request: &mut Request,
-    host: &'s VirtualHost,
-    route: &'s Route,
-) -> Result<Chosen<'s>, HttpError> {
+/// Whether the handler of a route is asked: not for methods that it does not have, nor with a body
+/// that is too long.
+fn ask<'s>(request: &mut Request, route: &'s Route) -> Result<Next<'s>, HttpError> {
     request.let_in = true;
     let method = request.head.method();
     if !route.handler.methods().contains(method) {
         if method == Method::Options {
-            return Ok(Chosen::Response(options(route.allowed())));
+            return Ok(Next::Respond(options(route.allowed())));
         }
         return Err(not_allowed(method, route.allowed()));
     }
     request.check_length(route.body_limit)?;
-    Ok(Chosen::Route(host, route))
+    Ok(Next::Ask(route))
 }
 
 /// Whether `host` answers a request that came in this way: `Some` is an answer that stands for its
@@ -167,9 +206,9 @@ fn admitted<'s>(
 fn admit(
     request: &mut Request,
     host: &VirtualHost,
-    entrance: &Entrance<'_>,
+    info: &ConnectionInfo<'_>,
 ) -> Result<Option<Response>, HttpError> {
-    let Entrance { shown, certificates, https_port, .. } = *entrance;
+    let ConnectionInfo { shown, certificates, https_port, .. } = *info;
     if request.secure {
         request.policy_lines.clone_from(&host.hsts);
         let asked = request.head.authority().and_then(HostName::parse).map(|host| host.name);
