@@ -92,7 +92,10 @@ fn versions_and_connections() {
         ("GET * HTTP/1.1\r\nHost: a\r\n", 400, Some("close")),
         ("GET /a.txt\r\n", 400, Some("close")),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n", 505, Some("close")),
-        ("GET / HTTP/1.2\r\nHost: a\r\n", 505, Some("close")),
+        ("GET / HTTP/1.2\r\nHost: a\r\n", 200, None),
+        ("GET / HTTP/1.9\r\nHost: a\r\n", 200, None),
+        ("GET / HTTP/1.10\r\nHost: a\r\n", 400, Some("close")),
+        ("GET / HTTP/01.1\r\nHost: a\r\n", 400, Some("close")),
         ("GET / HTTP/2\r\nHost: a\r\n", 400, Some("close")),
         ("GET / HTTP/1.1\r\n", 400, Some("close")),
     ] {

@@ -198,6 +198,13 @@ fn too_large_by_length_and_by_chunks() {
     }
     assert_eq!(wire.send("0\r\n\r\n").response().status, 413);
     assert!(wire.is_closed());
+    // At the line that says so, as with a length: none of its data has come.
+    for line in ["19001\r\n", "19001;a=b\r\n", "ffffffffffffffff\r\n", "1\r\nx\r\n19000\r\n"] {
+        let mut wire = Wire::connect(&server);
+        wire.send("PUT /up/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(wire.send(line).response().status, 413, "{line:?}");
+        assert!(wire.is_closed());
+    }
     let fits = "x".repeat(102_400);
     assert_eq!(files(&server), before);
     assert_eq!(send(&server, "PUT /up/x", "", &fits).status, 201);

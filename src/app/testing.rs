@@ -597,14 +597,14 @@ impl Turn<'_> {
 fn whole(response: Response, request: &Request) -> Vec<u8> {
     use crate::serve::{Body, Head, Part};
     let mut queue = SendQueue::default();
-    let length = response.body.len();
     let may_have_body = response.status.may_have_body();
+    let length = if may_have_body { response.body.len() } else { 0 };
     queue.append(|head| match &response.head {
         Head::Prebuilt(lines) => head.extend_from_slice(lines),
         Head::Fields(fields) => {
             write_status_line(response.status, head);
             head.extend_from_slice(fields_sent(response.status, fields, b"").as_bytes());
-            if may_have_body {
+            if response.status.has_length() {
                 let _ = write!(head, "Content-Length: {length}\r\n");
             }
         }

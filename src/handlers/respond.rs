@@ -29,7 +29,7 @@ impl RespondHandler {
         if status.may_have_body() && content_type.bytes().all(crate::http::bytes::is_field_byte) {
             let _ = write!(head, "Content-Type: {content_type}\r\n");
         }
-        if status.may_have_body() {
+        if status.has_length() {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
         Self { status, head: head.into(), body: body.into() }

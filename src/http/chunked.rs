@@ -51,11 +51,20 @@ pub struct Decoder {
 enum State {
     #[default]
     Size,
-    /// Blanks after the size, which only an extension may follow.
+    /// Blanks after the size or an extension, which only a further extension may follow.
     Blank,
-    Extension,
+    /// Behind a semicolon.
+    ExtensionStart,
+    ExtensionName,
+    /// Blanks after the name of an extension.
+    ExtensionBlank,
+    /// Behind an equals sign.
+    ValueStart,
+    ValueToken,
     Quoted,
     QuotedPair,
+    /// Behind the closing quote.
+    Unquoted,
     SizeLf,
     Data,
     DataCr,
@@ -102,6 +111,11 @@ impl Decoder {
         }
     }
 
+    /// Bytes of data that the present chunk has yet to bring: known once its size line is complete.
+    pub fn announced(&self) -> u64 {
+        if self.state == State::Data { self.remaining } else { 0 }
+    }
+
     /// Whether the body has ended.
     pub fn is_finished(&self) -> bool {
         self.state == State::Finished
@@ -111,7 +125,8 @@ impl Decoder {
     fn after(&mut self, byte: u8) -> Result<State, HttpError> {
         use State::*;
         match self.state {
-            Size | Blank | Extension | Quoted | QuotedPair => self.after_size_byte(byte),
+            Size | Blank | ExtensionStart | ExtensionName | ExtensionBlank | ValueStart
+            | ValueToken | Quoted | QuotedPair | Unquoted => self.after_size_byte(byte),
             TrailerStart | TrailerName | TrailerValue | TrailerLf => self.after_trailer_byte(byte),
             SizeLf if byte == b'\n' => {
                 self.line = 0;
@@ -140,17 +155,12 @@ impl Decoder {
         match (self.state, byte) {
             (State::Size, _) if byte.is_ascii_hexdigit() => self.push_digit(byte),
             (State::Size, _) if self.digits == 0 => Err(HttpError::bad_request("bad chunk size")),
-            (State::Size | State::Extension, b'\r') => Ok(State::SizeLf),
-            (State::Size | State::Blank, b';') => Ok(State::Extension),
-            // §7.1.1 has blanks around the semicolon, but none before CRLF.
-            (State::Size | State::Blank, b' ' | b'\t') => Ok(State::Blank),
-            (State::Extension, b'"') => Ok(State::Quoted),
-            (State::Quoted, b'"') => Ok(State::Extension),
-            (State::Quoted, b'\\') => Ok(State::QuotedPair),
-            (State::QuotedPair, _) if bytes::is_field_byte(byte) => Ok(State::Quoted),
-            (State::Extension | State::Quoted, _) if bytes::is_field_byte(byte) => Ok(self.state),
+            (State::Size, b'\r') => Ok(State::SizeLf),
+            (State::Size, b';') => Ok(State::ExtensionStart),
+            (State::Size, b' ' | b'\t') => Ok(State::Blank),
             (State::Size, _) => Err(HttpError::bad_request("bad chunk size")),
-            _ => Err(HttpError::bad_request("bad chunk extension")),
+            _ => after_extension_byte(self.state, byte)
+                .ok_or_else(|| HttpError::bad_request("bad chunk extension")),
         }
     }
 
@@ -189,6 +199,28 @@ impl Decoder {
             _ => Err(HttpError::bad_request("bad trailer")),
         }
     }
+}
+
+/// The state after a byte behind the size: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`, the value a
+/// token or quoted (§7.1.1). No blanks before CRLF.
+fn after_extension_byte(state: State, byte: u8) -> Option<State> {
+    use State::*;
+    let next = match (state, byte) {
+        (Quoted, b'"') => Unquoted,
+        (Quoted, b'\\') => QuotedPair,
+        (Quoted | QuotedPair, _) => return bytes::is_field_byte(byte).then_some(Quoted),
+        (ExtensionName | ValueToken | Unquoted, b'\r') => SizeLf,
+        (Blank | ExtensionName | ExtensionBlank | ValueToken | Unquoted, b';') => ExtensionStart,
+        (ExtensionName | ExtensionBlank, b'=') => ValueStart,
+        (ExtensionName | ExtensionBlank, b' ' | b'\t') => ExtensionBlank,
+        (Blank | ValueToken | Unquoted, b' ' | b'\t') => Blank,
+        (ExtensionStart | ValueStart, b' ' | b'\t') => state,
+        (ExtensionStart | ExtensionName, _) if bytes::is_tchar(byte) => ExtensionName,
+        (ValueStart, b'"') => Quoted,
+        (ValueStart | ValueToken, _) if bytes::is_tchar(byte) => ValueToken,
+        _ => return None,
+    };
+    Some(next)
 }
 
 /// Adds the line that begins a chunk of `len` bytes. Not for 0, which would end the body.
@@ -270,6 +302,8 @@ mod tests {
             ("1;a\r\nx\r\n0;b=c\r\n\r\n", "x", 0),
             ("1 ; a = b ;c\r\nx\r\n0\r\n\r\n", "x", 0),
             ("1;a=\"\\\";\u{e4}\"\r\nx\r\n0\r\n\r\n", "x", 0),
+            ("1;a=\"\";b = \"c\" ; d\r\nx\r\n0;e=!\r\n\r\n", "x", 0),
+            ("1;\t a\t=\t\"b\\\\\"\r\nx\r\n0\r\n\r\n", "x", 0),
             ("0\r\nA: b\r\nC:\r\n\r\n!", "", 1),
         ] {
             let want = (data.as_bytes().to_vec(), Some(input.len() - left));
@@ -296,6 +330,26 @@ mod tests {
             "1\nx",
             "1\rx",
             "1\r\rx",
+            "2;\r\n",
+            "2;;\r\n",
+            "2;;;==\r\n",
+            "2;=b\r\n",
+            "2;a=\r\n",
+            "20;invalid=\r\n",
+            "2;a==b\r\n",
+            "2;a b\r\n",
+            "2;a=b c\r\n",
+            "2;a=\"b\"c\r\n",
+            "2;a=b\"c\"\r\n",
+            "2;\"a\"=b\r\n",
+            "2;a =\r\n",
+            "2;a \r\n",
+            "2;a=b \r\n",
+            "2;a=\"b\" \r\n",
+            "2;a=\"b\r\n",
+            "2;a@b\r\n",
+            "2;\u{e4}\r\n",
+            "0;\r\n",
             "1;a\nx",
             "1;a\rx",
             "1;\0\r\n",

@@ -105,8 +105,12 @@ fn chunked(coding: &[u8]) -> Result<BodyLength, HttpError> {
     if names().next().is_none() || !names().all(is_token) {
         return Err(HttpError::bad_request("bad Transfer-Encoding"));
     }
-    if names().any(|name| name.eq_ignore_ascii_case(b"chunked")) {
-        return Err(HttpError::bad_request("Transfer-Encoding is not just chunked"));
+    // §6.3 rule 4: without `chunked` at the end, and nowhere else, where the body ends is unknown.
+    let is_chunked = |name: &[u8]| name.eq_ignore_ascii_case(b"chunked");
+    let count = names().filter(|name| is_chunked(name)).count();
+    let ends_chunked = list(coding).last().is_some_and(is_chunked);
+    if count != 1 || !ends_chunked || names().count() < 2 {
+        return Err(HttpError::bad_request("Transfer-Encoding does not end in chunked, once"));
     }
     // §6.1: a coding that is not understood is answered with 501.
     Err(HttpError::fatal(Status::NOT_IMPLEMENTED, "unknown Transfer-Encoding"))
@@ -174,7 +178,7 @@ mod tests {
         const LENGTHS: [&[&str]; 5] = [&[], &["0"], &["7"], &["+7"], &["7", "7"]];
         /// One row a coding, one column a length: `-` none, `7` length, `c` chunked, then
         /// `B` 400, `N` 501.
-        const HTTP11: [&str; 6] = ["--7BB", "cBBBB", "cBBBB", "NBBBB", "BBBBB", "BBBBB"];
+        const HTTP11: [&str; 6] = ["--7BB", "cBBBB", "cBBBB", "BBBBB", "NBBBB", "BBBBB"];
         const HTTP10: [&str; 6] = ["--7BB", "BBBBB", "BBBBB", "BBBBB", "BBBBB", "BBBBB"];
         for (version, table) in [("HTTP/1.1", HTTP11), ("HTTP/1.0", HTTP10)] {
             for (codings, row) in CODINGS.iter().zip(table) {
@@ -208,8 +212,16 @@ mod tests {
             ("Transfer-Encoding: chunked;q=1", 400),
             ("Transfer-Encoding: \"chunked\"", 400),
             ("Transfer-Encoding: chu nked", 400),
-            ("Transfer-Encoding: identity", 501),
-            ("Transfer-Encoding: xchunked", 501),
+            ("Transfer-Encoding: identity", 400),
+            ("Transfer-Encoding: identity, chunked", 501),
+            ("Transfer-Encoding: xchunked", 400),
+            ("Transfer-Encoding: gzip", 400),
+            ("Transfer-Encoding: GZIP , Chunked", 501),
+            ("Transfer-Encoding: gzip;a=b, chunked", 501),
+            ("Transfer-Encoding: br, gzip, chunked", 501),
+            ("Transfer-Encoding: chunked, gzip", 400),
+            ("Transfer-Encoding: chunked, gzip, chunked", 400),
+            ("Transfer-Encoding: gzip, chunked;q=1", 400),
             ("Transfer_Encoding: chunked", 400),
             ("Content_Length: 3", 400),
             ("content_length: 3", 400),

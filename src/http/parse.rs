@@ -186,6 +186,8 @@ fn read_version(text: &[u8]) -> Result<Version, HttpError> {
     match text {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
+        // A later minor version is answered as the highest that is understood (RFC 9110 §2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Ok(Version::Http11),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
@@ -342,9 +344,11 @@ mod tests {
     }
 
     /// Heads that are taken.
-    const GOOD: [&[u8]; 14] = [
+    const GOOD: [&[u8]; 16] = [
         b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.2\r\nHost: h\r\n\r\n",
+        b"GET /\xc3\xa4?\xff HTTP/1.1\r\nHost: h\r\n\r\n",
         b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
         b"GET /a/b?c=d HTTP/1.1\r\nHost: h:80\r\nAccept:*/*\r\nX-Y: \t a b \t\r\n\r\n",
         b"HEAD http://h/x?y HTTP/1.1\r\nhost: other\r\n\r\n",
@@ -360,7 +364,7 @@ mod tests {
     ];
 
     /// Heads that are refused, with the status.
-    const BAD: [(u16, &[u8]); 52] = [
+    const BAD: [(u16, &[u8]); 53] = [
         // line ends
         (400, b"\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"),
         (400, b"\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -389,12 +393,13 @@ mod tests {
         (400, b"GET / HTTP/1.10\r\n"),
         (400, b"GET / HTTP/+.1\r\n"),
         (400, b"GET /a b HTTP/1.1\r\n"),
-        (400, b"GET /\x80 HTTP/1.1\r\n"),
+        (400, b"GET /\x7f HTTP/1.1\r\n"),
+        (400, b"GET http://h\xc3\xa4/ HTTP/1.1\r\n"),
         (400, b"GET * HTTP/1.1\r\n"),
         (400, b"GET /#a HTTP/1.1\r\n"),
         (501, b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r\n"),
         (505, b"PRI * HTTP/2.0\r\n"),
-        (505, b"GET / HTTP/1.2\r\n"),
+        (505, b"GET / HTTP/3.1\r\n"),
         (505, b"GET / HTTP/0.9\r\n"),
         (414, &[b'a'; 62]),
         (414, b"GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\n"),
@@ -500,7 +505,7 @@ mod tests {
             assert_eq!(taken(&first), bytes::is_tchar(byte), "first {byte:#x}");
             let path = [b"GET /", &[byte][..], b" HTTP/1.0\r\n\r\n"].concat();
             // What a path may not have is said when it is normalised.
-            let good = (0x21..0x7f).contains(&byte) && byte != b'#';
+            let good = matches!(byte, 0x21..=0x7e | 0x80..) && byte != b'#';
             assert_eq!(taken(&path), good, "path {byte:#x}");
         }
     }

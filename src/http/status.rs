@@ -106,8 +106,14 @@ impl Status {
         self.0 >= 400
     }
 
-    /// Whether an answer with this status may carry a body at all (RFC 9110 §6.4.1).
+    /// Whether an answer with this status may carry a body at all (RFC 9110 §6.4.1, §15.3.6).
     pub const fn may_have_body(self) -> bool {
+        self.has_length() && self.0 != 205
+    }
+
+    /// Whether the length of its body has to be told: not where every client knows from the status that
+    /// there is none (RFC 9112 §6.3). 205 has none either, and says so.
+    pub const fn has_length(self) -> bool {
         !(self.class() == 1 || self.0 == 204 || self.0 == 304)
     }
 }
@@ -194,5 +200,7 @@ mod tests {
         assert!(!Status::NO_CONTENT.may_have_body());
         assert!(!Status::NOT_MODIFIED.may_have_body());
         assert!(!Status::CONTINUE.may_have_body());
+        let reset = Status::new(205).unwrap();
+        assert!(!reset.may_have_body() && reset.has_length());
     }
 }

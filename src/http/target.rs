@@ -292,11 +292,12 @@ fn refused(reason: &'static str) -> HttpError {
     HttpError::new(Status::BAD_REQUEST, reason)
 }
 
-/// Visible ASCII without what begins a fragment (never sent, RFC 9112 §3.2). As lenient as nginx
-/// with `"<>^` and the like: old clients send them as they are. A backslash, which some take for a
+/// Visible bytes without what begins a fragment (never sent, RFC 9112 §3.2). As lenient as nginx with
+/// `"<>^` and the like, and with bytes beyond ASCII: clients send them as they are, and they have but
+/// one meaning. In URLs that are built from them they are encoded. A backslash, which some take for a
 /// slash, may stand in a query: `normalise` refuses it in a path.
 const fn is_target_byte(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7e) & (byte != b'#')
+    matches!(byte, 0x21..=0x7e | 0x80..) & (byte != b'#')
 }
 
 fn whole(form: Form, target: &[u8]) -> TargetParts {
@@ -402,7 +403,8 @@ mod tests {
             (Method::Get, "/\0"),
             (Method::Get, "/\r"),
             (Method::Get, "/\x7f"),
-            (Method::Get, "/\u{e4}"),
+            (Method::Get, "/\x7f"),
+            (Method::Get, "http://\u{e4}/"),
             (Method::Get, "http:/h/"),
             (Method::Get, "http://"),
             (Method::Get, "http:///a"),

@@ -159,7 +159,7 @@ impl<'a> Answer<'a> {
         write_status_line(line, &mut head);
         head.extend_from_slice(fields_sent(status, headers, &self.standing_lines).as_bytes());
         match state.phase {
-            Phase::Length(length) if status.may_have_body() => {
+            Phase::Length(length) if status.has_length() => {
                 let _ = write!(head, "Content-Length: {length}\r\n");
             }
             Phase::Chunks => head.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),

@@ -68,27 +68,31 @@ impl BodyState {
             Framing::Length(left) => {
                 usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.unread().len())
             }
-            Framing::Chunked(decoder) => match decoder.step(buffer.unread())? {
-                Step::More { consumed } => {
-                    buffer.consume(consumed);
-                    0
+            Framing::Chunked(decoder) => {
+                let step = decoder.step(buffer.unread())?;
+                // At the size line, as with a Content-Length, and not when the data have come.
+                if self.received.saturating_add(decoder.announced()) > self.limit {
+                    return Err(HttpError::fatal(
+                        Status::CONTENT_TOO_LARGE,
+                        format!("a chunked body of more than {} bytes", self.limit),
+                    ));
                 }
-                Step::Data { skip, len } => {
-                    buffer.consume(skip);
-                    if self.received.saturating_add(len as u64) > self.limit {
-                        return Err(HttpError::fatal(
-                            Status::CONTENT_TOO_LARGE,
-                            format!("a chunked body of more than {} bytes", self.limit),
-                        ));
+                match step {
+                    Step::More { consumed } => {
+                        buffer.consume(consumed);
+                        0
                     }
-                    len
+                    Step::Data { skip, len } => {
+                        buffer.consume(skip);
+                        len
+                    }
+                    Step::End { consumed } => {
+                        buffer.consume(consumed);
+                        self.framing = Framing::Finished;
+                        0
+                    }
                 }
-                Step::End { consumed } => {
-                    buffer.consume(consumed);
-                    self.framing = Framing::Finished;
-                    0
-                }
-            },
+            }
         };
         self.wanted |= ready == 0 && !self.is_finished();
         Ok(buffer.unread().get(..ready).unwrap_or_default())

@@ -67,7 +67,7 @@ pub(super) fn header_lines(response: &Response, length: u64) -> Vec<(String, Str
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let headers = fields_sent(response.status, headers, b"");
             let mut all: Vec<_> = headers.iter().map(|(n, v)| (text(n), text(v))).collect();
-            if response.status.may_have_body() {
+            if response.status.has_length() {
                 all.push(("Content-Length".into(), length.to_string()));
             }
             all

@@ -62,7 +62,7 @@ impl Stream for Http1Stream<'_> {
         let queue = &mut *self.queue;
         // Bytes that no length announces would be taken for the next answer.
         let omit_body = request.head.method() == Method::Head || !response.status.may_have_body();
-        let length = response.body.len();
+        let length = if response.status.may_have_body() { response.body.len() } else { 0 };
         let policy = request.policy_lines.as_deref().unwrap_or_default();
         queue_head(queue, &response, length, policy);
         queue.copy(common_headers);
@@ -110,7 +110,7 @@ fn queue_head(queue: &mut SendQueue, response: &Response, length: u64, policy: &
             queue.append(|head| {
                 write_status_line(response.status, head);
                 head.extend_from_slice(fields_sent(response.status, headers, policy).as_bytes());
-                if response.status.may_have_body() {
+                if response.status.has_length() {
                     head.extend_from_slice(b"Content-Length: ");
                     head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
                     head.extend_from_slice(b"\r\n");
