@@ -624,7 +624,11 @@ fn every_failure_may_be_answered_by_the_program() {
             400,
             "POST /",
         ),
-        ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: br\r\n\r\n".to_owned(), 501, ""),
+        (
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: br, chunked\r\n\r\n".to_owned(),
+            501,
+            "",
+        ),
         ("GET / HTTP/1.1\r\nHost: h\r\nExpect: tea\r\n\r\n".to_owned(), 417, ""),
         // Time: half of a head, half of a body.
         ("GET / HTTP/1.1\r\nHo".to_owned(), 408, "nothing"),

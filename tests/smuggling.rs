@@ -166,6 +166,10 @@ fn the_corpus_of_chunks() {
             Ok(Some(data)) => {
                 assert_eq!((got[0], stored), (201, Some(data)), "{name}");
             }
+            // What is too long by its own account is not waited for.
+            Ok(None) if ["max", "sign-bit"].contains(&&*name) => {
+                assert_eq!((got, stored), (vec![413], None), "{name}")
+            }
             Ok(None) => assert_eq!((got, stored), (vec![], None), "{name} is cut"),
             Err(status) => {
                 assert_eq!((got, stored), (vec![status], None), "{name}");
