@@ -14,7 +14,7 @@
 //! # The library
 //!
 //! What programs use is re-exported here, with an example each: [`App`], [`Request`], [`Reply`] and what
-//! belongs to them, [`Server`] to run them, [`app::testing`] to test them. `docs/framework.md` is the
+//! belongs to them, [`Server`] to run them, [`testing`] to test them. `docs/framework.md` is the
 //! tutorial, `docs/recipes.md` has pieces to take. The types of HTTP are those of the crate `http`
 //! ([`Method`], [`StatusCode`], [`header`]), cookies those of [`cookie`].
 //!
@@ -66,7 +66,7 @@ pub use app::{
 };
 pub use askama;
 pub use cookie::{self, Cookie};
-pub use server::{Failure, Refusal, Running, Server, SiteServer};
+pub use server::{Failure, Refusal, Running, Server, SiteServer, testing};
 
 /// The examples of the documents, compiled and run by `cargo test`.
 #[cfg(doctest)]

@@ -2,8 +2,8 @@
 
 use crate::support::{TestServer, Wire, corpus, eventually};
 use httpyserver::App;
-use httpyserver::app::testing::{TestAnswer, TestClient};
 use httpyserver::demo::{Registration, Settings, probe, site};
+use httpyserver::testing::{TestAnswer, TestClient};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -517,7 +517,7 @@ fn sessions_of_another_key_or_time_are_none() {
     let line = mine.get("/in").send().header("set-cookie").unwrap().to_owned();
     assert!(line.contains("Max-Age=60"), "{line}");
     let cookie = mine.cookie("session").unwrap();
-    let who = |client: &httpyserver::app::testing::TestClient, cookie: &str| {
+    let who = |client: &httpyserver::testing::TestClient, cookie: &str| {
         client.get("/who").cookie("session", cookie).send().text()
     };
     let fresh = app("one", 60);

@@ -12,7 +12,7 @@
 //! | `running` | what takes time, and how does it go on? |
 //! | `blocking` | what is done off the loop? |
 //! | `stream`, `out`, `broadcast` | how are clients told what happens later? |
-//! | `statics`, `options`, `testing` | files of the program, web.conf, tests without a socket |
+//! | `statics`, `options` | files of the program, web.conf |
 //!
 //! Handlers run on the loop, one at a time, so that what they share needs no locks: `Rc` and
 //! `RefCell` will do. They have to return within a millisecond or so; whatever takes longer is
@@ -35,7 +35,6 @@ mod service;
 mod session;
 mod statics;
 mod stream;
-pub mod testing;
 mod upload;
 
 pub use blocking::Blocking;
@@ -662,23 +661,6 @@ impl App {
     /// ```
     pub fn check(self) -> std::result::Result<(), String> {
         self.compile().map(drop)
-    }
-
-    /// A client that asks it without a socket.
-    ///
-    /// # Panics
-    /// Patterns, prefixes or keys are wrong; see `check`.
-    ///
-    /// ```
-    /// let client = httpyserver::App::new().get("/", |request| request.host().to_owned()).test();
-    /// assert_eq!(client.get("/").header("Host", "example.org").send().text(), "example.org");
-    /// ```
-    #[allow(clippy::panic)] // in tests it is right to fail at once
-    pub fn test(self) -> testing::TestClient {
-        match self.compile() {
-            Ok(service) => testing::TestClient::new(service),
-            Err(mistakes) => panic!("{mistakes}"),
-        }
     }
 
     /// What makes a handler of a site of it: for a route for one path (true), or for all below.

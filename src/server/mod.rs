@@ -15,6 +15,7 @@ mod log_sink;
 mod places;
 mod routing;
 mod table;
+pub mod testing;
 mod transaction;
 mod watch;
 

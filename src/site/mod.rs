@@ -83,9 +83,8 @@ pub struct Route {
     pub handler: Rc<dyn Handler>,
 }
 
-#[cfg(test)]
 impl Site {
-    /// One host for all names, with these routes.
+    /// One host for all names, with these routes: for tests.
     pub(crate) fn of_routes(routes: Vec<(String, Rc<dyn Handler>)>) -> Self {
         let route = |(path, handler): (String, Rc<dyn Handler>)| Route {
             path: path.into(),

@@ -1,28 +1,28 @@
-//! A client that asks an application without a socket: for tests.
+//! A client that asks an application without a listener: for tests.
 //!
-//! The bytes are the same as over a connection: heads are parsed by the server's parser, answers
-//! framed by its `Answer`, blocking work is done by helper threads. Only the socket is missing, and
-//! with it whatever the connection itself would say: time-outs and limits of heads.
+//! Everything but the listener is the server: the request goes over a socket pair into a
+//! [`ClientConnection`], which is driven as the event loop drives it, and blocking work is done by
+//! helper threads. What a test sees is what a client of the server would see. Only deadlines are the
+//! test's own.
 
-use super::compiled::Service;
-use super::service::Mounted;
-use crate::event::{ConnId, Cx, Ready};
+use super::access_log::AccessLog;
+use super::connection::{ClientConnection, Verdict};
+use super::drive::{DriveContext, FreeList};
+use crate::app::App;
+use crate::event::{Budget, ConnId, Cx, Sleeper};
 use crate::http::chunked::{Decoder, Step as Chunk};
-use crate::http::limits::HeadLimits;
-use crate::http::{HttpError, Parsed, Status, framing, parse};
-use crate::net::{RecvBuffer, SendQueue};
-use crate::serve::{
-    Abort, Answer as Written, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo,
-    Handler, Outcome, Peer, Request, Response, Step, connection_lines, fields_sent,
-    write_status_line,
-};
+use crate::net::Transport;
+use crate::serve::{Abort, Handler, Peer};
+use crate::site::Site;
 use ::http::StatusCode;
 use mio::{Events, Poll};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -39,11 +39,21 @@ use std::time::{Duration, Instant};
 /// assert_eq!(client.get("/get").send().text(), "b");
 /// ```
 pub struct TestClient {
-    handler: Mounted,
+    handler: Rc<dyn Handler>,
     mount: String,
-    cx: RefCell<Cx>,
-    poll: RefCell<Poll>,
+    bench: RefCell<Bench>,
     cookies: RefCell<BTreeMap<String, String>>,
+}
+
+/// What a loop would lend to connections.
+struct Bench {
+    cx: Cx,
+    poll: Poll,
+    site: Rc<Site>,
+    log: AccessLog,
+    free: FreeList,
+    /// Connections so far.
+    count: u32,
 }
 
 /// A request being put together. Nothing happens before it is sent.
@@ -86,20 +96,43 @@ pub struct TestAnswer {
 /// How long an answer may take; an application that hangs should fail its test.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+impl App {
+    /// A client that asks it without a socket.
+    ///
+    /// # Panics
+    /// Patterns, prefixes or keys are wrong; see `check`.
+    ///
+    /// ```
+    /// let client = httpyserver::App::new().get("/", |request| request.host().to_owned()).test();
+    /// assert_eq!(client.get("/").header("Host", "example.org").send().text(), "example.org");
+    /// ```
+    #[allow(clippy::panic)] // in tests it is right to fail at once
+    pub fn test(self) -> TestClient {
+        match self.into_mounts() {
+            Ok(mounts) => TestClient::new(mounts(false)),
+            Err(mistakes) => panic!("{mistakes}"),
+        }
+    }
+}
+
 impl TestClient {
-    pub(super) fn new(service: Rc<Service>) -> Self {
+    fn new(handler: Rc<dyn Handler>) -> Self {
         let poll = Poll::new();
         #[allow(clippy::expect_used)] // without descriptors no test can go on
         let poll = poll.expect("a poll for the test client");
         #[allow(clippy::expect_used)]
         let registry = poll.registry().try_clone().expect("its registry");
-        Self {
-            handler: Mounted { service, exact: false },
-            mount: "/".into(),
-            cx: RefCell::new(Cx::new(registry)),
-            poll: RefCell::new(poll),
-            cookies: RefCell::default(),
-        }
+        let site = Rc::new(Site::of_routes(vec![("/".into(), Rc::clone(&handler))]));
+        let bench = Bench {
+            cx: Cx::new(registry),
+            poll,
+            site,
+            log: AccessLog::default(),
+            free: FreeList::default(),
+            count: 0,
+        };
+        let (bench, cookies) = (RefCell::new(bench), RefCell::default());
+        Self { handler, mount: "/".into(), bench, cookies }
     }
 
     /// As if the application were mounted below a prefix that ends in a slash; paths are still
@@ -115,6 +148,8 @@ impl TestClient {
     #[must_use]
     pub fn mounted_at(mut self, prefix: &str) -> Self {
         self.mount = format!("{}/", prefix.trim_end_matches('/'));
+        let route = (self.mount.clone(), Rc::clone(&self.handler));
+        self.bench.get_mut().site = Rc::new(Site::of_routes(vec![route]));
         self
     }
 
@@ -439,193 +474,152 @@ impl TestRequest<'_> {
     }
 
     fn run(mut self, patience: Duration, stop_when_idle: bool) -> TestAnswer {
-        let head = self.head();
-        let body = self.body.take().unwrap_or_default();
+        let mut bytes = self.head();
+        bytes.extend(self.body.take().unwrap_or_default());
         let client = self.client;
-        let mut request = Request::default();
-        request.peer = Peer::Ip([127, 0, 0, 1].into(), 1);
-        let limits = HeadLimits::default();
-        let parsed = match parse(&head, 0, &limits, &mut request.head) {
-            Parsed::Complete(_) => framing::frame(&request.head).and_then(|framing| {
-                request.framing = framing;
-                request.settle_path()
-            }),
-            Parsed::Partial => Err(HttpError::bad_request("an incomplete head")),
-            Parsed::Refused(error) => Err(error),
-        };
-        request.mount = client.mount.len().min(request.path().len());
-        let mut cx = client.cx.borrow_mut();
-        cx.clock.tick();
-        let is_refused = request.has_encoded_slash() && !client.handler.keeps_encoded_slashes();
-        let outcome = parsed.and_then(|()| match is_refused {
-            true => Err(HttpError::new(Status::BAD_REQUEST, "encoded slash in the path")),
-            false => client.handler.handle(&request, &mut cx),
-        });
-        let (bytes, is_complete) = match outcome {
-            Ok(Outcome::Respond(response)) => (whole(response, &request), true),
-            Ok(Outcome::Start(exchange)) => {
-                let mut turn = Turn {
-                    client,
-                    request: &request,
-                    exchange,
-                    body: &body,
-                    deadline: Instant::now() + patience,
-                    stop_when_idle,
-                };
-                turn.run(&mut cx)
-            }
-            Ok(Outcome::Reroute(_)) => (Vec::new(), false),
-            Err(error) => {
-                (whole(ErrorPages::default().answer(&error, Some(&request)), &request), true)
-            }
-        };
-        for notice in cx.take_notices() {
+        let bench = &mut *client.bench.borrow_mut();
+        let deadline = Instant::now() + patience;
+        #[allow(clippy::expect_used)] // without descriptors no test can go on
+        let received = bench.ask(bytes, deadline, stop_when_idle).expect("a pair of sockets");
+        for notice in bench.cx.take_notices() {
             eprintln!("{}", notice.text);
         }
-        drop(cx);
-        let answer = TestAnswer::read(&bytes, is_complete);
+        let answer = TestAnswer::read(&received, self.method == "HEAD");
         client.keep_cookies(&answer);
         answer
     }
 }
 
-/// An exchange on its way.
-struct Turn<'t> {
-    client: &'t TestClient,
-    request: &'t Request,
-    exchange: Box<dyn Exchange>,
-    body: &'t [u8],
-    deadline: Instant,
-    stop_when_idle: bool,
-}
-
-impl Turn<'_> {
-    /// What was sent, and whether it is all.
-    fn run(&mut self, cx: &mut Cx) -> (Vec<u8>, bool) {
-        let id = ConnId { index: 0, generation: 1 };
-        let mut body = BodyState::new(self.request.framing.body, u64::MAX);
-        let mut state = AnswerState::new(self.request);
-        let (mut recv, mut queue, mut ready) =
-            (RecvBuffer::default(), SendQueue::default(), Ready::default());
-        let (mut sent, mut timer) = (Vec::new(), None);
+impl Bench {
+    /// Sends `bytes` and nothing after them, and returns what comes back until the end, the deadline,
+    /// or, with `stop_when_idle`, until nothing is left to be done.
+    fn ask(
+        &mut self,
+        bytes: Vec<u8>,
+        deadline: Instant,
+        stop_when_idle: bool,
+    ) -> std::io::Result<Vec<u8>> {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        theirs.set_nonblocking(true)?;
+        self.count += 1;
+        let id = ConnId { index: 0, generation: self.count % ConnId::GENERATIONS };
+        let (transport, peer) =
+            (Transport::Plain(theirs.into()), Peer::Ip([127, 0, 0, 1].into(), 1));
+        let mut connection = ClientConnection::new(id, transport, peer, 0, false, deadline);
+        let (mut unsent, mut received) = (&*bytes, Vec::new());
         loop {
-            cx.clock.tick();
-            let mut wake_expected = false;
-            let mut io = ExchangeIo {
-                id,
-                request: self.request,
-                ready: &mut ready,
-                body: BodyIn::new(&mut body, &mut recv),
-                answer: Written::new(&mut state, &mut queue, cx.clock.standing_lines()),
-                timer: &mut timer,
-                wake_expected: &mut wake_expected,
-            };
-            let step = self.exchange.advance(&mut io, cx);
-            let moved = !queue.is_empty();
-            sent.extend(queue.take_all().unwrap_or_default());
-            match step {
-                Ok(Step::Again) if Instant::now() < self.deadline => {}
-                Ok(Step::Again) => {
-                    self.exchange.abort(Abort::Gone, cx);
-                    return (sent, false);
-                }
-                Ok(Step::Wait) => {
-                    let wants = body.take_wanted() && !body.is_finished();
-                    if wants && !self.body.is_empty() {
-                        let fed = recv.feed(self.body, &mut cx.buffers);
-                        self.body = self.body.get(fed..).unwrap_or_default();
-                    } else if wants {
-                        // The client has sent less than it promised, and closes.
-                        return (sent, false);
-                    } else if !moved && !self.wait(id, timer, cx, &mut ready) {
-                        self.exchange.abort(Abort::Gone, cx);
-                        return (sent, false);
-                    }
-                }
-                // No application does.
-                Ok(Step::Reroute(_) | Step::Admitted(_)) => return (sent, false),
-                Ok(Step::Done) => return (sent, true),
-                Ok(Step::Respond(response)) => {
-                    sent.extend(whole(response, self.request));
-                    return (sent, true);
-                }
-                Err(error) if state.is_started() => {
-                    self.exchange.abort(Abort::Failed, cx);
-                    cx.report(crate::conf::Level::Error, error.to_string());
-                    return (sent, false);
-                }
-                Err(error) => {
-                    let page = ErrorPages::default().answer(&error, Some(self.request));
-                    sent.extend(whole(page, self.request));
-                    return (sent, true);
-                }
+            self.cx.clock.tick();
+            let sent = send(&mut ours, &mut unsent)?;
+            let verdict = self.drive(&mut connection);
+            let before = received.len();
+            let has_ended = receive(&mut ours, &mut received)?;
+            if has_ended || verdict == Verdict::Close {
+                return Ok(received);
+            }
+            let has_moved = sent || received.len() > before || self.has_more();
+            let is_late = Instant::now() >= deadline;
+            if is_late || !has_moved && !self.wait(deadline, stop_when_idle) {
+                let gone = |cx: &mut DriveContext<'_>| {
+                    connection.cut_off(Abort::Gone, "the test client has gone", cx);
+                };
+                self.lend(gone);
+                return Ok(received);
             }
         }
     }
 
-    /// Waits for what the exchange waits for. False when that takes too long.
-    fn wait(&self, id: ConnId, timer: Option<Instant>, cx: &Cx, ready: &mut Ready) -> bool {
+    /// Does what the loop does between two polls.
+    fn drive(&mut self, connection: &mut ClientConnection) -> Verdict {
+        while let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) {
+            if sleeper == Sleeper::Connection(connection.id()) {
+                connection.timer_due(at);
+            }
+        }
+        self.cx.hear_outside();
+        while let Some(id) = self.cx.pop_woken() {
+            if id == connection.id() {
+                connection.ready_mut().set_woken();
+            }
+        }
+        // Both are tried: the kernel is not asked what may succeed.
+        connection.assume_ready();
+        self.lend(|cx| connection.drive(cx))
+    }
+
+    fn lend<T>(&mut self, call: impl FnOnce(&mut DriveContext<'_>) -> T) -> T {
+        call(&mut DriveContext {
+            cx: &mut self.cx,
+            site: &self.site,
+            log: &mut self.log,
+            free: &mut self.free,
+            tls: None,
+            https_port: None,
+            budget: Budget::new(1),
+            stopping: false,
+        })
+    }
+
+    /// Whether the connection has more to do now.
+    fn has_more(&mut self) -> bool {
+        let mut next = Vec::new();
+        self.cx.runq.take(&mut next);
+        !next.is_empty() || self.cx.has_woken()
+    }
+
+    /// Waits for what the connection waits for. False when nothing will come.
+    fn wait(&mut self, deadline: Instant, stop_when_idle: bool) -> bool {
+        let timer = self.cx.timers.next();
+        let is_due = timer.is_some_and(|at| Instant::now() >= at);
+        if stop_when_idle && !is_due && !self.cx.has_work_outside() {
+            return false;
+        }
+        let until = timer.map_or(deadline, |at| at.min(deadline));
+        let wait = until.saturating_duration_since(Instant::now());
         let mut events = Events::with_capacity(16);
-        loop {
-            cx.hear_outside();
-            let mut woken = false;
-            while let Some(other) = cx.pop_woken() {
-                woken |= other == id;
-            }
-            if woken {
-                ready.set_woken();
-                return true;
-            }
-            let now = Instant::now();
-            if timer.is_some_and(|at| now >= at) {
-                ready.set_timer();
-                return true;
-            }
-            if now >= self.deadline || self.stop_when_idle && !cx.has_work_outside() {
-                return false;
-            }
-            let until = timer.map_or(self.deadline, |at| at.min(self.deadline));
-            let wait = until.saturating_duration_since(now);
-            let mut poll = self.client.poll.borrow_mut();
-            // Interrupted or not: what matters is looked at above.
-            let _ = poll.poll(&mut events, Some(wait));
-        }
+        // Interrupted or not: what matters is looked at after it.
+        let _ = self.poll.poll(&mut events, Some(wait));
+        true
     }
 }
 
-/// A complete answer as bytes.
-fn whole(response: Response, request: &Request) -> Vec<u8> {
-    use crate::serve::{Body, Head, Part};
-    let mut queue = SendQueue::default();
-    let may_have_body = response.status.may_have_body();
-    let length = if may_have_body { response.body.len() } else { 0 };
-    queue.append(|head| match &response.head {
-        Head::Prebuilt(lines) => head.extend_from_slice(lines),
-        Head::Fields(fields) => {
-            write_status_line(response.status, head);
-            head.extend_from_slice(fields_sent(response.status, fields, b"").as_bytes());
-            if response.status.has_length() {
-                let _ = write!(head, "Content-Length: {length}\r\n");
-            }
-        }
-    });
-    queue.copy(connection_lines(true, false));
-    if may_have_body && request.head.method() != crate::http::Method::Head {
-        match response.body {
-            Body::Empty => {}
-            Body::Bytes(bytes) => queue.share(bytes),
-            Body::File(slice) => queue.file(slice),
-            Body::Parts(parts) => parts.into_iter().for_each(|part| match part {
-                Part::Bytes(bytes) => queue.share(bytes),
-                Part::File(slice) => queue.file(slice),
-            }),
+/// Sends what there is room for, and says at its end that nothing follows. Whether anything moved.
+fn send(socket: &mut UnixStream, unsent: &mut &[u8]) -> std::io::Result<bool> {
+    let before = unsent.len();
+    while !unsent.is_empty() {
+        match socket.write(unsent) {
+            Ok(n) => *unsent = unsent.get(n..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The server has closed; what it said before is there to be read.
+            Err(_) => *unsent = &[],
         }
     }
-    queue.take_all().unwrap_or_default()
+    if before > 0 && unsent.is_empty() {
+        // A server that has closed knows already.
+        let _ = socket.shutdown(Shutdown::Write);
+    }
+    Ok(unsent.len() < before)
+}
+
+/// Receives what there is. True at the end.
+fn receive(socket: &mut UnixStream, into: &mut Vec<u8>) -> std::io::Result<bool> {
+    match socket.read_to_end(into) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 impl TestAnswer {
-    fn read(bytes: &[u8], is_complete: bool) -> Self {
+    fn read(mut bytes: &[u8], is_head: bool) -> Self {
+        // Answers like `100 Continue` come before the one that is meant.
+        while let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n")
+            && bytes.get(9) == Some(&b'1')
+        {
+            bytes = bytes.get(end + 4..).unwrap_or_default();
+        }
         let end = memchr::memmem::find(bytes, b"\r\n\r\n");
         let (head, body) = match end {
             Some(end) => (&bytes[..end], &bytes[end + 4..]),
@@ -639,14 +633,19 @@ impl TestAnswer {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let chunked = headers.iter().any(|(name, _)| name == "transfer-encoding");
-        let body = if chunked { unchunk(body) } else { body.to_vec() };
+        let value = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, v)| v);
+        let (body, is_complete) =
+            match value("content-length").and_then(|v| v.parse::<usize>().ok()) {
+                _ if value("transfer-encoding").is_some() => unchunk(body),
+                Some(length) => (body.to_vec(), is_head || body.len() == length),
+                None => (body.to_vec(), end.is_some()),
+            };
         Self {
             // No answer at all shows as a failure that no server has.
             status: status.unwrap_or(StatusCode::NETWORK_AUTHENTICATION_REQUIRED),
             headers,
             body,
-            is_complete,
+            is_complete: is_complete || is_head && end.is_some(),
         }
     }
 
@@ -745,7 +744,8 @@ impl TestAnswer {
     }
 }
 
-fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
+/// The content of a chunked body, and whether its last chunk is there.
+fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let (mut decoder, mut body) = (Decoder::new(), Vec::new());
     loop {
         match decoder.step(bytes) {
@@ -757,7 +757,7 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
             Ok(Chunk::More { consumed }) if consumed > 0 => {
                 bytes = bytes.get(consumed..).unwrap_or_default();
             }
-            _ => return body,
+            _ => return (body, decoder.is_finished()),
         }
     }
 }
