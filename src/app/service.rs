@@ -198,7 +198,12 @@ impl Service {
             (Target::Folder(folder), None) => {
                 let mut below = raw.clone();
                 below.mount = raw.path().len() - name.len();
-                folder.handle(&below, cx).map_err(Reply::failed)
+                match route.is_simple || !below.head.method().is_read() {
+                    true => folder.handle(&below, cx),
+                    // What comes after the answer has to see it.
+                    false => folder.respond_at_once(&below, cx).map(Outcome::Respond),
+                }
+                .map_err(Reply::failed)
             }
             (Target::Embedded(_), None) if raw.has_encoded_slash() => {
                 Err(Reply::failed(HttpError::new(Status::NOT_FOUND, "no file has such a name")))

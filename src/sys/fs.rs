@@ -306,50 +306,31 @@ impl Folder {
     /// # Errors
     /// It is missing or out of reach.
     pub fn look(&self, name: &[u8]) -> io::Result<Meta> {
-        let stat = rustix::fs::statat(&self.fd, plain(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(Meta::from_stat(&stat))
+        look(&self.fd, name)
     }
 
-    /// As `look`, but what is closed is missing.
-    ///
-    /// # Errors
-    /// As `look`.
-    pub fn look_to_show(&self, name: &[u8]) -> io::Result<Meta> {
-        let meta = self.look(name)?;
+    /// Whether a name that was looked at may be shown: what is closed may not.
+    pub fn may_show(&self, name: &[u8], meta: &Meta) -> bool {
         let has = |closed: &Closed| {
             closed.has((meta.device, meta.inode)) || closed.has_place(self.id, name, false)
         };
-        match self.closed.as_ref().is_some_and(has) {
-            true => Err(Errno::NOENT.into()),
-            false => Ok(meta),
-        }
+        !self.closed.as_ref().is_some_and(has)
     }
 
-    /// The names in it with what they stand for, where the file system tells without being asked
-    /// for each; at most `max`, and whether there are more.
+    /// What reads its names, here or on another thread.
+    ///
+    /// # Errors
+    /// No descriptor for it.
+    pub fn reader(&self) -> io::Result<FolderReader> {
+        Ok(FolderReader(self.fd.try_clone()?))
+    }
+
+    /// As [`FolderReader::names`].
     ///
     /// # Errors
     /// It may not be read.
     pub fn names(&self, max: usize) -> io::Result<Names> {
-        let mut names = Vec::new();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let readable = rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?;
-        for entry in Dir::new(readable)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
-            }
-            if names.len() == max {
-                return Ok(Names { names, more: true });
-            }
-            let kind = match entry.file_type() {
-                FileType::Unknown => None,
-                known => Some(Kind::of(known)),
-            };
-            names.push(Name { name: name.to_vec(), kind });
-        }
-        Ok(Names { names, more: false })
+        names(&self.fd, max)
     }
 
     /// Removes a name that is not a folder's.
@@ -377,6 +358,57 @@ impl Folder {
     pub fn draft(&self) -> io::Result<Draft> {
         Draft::begin(&self.fd, self.has_proc)
     }
+}
+
+/// Reads the names in a folder, and what they stand for. It does not know what is closed:
+/// [`Folder::may_show`] does.
+#[derive(Debug)]
+pub struct FolderReader(OwnedFd);
+
+impl FolderReader {
+    /// As [`Folder::look`].
+    ///
+    /// # Errors
+    /// It is missing or out of reach.
+    pub fn look(&self, name: &[u8]) -> io::Result<Meta> {
+        look(&self.0, name)
+    }
+
+    /// The names in it with what they stand for, where the file system tells without being asked
+    /// for each; at most `max`, and whether there are more.
+    ///
+    /// # Errors
+    /// It may not be read.
+    pub fn names(&self, max: usize) -> io::Result<Names> {
+        names(&self.0, max)
+    }
+}
+
+fn look(folder: &OwnedFd, name: &[u8]) -> io::Result<Meta> {
+    let stat = rustix::fs::statat(folder, plain(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Meta::from_stat(&stat))
+}
+
+fn names(folder: &OwnedFd, max: usize) -> io::Result<Names> {
+    let mut names = Vec::new();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let readable = rustix::fs::openat(folder, ".", flags, Mode::empty())?;
+    for entry in Dir::new(readable)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        if names.len() == max {
+            return Ok(Names { names, more: true });
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => None,
+            known => Some(Kind::of(known)),
+        };
+        names.push(Name { name: name.to_vec(), kind });
+    }
+    Ok(Names { names, more: false })
 }
 
 /// Some of the names in a folder.
@@ -557,8 +589,8 @@ mod tests {
             let beneath = Root::open(&site.join(inner)).unwrap().without(closed.clone());
             assert!(beneath.open_beneath(b"b.txt").is_err() && beneath.folder(b"").is_err());
         }
-        let shown = root.folder(b"").unwrap().look_to_show(b"sub");
-        assert_eq!(shown.unwrap_err().kind(), io::ErrorKind::NotFound);
+        let folder = root.folder(b"").unwrap();
+        assert!(!folder.may_show(b"sub", &folder.look(b"sub").unwrap()));
     }
 
     #[test]

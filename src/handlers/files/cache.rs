@@ -65,6 +65,8 @@ pub struct Cache {
     descriptors: usize,
     absent: HashMap<Box<[u8]>, (Refusal, Instant)>,
     pages: Vec<Page>,
+    /// How often something may have changed that listings show.
+    changes: u64,
 }
 
 /// Status and reason.
@@ -102,6 +104,7 @@ impl Cache {
             descriptors: 0,
             absent: HashMap::new(),
             pages: Vec::new(),
+            changes: 0,
         }
     }
 
@@ -148,7 +151,7 @@ impl Cache {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        *self = Self::new(self.limits);
+        *self = Self { changes: self.changes + 1, ..Self::new(self.limits) };
     }
 
     /// Forgets what is remembered of `key`.
@@ -165,6 +168,11 @@ impl Cache {
         self.is_fresh(page.made, now).then(|| page.response.clone())
     }
 
+    /// A number that is another one when a listing that is being made may be out of date.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Remembers a listing.
     pub fn insert_page(&mut self, url: &[u8], sort: Sort, response: Response, now: Instant) {
         let mut pages = std::mem::take(&mut self.pages);
@@ -179,6 +187,7 @@ impl Cache {
     pub fn forget_file(&mut self, path: &[u8]) {
         self.absent.clear();
         self.pages.clear();
+        self.changes += 1;
         let mut at = 0;
         while let Some(slot) = self.slots.get(at) {
             if *slot.entry.path == *path { self.remove(at) } else { at += 1 }

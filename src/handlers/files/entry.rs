@@ -1,5 +1,6 @@
 //! A file as it is served: its state, its heads rendered once, and its bytes if they are few.
 
+use super::compress::{self, Awaited, HERE_MAX};
 use super::media;
 use crate::http::conditional::Validators;
 use crate::http::etag::{Etag, FileState};
@@ -7,11 +8,9 @@ use crate::http::{Headers, Status, date};
 use crate::net::{Bytes, FileSlice};
 use crate::serve::{Body, Head, Response, write_status_line};
 use crate::sys::fs::{Kind, Meta};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
@@ -20,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Files up to this size are kept in memory, and sent with their head in one write.
 pub const MEMORY_MAX: u64 = 64 * 1024;
 
-/// Files up to this size are compressed here: a few milliseconds, once.
+/// Files up to this size are compressed: a few milliseconds, once.
 pub const COMPRESS_MAX: u64 = 128 * 1024;
 
 /// A file as it was at one moment. Never changed; a file that changes gets a new one.
@@ -47,6 +46,8 @@ pub struct Entry {
     /// As it is.
     pub plain: Variant,
     gzip: Option<OnceCell<Option<Variant>>>,
+    /// Those who wait until it is compressed.
+    pub awaited: Awaited,
     /// The lines that tell caches how to keep any of its variants.
     shared_lines: Headers,
 }
@@ -154,6 +155,7 @@ impl Entry {
             torn: loaded.torn,
             plain: Variant::new(etag, &media_type, lines, unchanged, loaded.content),
             gzip: may_gzip.then(OnceCell::new),
+            awaited: Awaited::default(),
             shared_lines,
             media_type,
             modified,
@@ -163,9 +165,26 @@ impl Entry {
         })
     }
 
-    /// The gzip variant, computed at the first call; `None` where it is not smaller.
+    /// What a client that takes gzip gets: the gzip variant, or the plain one where it is not
+    /// smaller. `None` where that is not known yet: see [`Compress`](super::compress::Compress).
     pub fn gzip(&self) -> Option<&Variant> {
-        self.gzip.as_ref()?.get_or_init(|| self.compress()).as_ref()
+        let Some(cell) = &self.gzip else { return Some(&self.plain) };
+        if cell.get().is_none() && self.plain.content.len() <= HERE_MAX {
+            self.compress_at_once();
+        }
+        cell.get().map(|variant| variant.as_ref().unwrap_or(&self.plain))
+    }
+
+    /// Compresses it, however long that takes.
+    pub fn compress_at_once(&self) {
+        self.compressed(compress::at_once(&self.plain.content));
+    }
+
+    /// Takes what it was compressed to; `None` where it cannot be.
+    pub fn compressed(&self, bytes: Option<Vec<u8>>) {
+        if let Some(cell) = &self.gzip {
+            cell.get_or_init(|| self.gzip_of(bytes?));
+        }
     }
 
     /// Whether a request for it should be asked which codings it takes.
@@ -197,15 +216,7 @@ impl Entry {
         matches!(self.plain.content, Content::File(..))
     }
 
-    fn compress(&self) -> Option<Variant> {
-        let content = match &self.plain.content {
-            Content::Memory(bytes) => deflate(bytes).ok()?,
-            Content::File(file, size) => {
-                let mut bytes = vec![0; usize::try_from(*size).ok()?];
-                file.read_exact_at(&mut bytes, 0).ok()?;
-                deflate(&bytes).ok()?
-            }
-        };
+    fn gzip_of(&self, content: Vec<u8>) -> Option<Variant> {
         if content.len() as u64 >= self.plain.content.len() {
             return None;
         }
@@ -424,12 +435,6 @@ fn unchanged_head(etag: &Etag, shared_lines: &Headers) -> Rc<[u8]> {
     head.extend_from_slice(validator_lines(None, etag).as_bytes());
     head.extend_from_slice(shared_lines.as_bytes());
     head.into()
-}
-
-fn deflate(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 2), Compression::new(6));
-    encoder.write_all(bytes)?;
-    encoder.finish()
 }
 
 fn shared(bytes: &Rc<[u8]>, start: u64, len: u64) -> Bytes {

@@ -9,20 +9,27 @@
 use super::resolve::is_hidden;
 use crate::http::{Method, MethodSet, Status, date, escape};
 use crate::serve::Response;
-use crate::sys::fs::{Folder, Kind, Meta, Name, Names, Root};
+use crate::sys::fs::{Folder, FolderReader, Kind, Meta, Name, Names, Root};
 use std::cmp::Ordering;
 use std::fmt::Write;
 use std::io;
 use std::rc::Rc;
 
 /// What the page is made of.
-pub struct Page<'a> {
+pub struct Page {
     /// Where files lie.
-    pub root: &'a Root,
+    pub root: Rc<Root>,
+    /// How it is to look.
+    pub view: View,
+}
+
+/// What of a page can be made anywhere: by a helper thread, where the folder is large.
+#[derive(Clone)]
+pub struct View {
     /// The folder, relative to the root.
-    pub folder: &'a [u8],
+    pub folder: Vec<u8>,
     /// The path of the URL, decoded; ends in a slash.
-    pub url: &'a [u8],
+    pub url: Vec<u8>,
     /// It is the top of its route: there is nothing above.
     pub is_top: bool,
     /// The order.
@@ -33,8 +40,11 @@ pub struct Page<'a> {
     pub upload: MethodSet,
 }
 
-/// Names on one page. Each costs a system call, and all together the time of other clients.
-const NAMES_MAX: usize = 10_000;
+/// Names on one page. Each costs a system call.
+pub const NAMES_MAX: usize = 10_000;
+
+/// Folders of up to so many names are listed by the loop itself, under a millisecond.
+pub const HERE_MAX: usize = 256;
 
 /// No scripts, no other files, no frames: whatever should slip through an escape does nothing.
 pub const POLICY: &str =
@@ -51,65 +61,129 @@ pub enum Sort {
     Time,
 }
 
-/// A page and how much is on it.
-pub struct Listed {
-    /// The page.
-    pub response: Response,
-    /// How many names were read for it.
-    pub names: usize,
+/// What was read of a folder, or of its beginning.
+pub struct Read {
+    /// What may be on the page.
+    pub found: Vec<Found>,
+    /// Whether the folder has other names.
+    pub more: bool,
 }
 
-struct Line {
+/// A name, and what it stands for.
+pub struct Found {
+    name: Vec<u8>,
+    meta: Meta,
+}
+
+/// A line of the page.
+pub struct Line {
     name: Vec<u8>,
     is_folder: bool,
     size: u64,
     modified: i64,
 }
 
-impl Page<'_> {
-    /// Reads the folder and writes the page.
+impl Page {
+    /// Reads at most `max` names and writes the page; `None` if there are more.
     ///
     /// # Errors
     /// The folder may not be read.
-    pub fn respond(&self) -> io::Result<Listed> {
-        let folder = self.root.folder(self.folder)?;
-        let Names { names, more } = folder.names(NAMES_MAX)?;
-        let count = names.len();
-        let mut lines: Vec<Line> =
-            names.into_iter().filter_map(|name| self.line(&folder, name)).collect();
-        lines.sort_unstable_by(|a, b| self.sort.compare(a, b));
-        let html: Rc<[u8]> = self.html(&lines, more).into_bytes().into();
-        let response = Response::text(Status::OK, "text/html; charset=utf-8", html)
-            .with_header("Cache-Control", b"no-cache")
-            .with_header("Content-Security-Policy", POLICY.as_bytes())
-            .with_header("X-Content-Type-Options", b"nosniff");
-        Ok(Listed { response, names: count })
+    pub fn respond_if_small(&self, folder: &Folder) -> io::Result<Option<Response>> {
+        let names = folder.names(HERE_MAX)?;
+        if names.more {
+            return Ok(None);
+        }
+        let read = self.view.look(&folder.reader()?, names);
+        Ok(Some(self.finish(folder, read)))
     }
 
-    /// A line of the page; `None` for what no URL leads to.
-    fn line(&self, folder: &Folder, name: Name) -> Option<Line> {
-        let Name { name, kind } = name;
-        // A path with one of these is refused before it gets to any file.
-        let has_url = !name.iter().any(|b| b.is_ascii_control() || *b == b'\\');
-        let path = match self.folder {
-            b"" => name.clone(),
-            folder => [folder, b"/", &name].concat(),
-        };
-        if !has_url || (!self.hidden && is_hidden(&path)) || kind == Some(Kind::Other) {
+    /// Reads the folder and writes the page, however long that takes.
+    ///
+    /// # Errors
+    /// The folder may not be read.
+    pub fn respond_at_once(&self, folder: &Folder) -> io::Result<Response> {
+        let read = self.view.read(&folder.reader()?)?;
+        Ok(self.finish(folder, read))
+    }
+
+    fn finish(&self, folder: &Folder, Read { found, more }: Read) -> Response {
+        let lines: Vec<Line> =
+            found.into_iter().filter_map(|found| self.line(folder, found)).collect();
+        respond(self.view.html(&lines, more))
+    }
+
+    /// The line of what was found; `None` for what is not to be shown.
+    pub fn line(&self, folder: &Folder, found: Found) -> Option<Line> {
+        let Found { name, mut meta } = found;
+        if !folder.may_show(&name, &meta) {
             return None;
         }
-        let mut meta = folder.look_to_show(&name).ok()?;
         if meta.kind == Kind::Link {
             // Not to be followed out of the root, not even for a size.
-            meta = self.root.probe(&path).ok()?;
+            meta = self.root.probe(&self.view.path_of(&name)).ok()?;
         }
         let Meta { kind, size, modified, .. } = meta;
         let is_folder = kind == Kind::Folder;
         (is_folder || kind == Kind::File).then_some(Line { name, is_folder, size, modified })
     }
+}
 
-    fn html(&self, lines: &[Line], more: bool) -> String {
-        let title = escape::html_bytes(self.url);
+/// The answer with a page.
+pub fn respond(html: String) -> Response {
+    let html: Rc<[u8]> = html.into_bytes().into();
+    Response::text(Status::OK, "text/html; charset=utf-8", html)
+        .with_header("Cache-Control", b"no-cache")
+        .with_header("Content-Security-Policy", POLICY.as_bytes())
+        .with_header("X-Content-Type-Options", b"nosniff")
+}
+
+impl Found {
+    /// Whether its line takes a walk to where it leads.
+    pub fn is_link(&self) -> bool {
+        self.meta.kind == Kind::Link
+    }
+}
+
+impl View {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// It may not be read.
+    pub fn read(&self, folder: &FolderReader) -> io::Result<Read> {
+        Ok(self.look(folder, folder.names(NAMES_MAX)?))
+    }
+
+    fn look(&self, folder: &FolderReader, Names { names, more }: Names) -> Read {
+        let names = names.into_iter().filter(|name| self.may_show(name));
+        let found = names.filter_map(|Name { name, .. }| {
+            let meta = folder.look(&name).ok()?;
+            Some(Found { name, meta })
+        });
+        Read { found: found.collect(), more }
+    }
+
+    fn may_show(&self, Name { name, kind }: &Name) -> bool {
+        // A path with one of these is refused before it gets to any file.
+        let has_url = !name.iter().any(|b| b.is_ascii_control() || *b == b'\\');
+        has_url && *kind != Some(Kind::Other) && (self.hidden || !is_hidden(&self.path_of(name)))
+    }
+
+    fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        match &*self.folder {
+            b"" => name.to_vec(),
+            folder => [folder, b"/", name].concat(),
+        }
+    }
+
+    /// The text of the page.
+    pub fn html(&self, lines: &[Line], more: bool) -> String {
+        let mut lines: Vec<&Line> = lines.iter().collect();
+        lines.sort_unstable_by(|a, b| self.sort.compare(a, b));
+        self.write(&lines, more)
+    }
+
+    fn write(&self, lines: &[&Line], more: bool) -> String {
+        let title = escape::html_bytes(&self.url);
         let mut page = String::with_capacity(2048 + lines.len() * 190);
         let _ = write!(page, "{HEAD}<title>{title}</title>\n{STYLE}</head><body><h1>");
         self.breadcrumbs(&mut page);
@@ -266,16 +340,20 @@ mod tests {
 
     fn page(dir: &Path, query: &str, hidden: bool) -> String {
         let root = Root::open(dir).unwrap();
-        let page = Page {
-            root: &root,
-            folder: b"",
-            url: b"/a <b>/",
+        let view = View {
+            folder: Vec::new(),
+            url: b"/a <b>/".to_vec(),
             is_top: false,
             sort: Sort::of_query(query.as_bytes()),
             hidden,
             upload: MethodSet::of(&[Method::Put]),
         };
-        String::from_utf8(body_bytes(&page.respond().unwrap().response)).unwrap()
+        let folder = root.folder(b"").unwrap();
+        let page = Page { root: Rc::new(root), view };
+        let response = page.respond_if_small(&folder).unwrap().unwrap();
+        let at_once = page.respond_at_once(&folder).unwrap();
+        assert_eq!(body_bytes(&response), body_bytes(&at_once));
+        String::from_utf8(body_bytes(&response)).unwrap()
     }
 
     #[test]

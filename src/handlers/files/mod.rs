@@ -9,6 +9,7 @@
 //! | `media` | which type does it have? |
 //! | `respond`, `ranges` | what of it is sent? |
 //! | `listing`, `welcome` | what is shown where there is no file? |
+//! | `compress`, `list` | how is what takes time done beside the loop? |
 //! | `one` | what of a file that the program names itself? |
 //! | `origin` | does a page of another site ask? |
 //! | `upload`, `store` | may it be written, where, and how does it get there? |
@@ -17,8 +18,10 @@
 //! allocates nothing.
 
 mod cache;
+mod compress;
 mod disk;
 mod entry;
+mod list;
 mod listing;
 mod media;
 mod one;
@@ -48,7 +51,9 @@ use crate::http::{HttpError, Known, Method, MethodSet, Status, prefers_html};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
 use crate::sys::fs::{Meta, NamedRoot, Root, Version};
 use cache::{Cache, Lookup};
+use compress::Compress;
 use entry::{Entry, Recipe, Source};
+use list::List;
 use resolve::{Question, Resolution, Rules, Seen, Step};
 use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
@@ -123,7 +128,17 @@ impl FileHandler {
         }
     }
 
-    fn read(&self, request: &Request, cx: &mut Cx) -> Result<Response, HttpError> {
+    /// The answer to a request that only reads, however long that takes: for those who have to see
+    /// it before it is sent.
+    ///
+    /// # Errors
+    /// Those of `handle`.
+    pub fn respond_at_once(&self, request: &Request, cx: &mut Cx) -> Result<Response, HttpError> {
+        refuse_slash_in_name(request)?;
+        self.read(request, cx)?.at_once(request)
+    }
+
+    fn read(&self, request: &Request, cx: &mut Cx) -> Result<Found, HttpError> {
         let (path, now) = (request.path(), cx.now());
         let root = self.opened(self.root.current(now))?;
         let known = self.cache.borrow_mut().get(path, now);
@@ -145,7 +160,7 @@ impl FileHandler {
         request: &Request,
         before: Option<&Entry>,
         cx: &mut Cx,
-    ) -> Result<Response, HttpError> {
+    ) -> Result<Found, HttpError> {
         let root = self.opened(self.root.renewed(cx.now()))?;
         self.cache.borrow_mut().forget(request.path());
         self.find(&root, request, before, cx, &mut |_| {})
@@ -161,8 +176,9 @@ impl FileHandler {
         root.map_err(no_folder)
     }
 
-    fn respond(&self, entry: &Entry, request: &Request) -> Result<Response, HttpError> {
-        respond::respond(entry, &request.head, || self.boundaries.next())
+    fn respond(&self, entry: &Rc<Entry>, request: &Request) -> Result<Found, HttpError> {
+        let response = respond::respond(entry, &request.head, || self.boundaries.next())?;
+        Ok(response.map_or_else(|| Found::Uncompressed(Rc::clone(entry)), Found::Response))
     }
 
     /// Whether an entry is what would be found if it were looked for. Its way is walked again: what
@@ -202,12 +218,12 @@ impl FileHandler {
     /// Looks on the disk. `before` is what the path was answered with until now.
     fn find(
         &self,
-        root: &Root,
+        root: &Rc<Root>,
         request: &Request,
         before: Option<&Entry>,
         cx: &mut Cx,
         trace: &mut dyn FnMut(Step<'_>),
-    ) -> Result<Response, HttpError> {
+    ) -> Result<Found, HttpError> {
         let told = &mut |step: Step<'_>| {
             if let Step::Looked { path, found: Seen::Unfollowed } = step {
                 let path = root.path().join(OsStr::from_bytes(path));
@@ -224,11 +240,13 @@ impl FileHandler {
                 self.respond(&entry, request)
             }
             Resolution::Fallback { path, file } => {
-                self.respond(&*self.fallback(&path, file, cx)?, request)
+                self.respond(&self.fallback(&path, file, cx)?, request)
             }
-            Resolution::AddSlash => Ok(add_slash(request, Status::MOVED_PERMANENTLY)),
-            Resolution::Listing(folder) => self.list(root, &folder, request, cx),
-            Resolution::Welcome => Ok(welcome::page()),
+            Resolution::AddSlash => {
+                Ok(Found::Response(add_slash(request, Status::MOVED_PERMANENTLY)))
+            }
+            Resolution::Listing(folder) => self.list(root, folder.to_vec(), request, cx),
+            Resolution::Welcome => Ok(Found::Response(welcome::page())),
             Resolution::Missing(why) => Err(self.absent(request, Status::NOT_FOUND, why, cx)),
             Resolution::Forbidden(why) => Err(self.absent(request, Status::FORBIDDEN, why, cx)),
         }
@@ -272,34 +290,30 @@ impl FileHandler {
 
     fn list(
         &self,
-        root: &Root,
-        folder: &[u8],
+        root: &Rc<Root>,
+        folder: Vec<u8>,
         request: &Request,
         cx: &Cx,
-    ) -> Result<Response, HttpError> {
+    ) -> Result<Found, HttpError> {
         let query = request.query().unwrap_or_default();
         let sort = listing::Sort::of_query(query);
         if let Some(page) = self.cache.borrow().page(request.path(), sort, cx.now()) {
-            return Ok(page);
+            return Ok(Found::Response(page));
         }
-        let page = listing::Page {
-            root,
+        let view = listing::View {
             folder,
-            url: request.path(),
+            url: request.path().to_vec(),
             is_top: request.rest().is_empty(),
             sort,
             hidden: self.rules.hidden,
             upload: self.upload.as_ref().map(|upload| upload.methods).unwrap_or_default(),
         };
-        let listed = page.respond().map_err(|error| match resolve::is_forbidden(&error) {
-            true => HttpError::new(Status::FORBIDDEN, "a folder that the server may not read"),
-            false => in_trouble(error),
-        })?;
-        if listed.names >= LISTING_LARGE {
-            let mut cache = self.cache.borrow_mut();
-            cache.insert_page(request.path(), sort, listed.response.clone(), cx.now());
-        }
-        Ok(listed.response)
+        let page = listing::Page { root: Rc::clone(root), view };
+        let folder = root.folder(&page.view.folder).map_err(unreadable)?;
+        Ok(match page.respond_if_small(&folder).map_err(unreadable)? {
+            Some(response) => Found::Response(response),
+            None => Found::Large(List::new(page, folder, Rc::clone(&self.cache))),
+        })
     }
 
     /// A path in the same folder that may have been meant.
@@ -357,7 +371,7 @@ impl Handler for FileHandler {
         let method = request.head.method();
         refuse_slash_in_name(request)?;
         if method.is_read() {
-            return self.read(request, cx).map(Outcome::Respond);
+            return self.read(request, cx).map(Found::in_time);
         }
         match &self.upload {
             Some(rules) if self.methods().contains(method) => upload::Target {
@@ -395,7 +409,39 @@ impl Handler for FileHandler {
         {
             notes.push(Note::new("", "", format!("did you mean /{near}?")));
         }
-        found.map(Foretold::Response)
+        found?.at_once(request).map(Foretold::Response)
+    }
+}
+
+/// What was found for a request.
+enum Found {
+    /// The answer.
+    Response(Response),
+    /// A file that has to be compressed first.
+    Uncompressed(Rc<Entry>),
+    /// A folder with many names.
+    Large(List),
+}
+
+impl Found {
+    fn in_time(self) -> Outcome {
+        match self {
+            Self::Response(response) => Outcome::Respond(response),
+            Self::Uncompressed(entry) => Outcome::Start(Box::new(Compress::new(entry))),
+            Self::Large(list) => Outcome::Start(Box::new(list)),
+        }
+    }
+
+    fn at_once(self, request: &Request) -> Result<Response, HttpError> {
+        match self {
+            Self::Response(response) => Ok(response),
+            Self::Uncompressed(entry) => {
+                entry.compress_at_once();
+                let response = respond::respond(&entry, &request.head, String::new)?;
+                Ok(response.unwrap_or_else(|| entry.plain.ok()))
+            }
+            Self::Large(list) => list.respond_at_once(),
+        }
     }
 }
 
@@ -448,9 +494,6 @@ const CLOSED: &str = "closed: never served, by whatever name (docs/config.md, \"
 /// Names of a folder that are compared with one that is not there.
 const NEAR_MAX: usize = 1000;
 
-/// Names from which on a listing is kept for a second: it takes milliseconds to make.
-const LISTING_LARGE: usize = 500;
-
 /// Texts for the lines between parts: not to be guessed, so that nobody can write a file that
 /// contains one.
 #[derive(Default)]
@@ -470,6 +513,14 @@ impl Boundaries {
 pub(crate) fn no_folder(error: io::Error) -> HttpError {
     match resolve::is_missing(&error) || resolve::is_forbidden(&error) {
         true => HttpError::new(Status::NOT_FOUND, "the folder of this route is missing"),
+        false => in_trouble(error),
+    }
+}
+
+/// A folder cannot be listed.
+fn unreadable(error: io::Error) -> HttpError {
+    match resolve::is_forbidden(&error) {
+        true => HttpError::new(Status::FORBIDDEN, "a folder that the server may not read"),
         false => in_trouble(error),
     }
 }

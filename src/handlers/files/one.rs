@@ -63,9 +63,10 @@ impl OneFile<'_> {
             now: self.now,
         };
         let entry = Entry::new(source, &recipe).map_err(trouble)?;
-        match self.head {
-            Some(head) => respond::respond(&entry, head, || Boundaries::default().next()),
-            None => Ok(entry.plain.ok()),
-        }
+        let answer = match self.head {
+            Some(head) => respond::respond(&entry, head, || Boundaries::default().next())?,
+            None => None,
+        };
+        Ok(answer.unwrap_or_else(|| entry.plain.ok()))
     }
 }

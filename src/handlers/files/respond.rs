@@ -7,7 +7,7 @@ use crate::http::range::{self, ByteRange, RangePlan};
 use crate::http::{HttpError, Known, Method, RequestHead, Status, accepts_coding};
 use crate::serve::{Response, write_status_line};
 
-/// Answers a GET or HEAD for a file. `boundary` makes a text for the lines between parts.
+/// Answers a GET or HEAD for a file; `None`: once it is compressed. `boundary` makes a text for the lines between parts.
 ///
 /// # Errors
 /// 412 for a condition that fails, 416 for a range beyond the end.
@@ -15,14 +15,25 @@ pub fn respond(
     entry: &Entry,
     head: &RequestHead,
     boundary: impl FnOnce() -> String,
-) -> Result<Response, HttpError> {
+) -> Result<Option<Response>, HttpError> {
     // A Range only means something to GET (RFC 9110 §14.2), and always bytes of the file itself:
     // parts of two codings must never be put together.
     let range = head.get(Known::Range).filter(|_| head.method() == Method::Get);
     let variant = match range {
         None if entry.may_gzip() => choose(entry, head),
-        _ => &entry.plain,
+        _ => Some(&entry.plain),
     };
+    let Some(variant) = variant else { return Ok(None) };
+    answer(entry, variant, range, head, boundary).map(Some)
+}
+
+fn answer(
+    entry: &Entry,
+    variant: &Variant,
+    range: Option<&[u8]>,
+    head: &RequestHead,
+    boundary: impl FnOnce() -> String,
+) -> Result<Response, HttpError> {
     if is_plain(head) {
         return Ok(variant.ok());
     }
@@ -66,10 +77,10 @@ fn is_plain(head: &RequestHead) -> bool {
     SPECIAL.iter().all(|name| head.get(*name).is_none())
 }
 
-fn choose<'a>(entry: &'a Entry, head: &RequestHead) -> &'a Variant {
+fn choose<'a>(entry: &'a Entry, head: &RequestHead) -> Option<&'a Variant> {
     match accepts_coding(head.all(Known::AcceptEncoding), "gzip") {
-        true => entry.gzip().unwrap_or(&entry.plain),
-        false => &entry.plain,
+        true => entry.gzip(),
+        false => Some(&entry.plain),
     }
 }
 
@@ -112,7 +123,8 @@ mod tests {
 
     fn ask(entry: &Entry, method: &str, fields: &[(&str, &str)]) -> (u16, String, Vec<u8>) {
         match respond(entry, &request(method, "/a", fields).head, || "B".into()) {
-            Ok(r) => (r.status.code(), head_text(&r), body_bytes(&r)),
+            Ok(None) => panic!("not compressed"),
+            Ok(Some(r)) => (r.status.code(), head_text(&r), body_bytes(&r)),
             Err(e) => {
                 let headers = e.headers.unwrap_or_default();
                 let text = String::from_utf8(headers.as_bytes().to_vec()).unwrap();

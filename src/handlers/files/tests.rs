@@ -1,12 +1,13 @@
 //! The handler as a whole, on folders of its own.
 
-use super::testing::{age, body_bytes, cx, head_text, request};
+use super::testing::{age, body_bytes, cx, entry_of, head_text, request};
 use super::*;
 use crate::conf::{At, Files, Overwrite, Upload};
 use crate::event::{Buffers, ConnId, Ready};
 use crate::net::{RecvBuffer, Script, SendQueue, Transport};
 use crate::serve::{Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Step};
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -69,12 +70,8 @@ impl Site {
 
     /// Status and body, or the error's status.
     fn get(&mut self, target: &str) -> (u16, String) {
-        match self.handler.handle(&request("GET", target, &[("Accept", "text/html")]), &mut self.cx)
-        {
-            Ok(Outcome::Respond(r)) => {
-                (r.status.code(), String::from_utf8_lossy(&body_bytes(&r)).into_owned())
-            }
-            Ok(_) => panic!("not a response"),
+        match self.run(&request("GET", target, &[("Accept", "text/html")]), b"", 1) {
+            Ok(r) => (r.status.code(), String::from_utf8_lossy(&body_bytes(&r)).into_owned()),
             Err(error) => (error.status.code(), String::new()),
         }
     }
@@ -107,13 +104,14 @@ impl Site {
             Outcome::Start(exchange) => exchange,
             Outcome::Reroute(_) => panic!(),
         };
-        let limit = self.handler.body_limit().unwrap();
+        let limit = self.handler.body_limit().unwrap_or_default();
         let mut state = BodyState::new(request.framing.body, limit);
         let (mut buffer, mut pool) = (RecvBuffer::default(), Buffers::default());
         let mut transport = Transport::Scripted(Script::incoming(body, step));
         let lines: Rc<[u8]> = Rc::from(&b""[..]);
         let (mut answer, mut queue) = (AnswerState::default(), SendQueue::default());
         loop {
+            let mut helped = false;
             let mut io = ExchangeIo {
                 id: ConnId { index: 0, generation: 0 },
                 request,
@@ -121,11 +119,12 @@ impl Site {
                 body: BodyIn::new(&mut state, &mut buffer),
                 answer: Answer::new(&mut answer, &mut queue, &lines),
                 timer: &mut None,
-                wake_expected: &mut false,
+                wake_expected: &mut helped,
             };
             match exchange.advance(&mut io, &mut self.cx)? {
                 Step::Respond(response) => return Ok(response),
                 Step::Again => {}
+                Step::Wait if helped => std::thread::yield_now(),
                 Step::Wait => match buffer.fill(&mut transport, &mut pool) {
                     Ok(filled) if filled.bytes > 0 => {}
                     _ => return Err(HttpError::new(Status::REQUEST_TIMEOUT, "the client left")),
@@ -420,10 +419,7 @@ fn conditions_are_those_of_the_file_that_is_served() {
     assert_eq!(site.send("PUT", "/a.txt", &[("If-None-Match", "*")], text.as_bytes(), 999).0, 201);
     for coding in ["identity", "gzip"] {
         let get = request("GET", "/a.txt", &[("Accept-Encoding", coding)]);
-        let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else {
-            panic!()
-        };
-        let head = head_text(&response);
+        let head = head_text(&site.run(&get, b"", 1).unwrap());
         assert_eq!(head.contains("Content-Encoding: gzip"), coding == "gzip");
         let etag = head.split("ETag: ").nth(1).unwrap().lines().next().unwrap();
         let fields = [("If-Match", etag)];
@@ -481,4 +477,27 @@ fn large_listings_are_made_once_a_second() {
     assert!(site.get("/").1.contains("\"g\""));
     assert_eq!(site.send("PUT", "/h", &[], b"", 1).0, 201);
     assert!(site.get("/").1.contains("\"h\""), "an upload is seen at once");
+}
+
+#[test]
+fn a_file_is_compressed_once_for_all_who_wait_for_it() {
+    let mut site = Site::new(|_| {});
+    site.write("a.txt", &"text ".repeat(20_000));
+    age(&site.path("a.txt"));
+    site.pass(2000);
+    let get = request("GET", "/a.txt", &[("Accept-Encoding", "gzip")]);
+    let Ok(Outcome::Start(left)) = site.handler.handle(&get, &mut site.cx) else { panic!() };
+    drop(left);
+    let response = site.run(&get, b"", 1).unwrap();
+    assert!(head_text(&response).contains("Content-Encoding: gzip\r\n"));
+    let packed = body_bytes(&response);
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+    decoder.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "text ".repeat(20_000));
+    let known = Entry::gzip;
+    let entry = entry_of(&site.path(""), "b.txt", text.as_bytes());
+    assert!(known(&entry).is_none(), "this takes long");
+    entry.compress_at_once();
+    assert!(known(&entry).is_some());
 }
