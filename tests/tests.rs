@@ -43,6 +43,7 @@ mod ranges;
 mod reload;
 mod roots;
 mod smuggling;
+mod stalls;
 mod static_files;
 mod stop;
 mod timeouts;

@@ -31,9 +31,14 @@ impl ErrorLog {
         Self { sink, level, since: None, written: 0, left_out: 0, is_news: false }
     }
 
+    /// Whether it says what is as grave as this.
+    pub fn says(&self, level: Level) -> bool {
+        level <= self.level
+    }
+
     /// Says something, if it is grave enough. Several lines stay several lines.
     pub fn say(&mut self, clock: &Clock, notice: &Notice) {
-        if notice.level > self.level {
+        if !self.says(notice.level) {
             return;
         }
         if notice.of_request {

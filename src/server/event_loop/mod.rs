@@ -8,6 +8,7 @@ mod crowd;
 mod guarded;
 mod orders;
 mod pools;
+mod stalls;
 mod stopping;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use orders::Pending;
 use pools::HandlerPools;
+use stalls::{Part, Stalls};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -77,6 +79,7 @@ pub struct EventLoop {
     per_client: HashMap<IpAddr, usize>,
     connections_max: usize,
     crowd: Crowd,
+    stalls: Stalls,
     log_due: Option<Instant>,
     stopping: Option<Stopping>,
     /// A reload whose handlers are not ready yet.
@@ -128,6 +131,7 @@ impl EventLoop {
         handlers.commit(started);
         Ok(Self {
             harvester: Harvester::new(&site.timeouts, cx.now()),
+            stalls: Stalls::new(cx.now()),
             site,
             poll,
             table: ConnTable::default(),
@@ -174,6 +178,7 @@ impl EventLoop {
                 result => result?,
             }
             self.cx.clock.tick();
+            self.stalls.begin(self.cx.now(), self.errors.says(Level::Debug));
             let mut ordered = false;
             for event in &events {
                 ordered |= self.mark(event);
@@ -185,13 +190,13 @@ impl EventLoop {
             self.expire_timers();
             self.mark_woken();
             self.cx.runq.take(&mut turn);
-            let company = turn.len();
-            for id in &turn {
-                self.drive(*id, company);
-            }
+            self.end_small(Part::Events);
+            self.drive_all(&turn);
             self.turn_handlers();
             self.accept();
+            self.end_small(Part::Accept);
             self.harvest();
+            self.end_small(Part::TimeOuts);
             if ordered {
                 for _ in 0..self.cx.take_stops() {
                     self.obey(Order::Stop);
@@ -199,10 +204,12 @@ impl EventLoop {
                 for order in self.control.take() {
                     self.obey(order);
                 }
+                self.end_step(Part::Orders);
             }
             self.renew_certificates();
             self.settle_reload();
             self.see_to_logs();
+            self.end_step(Part::Rest);
             if let Some(finished) = self.has_stopped() {
                 self.close_down();
                 return Ok(if finished { Ended::Finished } else { Ended::Forced });
@@ -311,6 +318,21 @@ impl EventLoop {
             for pool in self.cx.take_called() {
                 self.handlers.turn(pool, &mut self.cx);
             }
+            self.end_step(Part::Handlers);
+        }
+    }
+
+    /// A step has ended: see [`Stalls`].
+    fn end_step(&mut self, part: Part) {
+        if let Some(text) = self.stalls.end(part) {
+            self.cx.report(Level::Debug, text);
+        }
+    }
+
+    /// As `end_step`, where every step is measured.
+    fn end_small(&mut self, part: Part) {
+        if let Some(text) = self.stalls.end_small(part) {
+            self.cx.report(Level::Debug, text);
         }
     }
 
@@ -321,6 +343,19 @@ impl EventLoop {
                 enqueue(connection, &mut self.cx);
             }
         }
+    }
+
+    /// Drives those whose turn it is.
+    fn drive_all(&mut self, turn: &[ConnId]) {
+        for id in turn {
+            self.drive(*id, turn.len());
+            if let Some(text) = self.stalls.end_small(Part::Connections) {
+                let peer = self.table.get(*id).map(|connection| connection.peer());
+                let of = peer.map(|peer| format!(" of {peer}")).unwrap_or_default();
+                self.cx.report(Level::Debug, text + &of);
+            }
+        }
+        self.end_step(Part::Connections);
     }
 
     /// Drives one connection. A panic in it ends its transaction; the other connections go on.

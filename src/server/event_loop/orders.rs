@@ -183,6 +183,7 @@ impl EventLoop {
         let Crowd { full, per_client, .. } = &self.crowd;
         let text = format!("{text}; {full} times full, {per_client} refused for their address");
         self.cx.report(Level::Info, text);
+        self.cx.report(Level::Info, self.stalls.report());
     }
 }
 
