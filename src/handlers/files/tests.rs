@@ -482,7 +482,7 @@ fn large_listings_are_made_once_a_second() {
 #[test]
 fn a_file_is_compressed_once_for_all_who_wait_for_it() {
     let mut site = Site::new(|_| {});
-    site.write("a.txt", &"text ".repeat(20_000));
+    site.write("a.txt", "text ".repeat(20_000));
     age(&site.path("a.txt"));
     site.pass(2000);
     let get = request("GET", "/a.txt", &[("Accept-Encoding", "gzip")]);
