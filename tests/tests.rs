@@ -62,6 +62,7 @@ mod wsgi_apart;
 mod wsgi_faults;
 mod wsgi_late;
 mod wsgi_load;
+mod wsgi_outlives;
 mod wsgi_protocol;
 mod wsgi_shapes;
 mod wsgi_stuck;

@@ -340,7 +340,8 @@ pub(super) fn app_name(text: &str) -> Result<(), Fault> {
     Err(Fault::new("bad-app", "is no name: letters, digits, `_` and `-`, up to 64"))
 }
 
-/// `module:callable`; without callable it is `application`.
+/// `module:callable` or a call of a factory, `module:create_app("x")`; without callable it is
+/// `application`. What is in the parentheses, Python understands.
 pub(super) fn wsgi_callable(text: &str) -> Result<String, Fault> {
     let fault = |why: &str| Fault::new("bad-app", why);
     let (module, callable) = text.split_once(':').unwrap_or((text, "application"));
@@ -349,15 +350,17 @@ pub(super) fn wsgi_callable(text: &str) -> Result<String, Fault> {
         return Err(fault("is a file: modules are named with dots, seen from `dir`")
             .instead(format!("{dotted}:{callable}")));
     }
-    if callable.contains('(') {
-        return Err(fault("is a call: name something that is callable itself"));
-    }
+    let path = match callable.split_once('(') {
+        Some((path, call)) if call.ends_with(')') && !has_control(call) => path,
+        Some(_) => return Err(fault("is a call that does not end with `)`")),
+        None => callable,
+    };
     let identifier = |part: &str| {
         !part.is_empty()
             && !part.starts_with(|c: char| c.is_ascii_digit())
             && part.chars().all(|c| c.is_alphanumeric() || c == '_')
     };
-    if !module.split('.').all(identifier) || !callable.split('.').all(identifier) {
+    if !module.split('.').all(identifier) || !path.split('.').all(identifier) {
         return Err(fault("is no module and callable such as \"blog.wsgi:application\""));
     }
     Ok(format!("{module}:{callable}"))

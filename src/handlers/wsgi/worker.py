@@ -8,6 +8,8 @@ when one call takes long, it sends what is finished, and gives back what has not
 The frames are described in wire.rs; what is said here twice is said there with reasons.
 """
 
+import ast
+import builtins
 import faulthandler
 import functools
 import gc
@@ -26,6 +28,9 @@ import traceback
 import _thread
 from collections import deque
 from types import MethodType
+
+# A copy: an application may give others new meanings.
+__builtins__ = vars(builtins).copy()
 
 VERSION = 2
 
@@ -116,7 +121,7 @@ def base_of(block):
         base[name] = ""
     base["wsgi.input"] = None
     base["wsgi.version"] = (1, 0)
-    base["wsgi.errors"] = sys.stderr
+    base["wsgi.errors"] = errors
     base["wsgi.multithread"] = False
     base["wsgi.multiprocess"] = True
     base["wsgi.run_once"] = False
@@ -148,6 +153,7 @@ def serve(sock, board, application, watch):
     begun = False            # that frame is among what is sent
 
     clock = time.monotonic
+    trace, get_trace, set_trace = sys.gettrace(), sys.gettrace, sys.settrace
     unpack = REQUEST.unpack_from
     pack_start = START.pack
     pack = FRAME.pack
@@ -451,6 +457,8 @@ def serve(sock, board, application, watch):
         result = None
         try:
             result = application(environ, MethodType(start_response, number))
+            if get_trace() is not trace:
+                set_trace(trace)
             if (type(result) is list and len(result) == 1 and not begun
                     and head is not None and not flags & HEAD_ONLY
                     and type(result[0]) is bytes and len(result[0]) <= PIECE):
@@ -462,6 +470,8 @@ def serve(sock, board, application, watch):
             else:
                 answer(result, flags & HEAD_ONLY)
         except BaseException as error:
+            # It may be what a trace function raises, which the next call of ours would meet as well.
+            set_trace(trace)
             if is_child:
                 leave(error)
             if isinstance(error, ConnectionError) and lost(sock):
@@ -513,6 +523,23 @@ def leave(error):
         os._exit(code & 255)
 
 
+class Stream(io.TextIOWrapper):
+    """A standard stream. It outlives whatever closes it: the next request has it as well."""
+
+    def close(self):
+        if not self.closed:
+            self.flush()
+
+
+# The error log, and `wsgi.errors`: on a descriptor that is not the one that everybody knows.
+log = errors = None
+
+
+def stream(number):
+    raw = io.FileIO(number, "w", closefd=False)
+    return Stream(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
 def explain(error):
     """Writes down what an application raised."""
     if not isinstance(error, Gone):
@@ -521,9 +548,13 @@ def explain(error):
         while trace is not None and trace.tb_frame.f_code.co_filename == OWN_NAME:
             trace = trace.tb_next
         try:
-            traceback.print_exception(type(error), error, trace or error.__traceback__)
-        except Exception:
-            sys.stderr.write("an exception that cannot be printed\n")
+            text = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
+        except BaseException:
+            text = "an exception that cannot be printed\n"
+        try:
+            log.write(text.encode("utf-8", "backslashreplace"))
+        except (OSError, ValueError):
+            pass         # nobody reads it
 
 
 def lost(sock):
@@ -584,20 +615,35 @@ def no_bytes(data):
 
 
 def load(spec, folder):
-    """The callable that `module:callable` names."""
+    """The callable that `module:callable` names, or that the call `module:factory(...)` returns."""
     name, _, path = spec.partition(":")
+    path, is_call, rest = path.partition("(")
+    args, words = arguments("f(" + rest) if is_call else (None, None)
     __import__(name)
     target = sys.modules[name]
     for part in (path or "application").split("."):
         target = getattr(target, part)
+    if is_call:
+        target = target(*args, **words)
     if not callable(target):
         raise TypeError("%s is %s, which cannot be called" % (spec, type(target).__name__))
     return target
 
 
+def arguments(call):
+    """The arguments of a call that is written in Python: literals, nothing that would have to be run."""
+    tree = ast.parse(call, mode="eval").body
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        raise ValueError("%s is more than one call" % call[1:])
+    if any(word.arg is None for word in tree.keywords):
+        raise ValueError("the arguments %s have a `**`" % call[1:])
+    args = [ast.literal_eval(value) for value in tree.args]
+    return args, {word.arg: ast.literal_eval(word.value) for word in tree.keywords}
+
+
 def hint(error, spec, folder):
     """What probably helps against an application that cannot be loaded."""
-    name, _, path = spec.partition(":")
+    name, _, path = spec.partition("(")[0].partition(":")
     if isinstance(error, ModuleNotFoundError):
         missing = error.name or ""
         if missing == name or name.startswith(missing + "."):
@@ -701,12 +747,14 @@ def main():
     os.close(nothing)
     os.dup2(2, 1)
     # Python has looked at the descriptors that these were before.
+    global log, errors
     sys.stdin = open(0, closefd=False)
-    sys.stdout = sys.stderr = open(
-        2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdout = sys.stderr = stream(2)
+    log = open(os.dup(2), "wb", buffering=0)
+    errors = stream(log.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1)
+    faulthandler.enable(log)
+    faulthandler.register(signal.SIGUSR1, log)
     kind, name, spec, folder, reload = setup(sock)
     try:
         with open("/proc/self/comm", "w") as comm:
