@@ -94,6 +94,9 @@ fn bodies_are_limited_however_they_come() {
     };
     assert!(chunked(1000).ends_with("1000"));
     assert!(chunked(1001).starts_with("HTTP/1.1 413"));
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let announced = server.exchange(format!("{head}3e9\r\n"));
+    assert!(announced.starts_with("HTTP/1.1 413"), "before any of it has come: {announced}");
     let large = server.ask("POST", "/large/", "", &vec![b'x'; 1 << 20]);
     assert_eq!(large.body, (1 << 20).to_string());
     assert_eq!(server.ask("POST", "/large/", "", b"x").body, "in memory");

@@ -157,3 +157,18 @@ fn every_answer_has_date_and_server() {
     );
     assert_eq!(silent.get("/").header("Server"), None);
 }
+
+/// curl and others send what is beyond ASCII as it is.
+#[test]
+fn bytes_beyond_ascii_mean_what_their_encoding_means() {
+    let files = [("root/\u{e4}.txt", "hello"), ("root/\u{e4}/index.html", "folder")];
+    let server = TestServer::new("[[host]]\nroot = \"root\"\n", &files);
+    for path in ["/\u{e4}.txt", "/%C3%A4.txt", "/%c3\u{e4}.txt", "/x/../\u{e4}.txt?\u{fc}"] {
+        let status = if path.contains("%c3") { 404 } else { 200 };
+        assert_eq!(server.get(path).status, status, "{path}");
+    }
+    let away = server.get("/\u{e4}?\u{fc}=%FC");
+    assert_eq!(away.header("Location"), Some("/%C3%A4/?%C3%BC=%FC"), "{}", away.head);
+    let no_text = server.ask(b"GET /\xff\x80 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(no_text.status, 404, "a name that is not there");
+}

@@ -161,3 +161,39 @@ fn many_idle_connections_cost_little() {
         assert_eq!(wire.get("/").text(), "ok");
     }
 }
+
+/// The size line of a chunk is as good as a Content-Length.
+#[test]
+fn chunks_beyond_a_limit_are_refused_before_they_come() {
+    let config = "[limits]\nbody = \"64KiB\"\n[[host]]\nroot = \"root\"\n\
+        upload = { methods = [\"PUT\"], max = \"1KiB\" }\n\
+        [[host.route]]\npath = \"/cgi/\"\ncgi = \"cgi\"\n";
+    let server = crate::cgi::with_config(config, &[("cat", &crate::cgi::text("cat"))]);
+    let filler = format!("1;{}\r\nx\r\n", "a".repeat(1000)).repeat(100);
+    for (request_line, body, status) in [
+        ("PUT /a", "400\r\n".to_owned(), 0),
+        ("PUT /a", "401\r\n".to_owned(), 413),
+        ("PUT /a", format!("400\r\n{}\r\n1\r\n", "x".repeat(1024)), 413),
+        ("PUT /a", "ffffffffffffffff\r\n".to_owned(), 413),
+        ("PUT /a", "1\r\nx\r\nffffffffffffffff\r\n".to_owned(), 413),
+        ("PUT /a", "10000000000000000".to_owned(), 400),
+        ("PUT /a", "2000;a=b\r\n".to_owned(), 413),
+        ("PUT /a", filler.clone(), 400),
+        ("POST /cgi/cat", "10000\r\n".to_owned(), 0),
+        ("POST /cgi/cat", "10001\r\n".to_owned(), 413),
+        ("POST /cgi/cat", format!("ffff\r\n{}\r\n2\r\n", "x".repeat(0xffff)), 413),
+        ("POST /cgi/cat", filler, 400),
+    ] {
+        let mut wire = Wire::connect(&server);
+        let head = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        wire.send(format!("{request_line} {head}{body}"));
+        let name = &body[..body.len().min(40)];
+        if status == 0 {
+            assert!(wire.is_silent(Duration::from_millis(300)), "{request_line}: {name}");
+            continue;
+        }
+        let response = wire.response();
+        assert_eq!(response.status, status, "{request_line}: {name}");
+        assert_eq!(response.header("Connection"), Some("close"), "{request_line}: {name}");
+    }
+}

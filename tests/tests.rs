@@ -33,6 +33,7 @@ mod layers;
 mod limits;
 mod lingering;
 mod names;
+mod no_content;
 mod pages;
 mod panics;
 mod paths;

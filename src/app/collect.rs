@@ -25,7 +25,6 @@ const FILES_MAX: usize = 100;
 pub(super) struct Collector {
     kind: Kind,
     limit: u64,
-    received: u64,
 }
 
 enum Kind {
@@ -91,16 +90,16 @@ impl Collector {
             let memory_max = if is_form { FIELDS_MAX } else { MEMORY_MAX };
             Kind::Raw(Raw { memory: Vec::new(), memory_max, spooled: None, is_form })
         };
-        Ok(Self { kind, limit, received: 0 })
+        Ok(Self { kind, limit })
+    }
+
+    /// How much of it is taken.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Takes the next bytes.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
-        self.received += bytes.len() as u64;
-        if self.received > self.limit {
-            let reason = format!("a body of more than {} bytes", self.limit);
-            return Err(HttpError::fatal(Status::CONTENT_TOO_LARGE, reason));
-        }
         match &mut self.kind {
             Kind::Raw(raw) => raw.take(bytes).map_err(no_room),
             Kind::Multipart(form) => form.take(bytes),

@@ -77,6 +77,7 @@ impl Running {
 
     /// Takes what has come of the body. True when it is complete.
     fn collect_more(collector: &mut Collector, io: &mut ExchangeIo<'_>) -> Result<bool, HttpError> {
+        io.body.limit_to(collector.limit());
         loop {
             let piece = io.body.peek()?;
             let taken = piece.len();

@@ -12,7 +12,7 @@ use std::path::Path;
 const ROUNDS: u64 = 5000;
 
 /// What means something to one of the parsers.
-const PIECES: [&[u8]; 40] = [
+const PIECES: [&[u8]; 43] = [
     b"\r\n",
     b"\r",
     b"\n",
@@ -46,6 +46,9 @@ const PIECES: [&[u8]; 40] = [
     b";",
     b"\"",
     b"0\r\n\r\n",
+    b";a=b",
+    b"gzip, chunked",
+    b"HTTP/1.2",
     b"GET ",
     b"HTTP/1.1",
     b"HTTP/1.0",

@@ -191,7 +191,7 @@ fn read_version(text: &[u8]) -> Result<Version, HttpError> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            Err(HttpError::fatal(Status::VERSION_NOT_SUPPORTED, "neither HTTP/1.0 nor HTTP/1.1"))
+            Err(HttpError::fatal(Status::VERSION_NOT_SUPPORTED, "a version other than HTTP/1"))
         }
         _ => Err(HttpError::bad_request("bad version in the request line")),
     }
@@ -364,7 +364,7 @@ mod tests {
     ];
 
     /// Heads that are refused, with the status.
-    const BAD: [(u16, &[u8]); 53] = [
+    const BAD: [(u16, &[u8]); 60] = [
         // line ends
         (400, b"\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"),
         (400, b"\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -391,6 +391,13 @@ mod tests {
         (400, b"GET / HTTP/1\r\n"),
         (400, b"GET / http/1.1\r\n"),
         (400, b"GET / HTTP/1.10\r\n"),
+        (505, b"GET / HTTP/2.0\r\n"),
+        (400, b"GET / HTTP/01.1\r\n"),
+        (400, b"GET / HTTP/1.01\r\n"),
+        (400, b"GET / HTTP/1.\r\n"),
+        (400, b"GET / HTTP/.1\r\n"),
+        (400, b"GET / HTTP/1,2\r\n"),
+        (400, b"GET / HTTP/1.a\r\n"),
         (400, b"GET / HTTP/+.1\r\n"),
         (400, b"GET /a b HTTP/1.1\r\n"),
         (400, b"GET /\x7f HTTP/1.1\r\n"),
@@ -477,6 +484,8 @@ mod tests {
         assert_eq!((head.get(Known::Accept), head.fields().count()), (None, 4));
         assert_eq!(head.request_line(), b"GET http://H:8/a?b HTTP/1.1");
         assert!(head.has_plain_path());
+        parse(b"GET / HTTP/1.7\r\nHost: h\r\n\r\n", 0, &LIMITS, &mut head);
+        assert_eq!(head.version(), Version::Http11);
         // The next request leaves nothing of it.
         parse(b"PUT /. HTTP/1.0\r\n\r\n", 0, &LIMITS, &mut head);
         assert_eq!((head.method(), head.raw_path(), head.query()), (Method::Put, &b"/."[..], None));

@@ -55,6 +55,20 @@ impl BodyState {
         self.received
     }
 
+    /// Whether a chunk of it goes beyond its limit.
+    pub fn is_too_long(&self) -> bool {
+        match &self.framing {
+            Framing::Chunked(decoder) => is_beyond(self.received, decoder, self.limit),
+            Framing::Finished | Framing::Length(_) => false,
+        }
+    }
+
+    /// What is left of it, to be dropped, however long it is.
+    #[must_use]
+    pub fn without_limit(self) -> Self {
+        Self { limit: u64::MAX, ..self }
+    }
+
     /// Whether somebody waits for more of it; asking forgets it.
     pub fn take_wanted(&mut self) -> bool {
         std::mem::take(&mut self.wanted)
@@ -71,7 +85,7 @@ impl BodyState {
             Framing::Chunked(decoder) => {
                 let step = decoder.step(buffer.unread())?;
                 // At the size line, as with a Content-Length, and not when the data have come.
-                if self.received.saturating_add(decoder.announced()) > self.limit {
+                if is_beyond(self.received, decoder, self.limit) {
                     return Err(HttpError::fatal(
                         Status::CONTENT_TOO_LARGE,
                         format!("a chunked body of more than {} bytes", self.limit),
@@ -114,6 +128,10 @@ impl BodyState {
     }
 }
 
+fn is_beyond(received: u64, decoder: &Decoder, limit: u64) -> bool {
+    received.saturating_add(decoder.announced()) > limit
+}
+
 /// The request body of an exchange.
 pub struct BodyIn<'a> {
     state: &'a mut BodyState,
@@ -134,6 +152,11 @@ impl<'a> BodyIn<'a> {
     /// 400 for a broken transfer coding, 413 for a chunked body beyond its limit.
     pub fn peek(&mut self) -> Result<&[u8], HttpError> {
         self.state.peek(self.buffer)
+    }
+
+    /// Allows no more than `limit` bytes of content, if it was more.
+    pub fn limit_to(&mut self, limit: u64) {
+        self.state.limit = self.state.limit.min(limit);
     }
 
     /// Drops the first `n` bytes of what `peek` showed.

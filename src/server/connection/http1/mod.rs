@@ -162,7 +162,7 @@ impl Http1 {
         let is_read = current.body().is_finished();
         let reading = match persistent {
             true if is_read => Reading::Head,
-            true => Reading::Discard(Box::new(current.take_body())),
+            true => Reading::Discard(Box::new(current.take_body().without_limit())),
             false => {
                 let linger = !is_read || current.ends_input() || link.may_have_unread();
                 Reading::Ended { linger }

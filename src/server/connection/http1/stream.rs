@@ -93,13 +93,13 @@ impl Http1Stream<'_> {
         self.recv.unread().len() as u64
     }
 
-    /// Whether the rest of a body is sure to be sent. A client that waits to be told to continue may
+    /// Whether the rest of a body is sure to be sent, and can be read. A client that waits to be told to continue may
     /// or may not send it: what comes next could be either. What it has sent before it was answered is
     /// the body.
     fn will_come(&self, request: &Request, unread: &BodyState) -> bool {
         let waits =
             request.framing.expects_continue && self.arrived() == 0 && unread.received() == 0;
-        !waits || unread.is_finished()
+        unread.is_finished() || !waits && !unread.is_too_long()
     }
 }
 
