@@ -178,7 +178,7 @@ impl Transaction {
         &mut self,
         error: &HttpError,
         stream: &mut impl Stream,
-        cx: &mut DriveContext<'_>,
+        cx: &DriveContext<'_>,
     ) {
         let response = cx.site.pages.answer(error, None);
         self.refuse_with(response, error.reason.clone(), stream, cx);
@@ -190,7 +190,7 @@ impl Transaction {
         response: Response,
         reason: Cow<'static, str>,
         stream: &mut impl Stream,
-        cx: &mut DriveContext<'_>,
+        cx: &DriveContext<'_>,
     ) {
         self.began = cx.cx.now();
         self.error = Some(reason);
@@ -359,7 +359,7 @@ impl Transaction {
     }
 
     /// Queues a complete answer.
-    fn respond(&mut self, response: Response, stream: &mut impl Stream, cx: &mut DriveContext<'_>) {
+    fn respond(&mut self, response: Response, stream: &mut impl Stream, cx: &DriveContext<'_>) {
         let (status, is_in_memory) = (response.status, response.body.is_in_memory());
         let common_headers = cx.cx.clock.standing_lines();
         let (bytes, persistent) =

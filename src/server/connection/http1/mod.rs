@@ -205,7 +205,8 @@ impl Http1 {
         if link.owes() {
             match &mut self.reading {
                 Reading::Discard(state) => {
-                    if drop_body(state, link).is_err() {
+                    let dropped = drop_body(state, link);
+                    if dropped.is_err() {
                         self.enter(Reading::Ended { linger: true }, Writing::Response)?;
                     }
                 }
