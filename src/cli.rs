@@ -84,6 +84,10 @@ struct Args {
     #[arg(conflicts_with = "config")]
     wsgi: Option<String>,
 
+    /// With --wsgi: the virtual environment that has what it imports
+    #[arg(long, value_name = "DIR", requires = "wsgi")]
+    venv: Option<PathBuf>,
+
     /// With --wsgi: load it again whenever a source changes
     #[arg(long, requires = "wsgi")]
     reload: bool,
@@ -345,6 +349,7 @@ fn overrides(args: &Args) -> Overrides {
         tls: quick_tls(args),
         cgi: args.cgi.clone(),
         wsgi: args.wsgi.clone(),
+        venv: args.venv.clone(),
         reload: args.reload,
         auth: args.auth.as_ref().map(|(name, hash)| conf::Auth::of_one(name, hash)),
     }

@@ -66,4 +66,5 @@ mod wsgi_load;
 mod wsgi_outlives;
 mod wsgi_protocol;
 mod wsgi_shapes;
+mod wsgi_start;
 mod wsgi_stuck;

@@ -1,4 +1,4 @@
-//! What a request does to the interpreter that it shares with others, and how an application is named.
+//! What a request does to the interpreter that it shares with others.
 
 use crate::support::{Start, Wire, eventually, get};
 
@@ -64,45 +64,5 @@ fn a_worker_outlives_whatever_a_request_does_to_the_interpreter() {
         let says = raised.iter().any(|word| log.contains(word));
         assert!(says || log.contains("cannot be printed"), "{code}: {log}");
         assert!(!log.contains(" is gone"), "{code}: {log}");
-    }
-}
-
-#[test]
-fn a_factory_is_called_with_literals() {
-    let app = r#"
-class Site:
-    @staticmethod
-    def make(*args, **words):
-        def application(environ, start_response):
-            start_response("200 OK", [])
-            return [repr((args, sorted(words.items()))).encode()]
-        return application
-create_app = Site.make
-def bad():
-    return 3
-"#;
-    for (spec, status, says) in [
-        ("a:create_app()", 200, "((), [])"),
-        ("a:create_app( )", 200, "((), [])"),
-        ("a:Site.make('x:y', 2, debug=True)", 200, "(('x:y', 2), [('debug', True)])"),
-        ("a:create_app({'a': [1, None]}, -1)", 200, "(({'a': [1, None]}, -1), [])"),
-        ("a:bad()", 503, "cannot be called"),
-        ("a:missing()", 503, "did you mean a:create_app"),
-        ("a:create_app(open('x'))", 503, "malformed node"),
-        ("a:create_app()()", 503, "more than one call"),
-        ("a:create_app(**{})", 503, "`**`"),
-        ("a:create_app(,)", 503, "SyntaxError"),
-    ] {
-        let config = format!("[app.a]\nwsgi = \"{spec}\"\n[[host]]\napp = \"a\"\n");
-        let server = Start::new(&config, &[("a.py", app)]).run();
-        let answer = server.get("/");
-        if status == 200 {
-            assert_eq!((answer.status, answer.text()), (200, says), "{spec}");
-        } else {
-            assert_eq!(answer.status, status, "{spec}");
-            assert!(server.read_until("stderr.txt", says).contains(says), "{spec}");
-            // Nobody is told that trying again in a moment would help.
-            assert!(!answer.text().contains("busy"), "{spec}: {}", answer.text());
-        }
     }
 }

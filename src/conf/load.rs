@@ -3,8 +3,8 @@
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::model::{
     Access, Action, App, AppRoute, At, Compress, Config, Files, Format, Host, Https, Limits,
-    Listen, Log, LogFormat, LogTarget, Media, Place, Program, Programs, Route, Server, Timeouts,
-    Tls,
+    Listen, Log, LogFormat, LogTarget, Media, Place, Program, Programs, Python, Route, Server,
+    Timeouts, Tls,
 };
 use super::{classic, foreign, read, rules};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -145,13 +145,15 @@ pub fn wsgi_callable(text: &str) -> Result<String, String> {
 }
 
 impl Config {
-    /// Lets a Python application of `folder` answer instead of files.
-    pub fn serve_app(&mut self, folder: PathBuf, wsgi: &str, reload: bool) {
+    /// Lets a Python application of `folder` answer instead of files, with the Python of `venv`.
+    pub fn serve_app(&mut self, folder: PathBuf, wsgi: &str, venv: Option<&Path>, reload: bool) {
         let name = wsgi.split(['.', ':']).next().unwrap_or("app");
         let program = Program::Wsgi(At::implied(wsgi.to_owned()));
         let app = App::of(At::implied(name.to_owned()), program, folder);
         let action = Action::App(AppRoute { app: app.name.clone(), files: None });
-        self.apps = vec![App { reload, ..app }];
+        let venv = venv.map(|path| Python::Venv(At::implied(path.to_owned())));
+        let python = venv.unwrap_or(Python::Default);
+        self.apps = vec![App { python, reload, ..app }];
         for host in &mut self.hosts {
             let path = At::implied("/".to_owned());
             host.routes = vec![Route::new(path, action.clone())];

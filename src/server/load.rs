@@ -68,6 +68,8 @@ pub struct Overrides {
     pub cgi: Option<String>,
     /// A Python application of the folder that answers instead of files: `module:callable`.
     pub wsgi: Option<String>,
+    /// The virtual environment that has what it imports.
+    pub venv: Option<PathBuf>,
     /// Whether its sources are watched.
     pub reload: bool,
     /// Without a configuration: who is let in.
@@ -140,7 +142,8 @@ impl ConfigSource {
                     host.routes.push(conf::Route::new(path, action));
                 }
                 if let Some(wsgi) = &self.overrides.wsgi {
-                    config.serve_app(folder, wsgi, self.overrides.reload);
+                    let Overrides { venv, reload, .. } = &self.overrides;
+                    config.serve_app(folder, wsgi, venv.as_deref(), *reload);
                 }
                 for host in &mut config.hosts {
                     let routes = host.routes.iter_mut().map(|route| &mut route.access);

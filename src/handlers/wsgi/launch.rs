@@ -77,7 +77,13 @@ impl Recipe {
             if app.reload { b"1".to_vec() } else { b"0".to_vec() },
         ];
         let environment = environment(app, user.as_ref());
-        let python = find(&app.python).unwrap_or_else(|| "/usr/bin/python3".into());
+        let python = find(&app.python).unwrap_or_else(|| match &app.python {
+            // It may come yet. No other Python has what the application imports.
+            Python::Venv(path) => path.value.join("bin/python3"),
+            Python::Program(path) => path.value.clone(),
+            Python::Default => "/usr/bin/python3".into(),
+        });
+        let python = std::path::absolute(python)?;
         Ok(Self { python, folder, environment, user, words, name: app.name.value.clone() })
     }
 

@@ -27,7 +27,7 @@ import tokenize  # noqa: F401 -- traceback wants it, some versions only then: no
 import traceback
 import _thread
 from collections import deque
-from types import MethodType
+from types import FunctionType, MethodType
 
 # A copy: an application may give others new meanings.
 __builtins__ = vars(builtins).copy()
@@ -627,18 +627,30 @@ def load(spec, folder):
         target = target(*args, **words)
     if not callable(target):
         raise TypeError("%s is %s, which cannot be called" % (spec, type(target).__name__))
+    if not is_call and isinstance(target, FunctionType) and takes_less_than_two(target.__code__):
+        raise TypeError("%s does not take environ and start_response" % spec)
     return target
+
+
+def takes_less_than_two(code):
+    return code.co_argcount < 2 and not code.co_flags & 0x04     # no *args
 
 
 def arguments(call):
     """The arguments of a call that is written in Python: literals, nothing that would have to be run."""
-    tree = ast.parse(call, mode="eval").body
+    try:
+        tree = ast.parse(call, mode="eval").body
+    except SyntaxError:
+        tree = None
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
-        raise ValueError("%s is more than one call" % call[1:])
+        raise ValueError("%s is not the arguments of one call" % call[1:])
     if any(word.arg is None for word in tree.keywords):
         raise ValueError("the arguments %s have a `**`" % call[1:])
-    args = [ast.literal_eval(value) for value in tree.args]
-    return args, {word.arg: ast.literal_eval(word.value) for word in tree.keywords}
+    try:
+        args = [ast.literal_eval(value) for value in tree.args]
+        return args, {word.arg: ast.literal_eval(word.value) for word in tree.keywords}
+    except ValueError:
+        raise ValueError("the arguments %s are not all literals" % call[1:]) from None
 
 
 def hint(error, spec, folder):
@@ -649,7 +661,7 @@ def hint(error, spec, folder):
         if missing == name or name.startswith(missing + "."):
             return ("hint: no module %r in %s; `dir` is the folder that has it" % (missing, folder)
                     + near_module(missing, folder))
-        return ("hint: %r is not installed for %s; set `venv` to the virtual environment that has it"
+        return ("hint: %r is not installed for %s; `venv` (--venv) names the virtual environment that has it"
                 % (missing, sys.executable))
     if isinstance(error, AttributeError) and name in sys.modules:
         module = sys.modules[name]
@@ -660,6 +672,8 @@ def hint(error, spec, folder):
                and not isinstance(value, type) and getattr(value, "__module__", name) == name]
         for key in known + own:
             return "hint: did you mean %s:%s?" % (name, key)
+    if isinstance(error, TypeError) and str(error).endswith("take environ and start_response"):
+        return "hint: if it makes the application, write %s()" % spec
     if isinstance(error, (ImportError, SyntaxError)):
         return "hint: the module %s was found and could not be imported" % name
     return ""

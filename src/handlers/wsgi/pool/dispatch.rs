@@ -3,7 +3,7 @@
 use super::super::worker::STALLED;
 use super::due::GROW_AFTER;
 use super::seat::Seat;
-use super::{Inner, Pool};
+use super::{Inner, Pool, STARTS};
 use crate::event::Cx;
 use std::time::Instant;
 
@@ -64,7 +64,16 @@ impl Pool {
     /// Requests that have waited too long.
     pub(super) fn expire_queue(&self, inner: &mut Inner, now: Instant, cx: &Cx) {
         while let Some(job) = inner.queue.pop_expired(now, self.app.queue_timeout) {
-            job.fail(self.unavailable("no worker was free in time", 1));
+            job.fail(match inner.was_ready {
+                true => self.unavailable("no worker was free in time", 1),
+                false => self.unavailable("no worker was ready in time", 1).with_advice(STARTS),
+            });
+            cx.wake(job.conn);
+        }
+        // Where nobody will answer, nobody has to wait.
+        while let Some(error) = self.down(inner, now) {
+            let Some(job) = inner.queue.pop() else { break };
+            job.fail(error);
             cx.wake(job.conn);
         }
     }

@@ -91,6 +91,14 @@ struct Inner {
     grown: Option<Instant>,
 }
 
+/// What clients are told whose application is not there, however little there is to do.
+const DOES_NOT_START: &str =
+    "The application that makes this page does not start. It has been written to the log.";
+const STARTS: &str =
+    "The application that makes this page is still starting. Please try again in a moment.";
+const STOPS: &str =
+    "The application that makes this page is being stopped. Please try again in a moment.";
+
 /// Workers of one application at most, however many are asked for.
 const WORKERS_MAX: usize = 1024;
 
@@ -139,12 +147,10 @@ impl Pool {
     pub(super) fn admit(&self, now: Instant) -> Result<(), HttpError> {
         let inner = self.inner.borrow();
         if inner.is_stopped {
-            return Err(self.unavailable("it was stopped", 1));
+            return Err(self.unavailable("it was stopped", 1).with_advice(STOPS));
         }
-        let is_down = inner.problem.is_some() && !inner.seats().any(|seat| seat.is_ready());
-        if is_down {
-            let wait = inner.not_before.map_or(0, |at| at.saturating_duration_since(now).as_secs());
-            return Err(self.unavailable("it cannot be loaded", wait + 1));
+        if let Some(error) = self.down(&inner, now) {
+            return Err(error);
         }
         // Those that came in this turn are handed out at its end.
         let waiting = inner.queue.len();
@@ -242,7 +248,7 @@ impl Pool {
         let inner = &mut *self.inner.borrow_mut();
         inner.is_stopped = true;
         while let Some(job) = inner.queue.pop() {
-            job.fail(self.unavailable("it was stopped", 1));
+            job.fail(self.unavailable("it was stopped", 1).with_advice(STOPS));
             cx.wake(job.conn);
         }
         for seat in inner.seats_mut() {
@@ -264,6 +270,15 @@ impl Pool {
     fn unavailable(&self, why: &str, seconds: u64) -> HttpError {
         HttpError::new(Status::SERVICE_UNAVAILABLE, self.say(why))
             .with_header("Retry-After", &seconds.max(1).to_string())
+    }
+
+    /// What is said while no worker can answer, if that is so: the application cannot be loaded.
+    fn down(&self, inner: &Inner, now: Instant) -> Option<HttpError> {
+        if inner.problem.is_none() || inner.seats().any(|seat| seat.is_ready()) {
+            return None;
+        }
+        let wait = inner.not_before.map_or(0, |at| at.saturating_duration_since(now).as_secs());
+        Some(self.unavailable("it cannot be loaded", wait + 1).with_advice(DOES_NOT_START))
     }
 }
 
