@@ -1,7 +1,7 @@
 //! A client that asks an application without a listener: for tests.
 //!
 //! Everything but the listener is the server: the request goes over a socket pair into a
-//! [`ClientConnection`], which is driven as the event loop drives it, and blocking work is done by
+//! `ClientConnection`, which is driven as the event loop drives it, and blocking work is done by
 //! helper threads. What a test sees is what a client of the server would see. Only deadlines are the
 //! test's own.
 

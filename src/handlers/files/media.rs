@@ -4,7 +4,7 @@ use crate::conf;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Extensions and the `Content-Type` they mean: the configuration's first, then those of [`TODAY`],
+/// Extensions and the `Content-Type` they mean: the configuration's first, then those of `TODAY`,
 /// then those that `mime_guess` knows.
 #[derive(Debug)]
 pub struct MediaTable {
