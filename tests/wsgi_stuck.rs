@@ -255,6 +255,22 @@ fn what_was_sent_ahead_to_a_stuck_worker_is_answered_by_another() {
     }
 }
 
+/// A worker that ends soon after it was ready is replaced, although another one is still there: the pool
+/// does not stay smaller than it was asked to be.
+#[test]
+fn a_worker_that_ends_soon_is_replaced_beside_another_one() {
+    let server = server("workers = 2\nqueue_timeout = \"10s\"\ntimeout = \"60s\"");
+    server.read_until("stderr.txt", "2 workers ready");
+    kill_process(worker(&server), Signal::KILL).unwrap();
+    server.read_until("stderr.txt", "is gone");
+    let mut held = Wire::connect(&server);
+    held.send(get("/wait"));
+    called(&server, "wait");
+    assert_eq!(server.get("/pid").status, 200, "{}", server.read("stderr.txt"));
+    server.write("go", "");
+    assert_eq!(held.response().text(), "waited");
+}
+
 /// A worker that dies with requests it has not begun, however long they are: somebody else has them,
 /// and their bodies are all there.
 #[test]

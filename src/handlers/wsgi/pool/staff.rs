@@ -31,15 +31,14 @@ impl Pool {
         }
         let generation = inner.next_generation.unwrap_or(inner.generation);
         // Those that will be replaced go when their successors are ready.
-        let lasting = inner.seats().filter(|seat| {
-            seat.worker.generation == generation
-                && !seat.is_replaced
-                && (matches!(seat.worker.stage, Stage::Starting | Stage::Ready)
-                    || seat.is_failing())
-        });
-        // After a failure one has to show that it can be done.
-        let wanted = if inner.failures > 0 { 1 } else { inner.target };
-        for _ in lasting.count()..wanted {
+        let mine = |seat: &&Seat| seat.worker.generation == generation && !seat.is_replaced;
+        let on_the_way = |seat: &Seat| seat.worker.stage == Stage::Starting || seat.is_failing();
+        let starting = inner.seats().filter(mine).filter(|seat| on_the_way(seat)).count();
+        let ready = inner.seats().filter(mine).filter(|s| s.worker.stage == Stage::Ready).count();
+        let missing = inner.target.saturating_sub(starting + ready);
+        // After a failure one has to show that it can be done, whoever is ready from before.
+        let at_once = if inner.failures > 0 { 1_usize.saturating_sub(starting) } else { missing };
+        for _ in 0..missing.min(at_once) {
             if let Err(error) = self.hire(inner, generation, cx) {
                 let python = self.recipe.python().display();
                 let text = format!("a worker cannot be started with {python}: {error}");
