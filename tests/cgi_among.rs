@@ -1,6 +1,7 @@
 //! Files and scripts in one folder: each answers as what its name says it is.
 
-use crate::support::{Start, TestServer, Wire};
+use crate::support::{Start, TestServer, Wire, eventually, get};
+use rustix::process::Signal;
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -39,6 +40,7 @@ fn server(more: &str) -> TestServer {
         ("root/mixed/a.txt", "text"),
         ("root/empty/a.txt", "text"),
         ("root/.git/config", SECRET),
+        ("other/own.run", "honest"),
     ]);
     let start = Start::new(&config, &files);
     for name in ["root/own.cgi", "root/tool", "root/sub/deep.cgi", "root/style.css"] {
@@ -159,4 +161,40 @@ fn the_same_folder_twice_is_files_and_scripts() {
     let server = TestServer::new(config, &files);
     assert_eq!(server.get("/a.txt").text(), "text");
     assert_eq!(server.get("/x.run").text(), "ran");
+}
+
+/// By whichever name and wherever a script is reached later: its folder is known by what it is.
+#[test]
+fn scripts_stay_closed_where_their_folder_is_moved_or_linked() {
+    let server = server("[[host]]\nnames = [\"other.test\"]\nroot = \"other\"\n");
+    let other = server.path("other");
+    let ask = |path: &str| {
+        let answer = server.ask(format!("GET {path} HTTP/1.1\r\nHost: other.test\r\n\r\n"));
+        assert!(!answer.text().contains(SECRET), "{path}: {}", answer.text());
+        answer.status
+    };
+    assert_eq!(ask("/own.run"), 200, "a script's name where none are closed");
+    // What has a second name is found when the folder is read, once a second.
+    std::fs::hard_link(server.path("root/index.run"), other.join("hard.txt")).unwrap();
+    let closed = || {
+        let request = "GET /hard.txt HTTP/1.1\r\nHost: other.test\r\n\r\n";
+        (server.ask(request).status == 404).then_some(())
+    };
+    assert!(eventually(closed).is_some(), "by a second name");
+    std::fs::rename(server.path("root"), other.join("moved")).unwrap();
+    let moved = |when: &str| {
+        assert_eq!(ask("/moved/style.css"), 200, "{when}");
+        for path in ["index.run", "own.cgi", "old.run~", "link.txt", "tool", "sub/deep.cgi"] {
+            assert_eq!(ask(&format!("/moved/{path}")), 404, "{path} {when}");
+        }
+    };
+    moved("moved");
+    std::fs::rename(other.join("moved/sub"), other.join("sub")).unwrap();
+    assert_eq!((ask("/sub/deep.cgi"), ask("/sub/index.run")), (404, 404), "a folder of it alone");
+    std::fs::rename(other.join("sub"), other.join("moved/sub")).unwrap();
+    server.signal(Signal::HUP);
+    server.read_until("stderr.txt", "reloaded");
+    moved("after a reload");
+    std::fs::rename(other.join("moved"), server.path("root")).unwrap();
+    assert_eq!(server.ask(get("/sub/deep.cgi")).text(), "/sub/deep.cgi||GET\n");
 }

@@ -41,6 +41,8 @@ pub fn build(
 ) -> Site {
     let media = Rc::new(MediaTable::new(&config.media));
     let closed = closed::places(config, file);
+    let shared = Shared::of(config);
+    shared.close_scripts(&closed);
     let run_by = scripts::interpreters(config, diagnostics);
     let mut builder = Builder {
         config,
@@ -53,7 +55,7 @@ pub fn build(
         roots: RootPool::new(folders_open(), closed.clone()),
         closed,
         run_by,
-        shared: Shared::of(config),
+        shared,
         locks: Locks::default(),
         served: OnceCell::new(),
         entered: HashMap::new(),

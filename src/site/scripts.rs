@@ -4,7 +4,7 @@ use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics};
 use crate::handlers::CgiHandler;
 use crate::handlers::cgi::{PATH, RunBy, Setup};
 use crate::handlers::script_names::ScriptNames;
-use crate::sys::fs::NamedRoot;
+use crate::sys::fs::{Closed, NamedRoot};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -35,8 +35,10 @@ pub(super) fn handler(
 /// Files and scripts that lie together.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Where, as they really lie.
+    /// Where, as they really lie,
     folders: BTreeSet<PathBuf>,
+    /// and as they are named.
+    named: BTreeSet<PathBuf>,
     /// Folders of which nothing is served, and where that is written.
     closed: HashMap<PathBuf, Range<usize>>,
     /// Which files are scripts: in one of the folders, and for safety in all.
@@ -56,6 +58,7 @@ impl Shared {
         let run = config.cgi.interpreters.iter().map(|by| by.extension.clone());
         let own = shared.iter().flat_map(|cgi| cgi.extensions.iter().cloned());
         let folders = shared.iter().filter_map(|cgi| cgi.root.value.canonicalize().ok()).collect();
+        let named = shared.iter().map(|cgi| cgi.root.value.clone()).collect();
         let routes = config.hosts.iter().flat_map(|host| &host.routes);
         let closed = routes.filter_map(|route| match &route.action {
             Action::Cgi(cgi) if cgi.files.is_none() => Some(&cgi.root),
@@ -64,7 +67,7 @@ impl Shared {
         });
         let closed = closed.filter_map(|at| Some((at.value.canonicalize().ok()?, at.span.clone())));
         let names = Rc::new(ScriptNames::new(run.chain(own)));
-        Self { folders, closed: closed.collect(), names }
+        Self { folders, named, closed: closed.collect(), names }
     }
 
     /// Files of a folder of programs are answered with 404, all of them: what is text and what is a
@@ -97,6 +100,15 @@ impl Shared {
         // Paths are ordered by their components: what lies in a folder follows it.
         let is_in = self.folders.range(root.clone()..).next().is_some_and(|f| f.starts_with(&root));
         (is_around || is_in).then(|| self.names.clone())
+    }
+
+    /// Closes the scripts for every root, wherever the folders are moved, mounted or linked to.
+    pub(super) fn close_scripts(&self, closed: &Closed) {
+        if !self.named.is_empty() {
+            let names = self.names.clone();
+            let hides = move |name: &[u8], is_executable| names.hide(name, is_executable);
+            closed.close_scripts(self.named.iter().cloned(), hides);
+        }
     }
 
     /// Which files are scripts.

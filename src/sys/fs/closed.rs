@@ -8,10 +8,13 @@
 //! What lies in a closed folder is met beneath it on the way down from a root. That a file of it has a
 //! second name elsewhere, or a folder of it is mounted elsewhere, shows only in the folder itself,
 //! which is read for it (`beneath`).
+//!
+//! A folder may be mixed: its scripts are closed and its other files are not. It is known in the same
+//! way, and names in it, wherever it is met, are judged as those of scripts or not.
 
 use super::{Id, id_of};
 use crate::sys::way;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
@@ -46,6 +49,28 @@ struct List {
     /// Names in folders.
     places: HashMap<Id, HashSet<Place>>,
     kept: usize,
+    mixed: Mixed,
+}
+
+/// Whether a file is closed in a mixed folder: by its name, and whether it may be executed.
+type Judge = Rc<dyn Fn(&[u8], bool) -> bool>;
+
+/// Folders whose scripts are closed.
+#[derive(Default)]
+struct Mixed {
+    /// Where they lie, and what they were at any time.
+    folders: Vec<(PathBuf, Vec<(Id, OwnedFd)>)>,
+    /// They, and the folders that were ever seen in them.
+    ids: HashSet<Id>,
+    /// The scripts in them: for their second names elsewhere.
+    scripts: HashSet<Id>,
+    judge: Option<Judge>,
+}
+
+impl std::fmt::Debug for Mixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mixed").field("folders", &self.folders).finish_non_exhaustive()
+    }
 }
 
 /// A path that was closed.
@@ -98,6 +123,29 @@ impl Closed {
         }
     }
 
+    /// Closes the scripts in `folders`: the files for which `judge` says so.
+    pub fn close_scripts(
+        &self,
+        folders: impl IntoIterator<Item = PathBuf>,
+        judge: impl Fn(&[u8], bool) -> bool + 'static,
+    ) {
+        let mut list = self.0.list.borrow_mut();
+        list.mixed.folders.extend(folders.into_iter().map(|path| (path, Vec::new())));
+        list.mixed.judge = Some(Rc::new(judge));
+        list.read_folders();
+    }
+
+    /// Whether scripts in this folder are closed.
+    pub(super) fn is_mixed(&self, folder: Id) -> bool {
+        self.0.list.borrow().mixed.ids.contains(&folder)
+    }
+
+    /// Whether a file of this name is a script, in a mixed folder.
+    pub(super) fn is_script(&self, name: &[u8], is_executable: bool) -> bool {
+        let judge = self.0.list.borrow().mixed.judge.clone();
+        judge.is_some_and(|judge| judge(name, is_executable))
+    }
+
     /// Asks some of the names whether they lead to something else now, each in its turn; and reads
     /// the folders, if that was not done within a second.
     pub fn refresh(&self) {
@@ -137,6 +185,7 @@ impl Closed {
     pub fn inherit(&self, former: &Self) {
         let mut list = self.0.list.borrow_mut();
         let former = former.0.list.borrow();
+        list.mixed.ids.extend(&former.mixed.ids);
         let inherited = former.names.iter().filter(|name| list.inherit(name)).count();
         if inherited > 0 {
             self.0.changes.set(self.0.changes.get() + 1);
@@ -145,7 +194,8 @@ impl Closed {
 
     /// Whether nothing is closed.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.list.borrow().names.is_empty()
+        let list = self.0.list.borrow();
+        list.names.is_empty() && list.mixed.folders.is_empty()
     }
 
     /// Grows with each thing or name that is closed.
@@ -162,7 +212,7 @@ impl Closed {
     /// Whether this file or folder is closed.
     pub(super) fn has(&self, id: Id) -> bool {
         let list = self.0.list.borrow();
-        list.ids.contains(&id) || list.beneath.contains(&id)
+        list.ids.contains(&id) || list.beneath.contains(&id) || list.mixed.scripts.contains(&id)
     }
 
     /// Whether this name in a folder is that of something closed; or, if `is_link`, of a link that
@@ -243,8 +293,11 @@ impl List {
         let mut left = BENEATH_MAX;
         let folders = self.names.iter().flat_map(|name| &name.things).filter(|t| t.is_folder);
         for folder in folders.filter_map(|thing| thing.kept.as_ref()) {
-            read_folder(folder, LEVELS_MAX, &mut left, &mut self.beneath);
+            read_folder(folder, LEVELS_MAX, &mut left, &mut |id, _, _| {
+                self.beneath.insert(id);
+            });
         }
+        self.mixed.read();
         self.read = Some(Instant::now());
     }
 
@@ -258,8 +311,45 @@ impl List {
     }
 }
 
+impl Mixed {
+    /// Asks where the folders lie now, and reads what is in them and in what they were before.
+    fn read(&mut self) {
+        let Some(judge) = self.judge.clone() else { return };
+        let (mut scripts, mut left) = (HashSet::new(), BENEATH_MAX);
+        for (path, things) in &mut self.folders {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            if let Ok(fd) = rustix::fs::openat(CWD, &*path, flags, Mode::empty())
+                && let Ok(id) = rustix::fs::fstat(&fd).map(|stat| id_of(&stat))
+                && self.ids.insert(id) | things.iter().all(|(known, _)| *known != id)
+                && things.len() < RELEASES_MAX
+            {
+                things.push((id, fd));
+            }
+            for (_, folder) in things {
+                read_folder(folder, LEVELS_MAX, &mut left, &mut |id, stat, name| {
+                    let is_executable = stat.st_mode & 0o111 != 0;
+                    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                        self.ids.insert(id);
+                    } else if judge(name, is_executable) {
+                        scripts.insert(id);
+                    }
+                });
+            }
+        }
+        self.scripts = scripts;
+    }
+}
+
+/// Folders that one name has led to, of which the descriptors are kept.
+const RELEASES_MAX: usize = 16;
+
 /// What lies in a folder, and in those in it. Nothing that is mounted there: that is at home elsewhere.
-fn read_folder(folder: &OwnedFd, levels: usize, left: &mut usize, found: &mut HashSet<Id>) {
+fn read_folder(
+    folder: &OwnedFd,
+    levels: usize,
+    left: &mut usize,
+    found: &mut impl FnMut(Id, &Stat, &[u8]),
+) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let readable = rustix::fs::openat(folder, ".", flags, Mode::empty());
     let Ok(entries) = readable.and_then(Dir::new) else { return };
@@ -277,7 +367,7 @@ fn read_folder(folder: &OwnedFd, levels: usize, left: &mut usize, found: &mut Ha
         if entry.ino() != id.1 {
             continue;
         }
-        found.insert(id);
+        found(id, &stat, name.to_bytes());
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if let (true, Some(levels)) = (is_folder, levels.checked_sub(1)) {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

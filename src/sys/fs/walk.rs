@@ -45,6 +45,8 @@ pub(super) struct Walk<'r> {
     /// What is still to be walked; the last is the next.
     left: Vec<Vec<u8>>,
     must_be_folder: bool,
+    /// The folder that was reached, or one on the way to it, has scripts that are closed.
+    is_mixed: bool,
     /// The last step followed a link that leads to something closed.
     by_closed_link: bool,
     links: usize,
@@ -68,6 +70,7 @@ impl<'r> Walk<'r> {
             names: Vec::new(),
             left: left.collect::<Result<_, Errno>>()?,
             must_be_folder: path.ends_with(b"/"),
+            is_mixed: closed.is_some_and(|closed| closed.is_mixed(root.1)),
             by_closed_link: false,
             links: 0,
         })
@@ -113,6 +116,7 @@ impl<'r> Walk<'r> {
         };
         let id = id_of(&rustix::fs::fstat(&fd)?);
         self.refuse_closed(id, &name)?;
+        self.is_mixed |= self.closed.is_some_and(|closed| closed.is_mixed(id));
         self.at = Some((fd, id));
         self.names.push(name);
         Ok(())
@@ -122,6 +126,7 @@ impl<'r> Walk<'r> {
     fn up(&mut self) -> Result<(), Errno> {
         self.names.pop().ok_or(Errno::XDEV)?;
         self.at = None;
+        self.is_mixed = self.closed.is_some_and(|closed| closed.is_mixed(self.root.1));
         self.left.extend(self.names.drain(..).rev());
         Ok(())
     }
@@ -150,7 +155,10 @@ impl<'r> Walk<'r> {
     fn judge(&self, end: End, name: &[u8]) -> Result<End, Errno> {
         self.refuse_closed(id_of(&end.stat), name)?;
         let is_folder = kind(&end) == Kind::Folder;
+        let is_executable = end.stat.st_mode & 0o111 != 0;
+        let is_script = || self.closed.is_some_and(|c| c.is_script(name, is_executable));
         match is_folder {
+            false if self.is_mixed && is_script() => Err(Errno::NOENT),
             // A link may have been turned since: where it leads now is as secret.
             false if self.by_closed_link => Err(Errno::NOENT),
             false if self.must_be_folder => Err(Errno::NOTDIR),
