@@ -44,6 +44,7 @@ mod ranges;
 mod reload;
 mod roots;
 mod smuggling;
+mod spool_total;
 mod stalls;
 mod static_files;
 mod stop;

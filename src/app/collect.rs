@@ -4,12 +4,15 @@
 use super::pairs::{PAIRS_MAX, Pairs};
 use super::request::{Form, State};
 use super::upload::Upload;
+use crate::event::Cx;
 use crate::handlers::files::in_trouble;
+use crate::handlers::gateway::Room;
 use crate::http::charset;
 use crate::http::multipart::{self, PartHead, Scanner, Step};
 use crate::http::{HttpError, Known, RequestHead, Status};
 use std::cell::OnceCell;
 use std::io;
+use std::time::Instant;
 
 /// Bodies and fields up to this size stay in memory.
 const MEMORY_MAX: usize = 256 * 1024;
@@ -25,6 +28,9 @@ const FILES_MAX: usize = 100;
 pub(super) struct Collector {
     kind: Kind,
     limit: u64,
+    /// Bytes taken.
+    len: u64,
+    room: Room,
 }
 
 enum Kind {
@@ -90,7 +96,7 @@ impl Collector {
             let memory_max = if is_form { FIELDS_MAX } else { MEMORY_MAX };
             Kind::Raw(Raw { memory: Vec::new(), memory_max, spooled: None, is_form })
         };
-        Ok(Self { kind, limit })
+        Ok(Self { kind, limit, len: 0, room: Room::default() })
     }
 
     /// How much of it is taken.
@@ -98,8 +104,24 @@ impl Collector {
         self.limit
     }
 
+    /// Whether there is room for so many bytes more; otherwise the timer is set.
+    pub(super) fn has_room(
+        &mut self,
+        more: u64,
+        timer: &mut Option<Instant>,
+        cx: &Cx,
+    ) -> Result<bool, HttpError> {
+        let len = self.len + more;
+        match &self.kind {
+            Kind::Raw(raw) if len <= raw.memory_max as u64 => Ok(true),
+            // Which of its bytes are those of files turns out when they are taken apart.
+            _ => self.room.grow_to(len, timer, cx),
+        }
+    }
+
     /// Takes the next bytes.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        self.len += bytes.len() as u64;
         match &mut self.kind {
             Kind::Raw(raw) => raw.take(bytes).map_err(no_room),
             Kind::Multipart(form) => form.take(bytes),
@@ -108,6 +130,7 @@ impl Collector {
 
     /// All has come: hands it to the request.
     pub(super) fn finish(self, state: &mut State) -> Result<(), HttpError> {
+        state.room = self.room;
         match self.kind {
             Kind::Raw(raw) => {
                 state.form = match (raw.is_form, &raw.spooled) {

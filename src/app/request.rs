@@ -8,6 +8,7 @@ use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
 use crate::conf::Level;
+use crate::handlers::gateway::Room;
 use crate::http::{
     ErrorForm, Known, RequestHead, Status, accepts_coding, error_form, escape, target,
 };
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub(super) params: Params,
     pub(super) data: Option<Vec<u8>>,
     pub(super) spooled: Option<Upload>,
+    /// What the body occupies on the disk.
+    pub(super) room: Room,
     pub(super) form: Form,
     pub(super) files: Vec<Upload>,
     /// What was answered by an error handler: the status of its reply, unless it has one.

@@ -76,13 +76,24 @@ impl Running {
     }
 
     /// Takes what has come of the body. True when it is complete.
-    fn collect_more(collector: &mut Collector, io: &mut ExchangeIo<'_>) -> Result<bool, HttpError> {
+    fn collect_more(
+        collector: &mut Collector,
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<bool, HttpError> {
         io.body.limit_to(collector.limit());
+        io.ready.take_timer();
         loop {
+            let left = io.body.left().unwrap_or(0);
             let piece = io.body.peek()?;
             let taken = piece.len();
             if taken == 0 {
                 return Ok(io.body.is_finished());
+            }
+            // All of it at once, where its length is known: none waits with half of the room.
+            let more = (taken as u64).max(left);
+            if !collector.has_room(more, io.timer, cx)? {
+                return Ok(false);
             }
             collector.take(piece)?;
             io.body.consume(taken);
@@ -143,7 +154,7 @@ impl Running {
         match &mut self.phase {
             Phase::Collect(collector) => {
                 let Some(own) = collector else { return Err(broken("no body to collect")) };
-                let done = match Self::collect_more(own, io) {
+                let done = match Self::collect_more(own, io, cx) {
                     Ok(false) => return Ok(Some(Step::Wait)),
                     Ok(true) => match collector.take() {
                         Some(own) => own.finish(&mut self.state),

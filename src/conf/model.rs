@@ -236,6 +236,10 @@ pub struct Timeouts {
     pub shutdown: Duration,
 }
 
+/// What may wait on the disk where nothing else is said: a part of what the smallest servers have free,
+/// and four answers of 256 MiB that nobody takes.
+pub const SPOOL_TOTAL: u64 = 1024 * 1024 * 1024;
+
 /// `[limits]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -249,6 +253,8 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of a body that waits for a program in memory; longer ones wait in a file.
     pub spool_above: u64,
+    /// Bytes that may wait on the disk in all: bodies for programs, and answers for slow clients.
+    pub spool_total: u64,
     /// Bytes a second below which a transfer is ended, after a grace of five seconds.
     pub min_rate: u64,
 }
@@ -680,6 +686,7 @@ impl Default for Limits {
             head: HeadLimits::default(),
             body: 1024 * 1024,
             spool_above: 256 * 1024,
+            spool_total: SPOOL_TOTAL,
             min_rate: 500,
         }
     }

@@ -89,6 +89,7 @@ fn limits(out: &mut Out, config: &Config) {
     out.line("header_count", limits.head.count.to_string());
     out.line("body", quote(&show_size(limits.body)));
     out.line("spool_above", quote(&show_size(limits.spool_above)));
+    out.line("spool_total", quote(&show_size(limits.spool_total)));
     out.line("min_rate", quote(&format!("{}/s", show_size(limits.min_rate))));
 }
 

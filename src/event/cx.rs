@@ -4,8 +4,9 @@ use super::outside::{Busy, Outside, Stopper};
 use super::{
     Buffers, ChildId, Children, Clock, ConnId, Door, Owner, PoolId, RunQueue, Target, Timers,
 };
-use crate::conf::Level;
+use crate::conf::{Level, SPOOL_TOTAL};
 use crate::sys::process::Process;
+use crate::sys::spool_budget::SpoolBudget;
 use mio::event::Source;
 use mio::{Interest, Registry};
 use std::cell::RefCell;
@@ -38,6 +39,8 @@ pub struct Cx {
     pub buffers: Buffers,
     /// Programs that were started.
     pub children: Children,
+    /// What may wait on the disk.
+    pub spool: SpoolBudget,
     /// The server stops: what has no end of its own should come to one.
     pub stopping: bool,
     /// Connections that were woken and are not yet marked.
@@ -73,6 +76,7 @@ impl Cx {
             runq: RunQueue::default(),
             buffers: Buffers::default(),
             children: Children::default(),
+            spool: SpoolBudget::new(SPOOL_TOTAL),
             stopping: false,
             wakes: Rc::default(),
             outside: Outside::default(),
@@ -235,6 +239,14 @@ impl Cx {
 
     /// Takes what is to be said.
     pub fn take_notices(&mut self) -> Vec<Notice> {
+        if self.spool.take_reached() {
+            let text = format!(
+                "`limits.spool_total` is reached: {} bytes of bodies and answers wait on the disk; \
+                 what comes beyond them waits in its sender until there is room",
+                self.spool.used()
+            );
+            self.report(Level::Warning, text);
+        }
         std::mem::take(&mut self.notices)
     }
 }

@@ -1,5 +1,6 @@
 //! Pieces of an answer whose length is known.
 
+use crate::sys::spool_budget::Reservation;
 use std::fs::File;
 use std::ops::Range;
 use std::rc::Rc;
@@ -70,4 +71,6 @@ pub struct FileSlice {
     pub offset: u64,
     /// How long it is.
     pub len: u64,
+    /// For a temporary file: the bytes of the disk that it occupies.
+    pub reserved: Option<Rc<Reservation>>,
 }

@@ -325,7 +325,7 @@ mod tests {
                     1 => queue.share(Rc::<[u8]>::from(bytes.clone()).into()),
                     _ => {
                         let offset = (n * 100) as u64;
-                        queue.file(FileSlice { file: file.clone(), offset, len: len as u64 });
+                        queue.file(FileSlice { file: file.clone(), offset, len: len as u64, reserved: None });
                         expected.extend_from_slice(&content[n * 100..n * 100 + len]);
                         continue;
                     }
@@ -346,7 +346,12 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_is_an_error() {
-        let slice = FileSlice { file: Rc::new(tempfile::tempfile().unwrap()), offset: 0, len: 5 };
+        let slice = FileSlice {
+            file: Rc::new(tempfile::tempfile().unwrap()),
+            offset: 0,
+            len: 5,
+            reserved: None,
+        };
         let mut queue = SendQueue::default();
         queue.file(slice);
         let mut transport = Transport::Scripted(Script::default());

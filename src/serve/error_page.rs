@@ -154,9 +154,7 @@ fn advice(error: &HttpError) -> &'static str {
             "The request headers are too large. Deleting cookies may help."
         }
         Status::NOT_IMPLEMENTED => "The server does not know how to do that.",
-        Status::SERVICE_UNAVAILABLE => {
-            "This cannot be answered at the moment. Please try again later."
-        }
+        Status::SERVICE_UNAVAILABLE => "The server is busy. Please try again in a moment.",
         Status::GATEWAY_TIMEOUT => "The program that makes this page took too long.",
         Status::BAD_GATEWAY => "The program that makes this page failed.",
         Status::VERSION_NOT_SUPPORTED => "This server speaks HTTP/1.0 and HTTP/1.1.",

@@ -8,5 +8,6 @@ pub mod pid_file;
 pub mod privilege;
 pub mod process;
 pub mod socket;
+pub mod spool_budget;
 pub mod watch;
 pub mod way;

@@ -26,6 +26,9 @@ const HEAD_MIN: u64 = 256;
 /// Bytes of a body that may wait in memory: every connection can have one.
 const SPOOL_MAX: u64 = 64 * 1024 * 1024;
 
+/// Less than this would let nothing wait.
+const SPOOL_TOTAL_MIN: u64 = 1024 * 1024;
+
 /// Header lines of a head (see `HeadLimits`).
 const HEADERS_MAX: u64 = 255;
 
@@ -150,6 +153,9 @@ pub(super) fn limits(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Limits 
         }
         if let Some(item) = table.take("spool_above") {
             set(&mut limits.spool_above, r.size(&item, 0..=SPOOL_MAX));
+        }
+        if let Some(item) = table.take("spool_total") {
+            set(&mut limits.spool_total, r.size(&item, SPOOL_TOTAL_MIN..=u64::MAX));
         }
         if let Some(item) = table.take("min_rate") {
             set(&mut limits.min_rate, r.rate(&item));

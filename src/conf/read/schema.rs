@@ -37,6 +37,7 @@ pub(crate) static LIMITS: Schema = Schema {
         "header_count",
         "body",
         "spool_above",
+        "spool_total",
         "min_rate",
     ],
 };

@@ -86,7 +86,7 @@ impl Exchange for Script {
         loop {
             self.state = match std::mem::replace(&mut self.state, State::Over) {
                 State::Gathering(mut spool) => {
-                    if !spool.gather(&mut io.body)? {
+                    if !spool.gather(io, cx)? {
                         self.state = State::Gathering(spool);
                         return Ok(Step::Wait);
                     }

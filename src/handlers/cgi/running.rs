@@ -8,6 +8,7 @@ use crate::handlers::gateway::StderrReader;
 use crate::http::{HttpError, Status, StatusLine};
 use crate::serve::{ExchangeIo, Step};
 use crate::sys::process::Ending;
+use crate::sys::spool_budget::Reservation;
 use mio::Interest;
 use mio::unix::SourceFd;
 use std::fs::File;
@@ -24,6 +25,8 @@ pub(super) struct Running {
     output: File,
     stderr: StderrReader,
     stage: Stage,
+    /// What its body occupies on the disk.
+    pub(super) reserved: Option<Reservation>,
     /// When it was last seen to do something, or had no reason to.
     active: Instant,
     /// Its output has ended: until when its own end is waited for, for only that says whether it was
@@ -69,7 +72,7 @@ impl Running {
         now: Instant,
     ) -> Self {
         let stage = Stage::Head { bytes: Vec::new(), scanned: 0 };
-        Self { child, run, feed, output, stderr, stage, active: now, closed: None }
+        Self { child, run, feed, output, stderr, stage, reserved: None, active: now, closed: None }
     }
 
     pub(super) fn advance(

@@ -139,9 +139,15 @@ impl Start<'_> {
                 }
             }
         }
+        let reserved = match input {
+            Input::Spooled(Spooled::File { reserved, .. }) => reserved.take(),
+            _ => None,
+        };
         let feed = pipe.map(|pipe| Feed::new(pipe, std::mem::replace(input, Input::None)));
         let stderr = StderrReader::new(errors, run.name.clone(), LINE_MAX, Allowance::Run);
-        Ok(Running::new(child, run, feed, output, stderr, cx.now()))
+        let mut running = Running::new(child, run, feed, output, stderr, cx.now());
+        running.reserved = reserved;
+        Ok(running)
     }
 
     /// Why the kernel has refused to start it, as far as that can be told.

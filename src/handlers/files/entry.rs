@@ -289,7 +289,7 @@ impl Content {
         match self {
             Self::Memory(bytes) => Body::Bytes(shared(bytes, start, len)),
             Self::File(file, _) => read_if_short(file, start, len).unwrap_or_else(|| {
-                Body::File(FileSlice { file: Rc::clone(file), offset: start, len })
+                Body::File(FileSlice { file: Rc::clone(file), offset: start, len, reserved: None })
             }),
         }
     }

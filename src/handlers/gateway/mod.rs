@@ -13,5 +13,5 @@ pub mod spool;
 pub mod stderr;
 
 pub use environ::Environ;
-pub use spool::{Spool, Spooled};
+pub use spool::{Room, Spool, Spooled};
 pub use stderr::{Allowance, StderrReader};

@@ -3,14 +3,17 @@
 //! A request body is gathered here before a program is bothered with it, so that a slow client
 //! occupies a buffer and not a process.
 
+use crate::event::Cx;
 use crate::http::{HttpError, Status};
-use crate::serve::BodyIn;
+use crate::serve::ExchangeIo;
+use crate::sys::spool_budget::Reservation;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Bytes being gathered.
 #[derive(Debug)]
@@ -21,7 +24,21 @@ pub struct Spool {
     filed: u64,
     /// Bytes kept in memory.
     above: u64,
+    room: Room,
 }
+
+/// The room on the disk that a body has, and until when more of it is waited for.
+#[derive(Debug, Default)]
+pub struct Room {
+    reserved: Option<Reservation>,
+    until: Option<Instant>,
+}
+
+/// How long a body waits for room on the disk, and how often it looks. Those that are half there, whose
+/// length was not known, could hold one another up: they give up sooner, one after the other.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE_HOLDING: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Bytes that were gathered.
 #[derive(Debug)]
@@ -34,13 +51,15 @@ pub enum Spooled {
         file: File,
         /// Its length.
         len: u64,
+        /// The bytes that it occupies.
+        reserved: Option<Reservation>,
     },
 }
 
 impl Spool {
     /// Nothing yet. Up to `above` bytes are kept in memory.
     pub fn new(above: u64) -> Self {
-        Self { memory: Vec::new(), file: None, filed: 0, above }
+        Self { memory: Vec::new(), file: None, filed: 0, above, room: Room::default() }
     }
 
     /// Bytes gathered.
@@ -54,19 +73,27 @@ impl Spool {
     }
 
     /// Takes what has arrived of a request body. True when that is all of it; otherwise more is
-    /// wanted, and the exchange waits.
+    /// wanted, or there is no room for it, and the exchange waits.
     ///
     /// # Errors
-    /// The body is broken or too long; 507 when the disk is full.
-    pub fn gather(&mut self, body: &mut BodyIn<'_>) -> Result<bool, HttpError> {
+    /// The body is broken or too long; 507 when the disk is full, or the body longer than all that may
+    /// wait there; 503 when there was no room for long.
+    pub fn gather(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<bool, HttpError> {
+        io.ready.take_timer();
         loop {
-            let piece = body.peek()?;
+            let left = io.body.left().unwrap_or(0);
+            let piece = io.body.peek()?;
             let n = piece.len();
             if n == 0 {
-                return Ok(body.is_finished());
+                return Ok(io.body.is_finished());
+            }
+            // All of it at once, where its length is known: none waits with half of the room.
+            let len = self.len() + (n as u64).max(left);
+            if len > self.above && !self.room.grow_to(len, io.timer, cx)? {
+                return Ok(false);
             }
             self.push(piece).map_err(|error| full(&error))?;
-            body.consume(n);
+            io.body.consume(n);
         }
     }
 
@@ -93,6 +120,21 @@ impl Spool {
         Ok(())
     }
 
+    /// Bytes of the memory in a file, if there is room for one.
+    ///
+    /// # Errors
+    /// 507: the disk is full.
+    pub fn filed(bytes: Vec<u8>, cx: &Cx) -> Result<Spooled, HttpError> {
+        let reserved = cx.spool.reserve();
+        if !reserved.grow(bytes.len() as u64) {
+            return Ok(Spooled::Memory(bytes));
+        }
+        let mut spool = Self::new(0);
+        spool.room.reserved = Some(reserved);
+        spool.push(&bytes).map_err(|error| full(&error))?;
+        spool.finish()
+    }
+
     /// What was gathered.
     ///
     /// # Errors
@@ -100,7 +142,40 @@ impl Spool {
     pub fn finish(self) -> Result<Spooled, HttpError> {
         let Some(mut file) = self.file else { return Ok(Spooled::Memory(self.memory)) };
         file.rewind().map_err(|error| full(&error))?;
-        Ok(Spooled::File { file, len: self.filed })
+        Ok(Spooled::File { file, len: self.filed, reserved: self.room.reserved })
+    }
+}
+
+impl Room {
+    /// Makes room for a body of `len` bytes. `false`: there is none now, and the timer is set. Nothing more
+    /// is to be received until then.
+    ///
+    /// # Errors
+    /// 507: the body is longer than all that may wait on the disk. 503: there was no room for long.
+    pub fn grow_to(
+        &mut self,
+        len: u64,
+        timer: &mut Option<Instant>,
+        cx: &Cx,
+    ) -> Result<bool, HttpError> {
+        if len > cx.spool.limit() {
+            let reason = "the body is longer than `limits.spool_total`";
+            return Err(HttpError::fatal(Status::INSUFFICIENT_STORAGE, reason));
+        }
+        let reserved = self.reserved.get_or_insert_with(|| cx.spool.reserve());
+        let patience = if reserved.bytes() > 0 { PATIENCE_HOLDING } else { PATIENCE };
+        if reserved.grow(len.saturating_sub(reserved.bytes())) {
+            self.until = None;
+            return Ok(true);
+        }
+        let until = *self.until.get_or_insert(cx.now() + patience);
+        if cx.now() >= until {
+            let reason = "no room within `limits.spool_total` in time";
+            return Err(HttpError::fatal(Status::SERVICE_UNAVAILABLE, reason)
+                .with_header("Retry-After", "10"));
+        }
+        *timer = Some(until.min(cx.now() + LOOK_AGAIN));
+        Ok(false)
     }
 }
 
@@ -168,7 +243,7 @@ mod tests {
                     assert!(in_memory);
                     bytes
                 }
-                Spooled::File { mut file, len } => {
+                Spooled::File { mut file, len, .. } => {
                     assert!(!in_memory && len == want.len() as u64);
                     let mut bytes = Vec::new();
                     file.read_to_end(&mut bytes).unwrap();

@@ -2,7 +2,7 @@
 //! on as fast as the client takes it.
 
 use super::heads::{Judged, broken, lines_for_elsewhere};
-use super::job::{Inbox, Job, Piece};
+use super::job::{Inbox, Job, JobBody, Piece};
 use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
 use crate::event::Cx;
@@ -55,26 +55,25 @@ impl AppExchange {
         let has_body = announced && !request.is_rerouted();
         let length = spool.len();
         let spooled = match spool.finish()? {
-            Spooled::Memory(bytes) if bytes.len() > INLINE_MAX => {
-                let mut file = Spool::new(0);
-                let kept =
-                    |error| HttpError::fatal(Status::INSUFFICIENT_STORAGE, format!("{error}"));
-                file.push(&bytes).map_err(kept)?;
-                file.finish()?
-            }
+            // A frame may be as long as it has to, where there is no room for a file.
+            Spooled::Memory(bytes) if bytes.len() > INLINE_MAX => Spool::filed(bytes, cx)?,
             spooled => spooled,
         };
         self.pool.admit(cx.now())?;
         let (bytes, kind, file) = match spooled {
             Spooled::Memory(_) if !has_body => (Vec::new(), BodyKind::None, None),
             Spooled::Memory(bytes) => (bytes, BodyKind::Inline, None),
-            Spooled::File { file, .. } => (Vec::new(), BodyKind::File, Some(Rc::new(file))),
+            Spooled::File { file, reserved, .. } => (
+                Vec::new(),
+                BodyKind::File,
+                Some(JobBody { file: Rc::new(file), _reserved: reserved }),
+            ),
         };
         let writer = self.describe(request, (kind != BodyKind::None).then_some(length));
         let head_only = request.head.method() == Method::Head;
         let call = writer.finish(&bytes, kind, head_only);
         let call = call.ok_or_else(|| HttpError::new(Status::BAD_REQUEST, "a NUL in a header"))?;
-        let job = Rc::new(Job::new(io.id, call, file, cx.now()));
+        let job = Rc::new(Job::new(io.id, call, file, cx));
         self.pool.submit(job.clone(), cx);
         self.stage = Stage::Waiting(job);
         Ok(())
@@ -223,7 +222,7 @@ impl Exchange for AppExchange {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Gathering(mut spool) => {
-                if io.request.is_rerouted() || spool.gather(&mut io.body)? {
+                if io.request.is_rerouted() || spool.gather(io, cx)? {
                     self.submit(spool, io, cx)?;
                     *io.wake_expected = true;
                 } else {

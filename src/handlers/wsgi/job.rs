@@ -3,11 +3,11 @@
 
 use super::heads::Judged;
 use super::wire::Call;
-use crate::event::ConnId;
+use crate::event::{ConnId, Cx};
 use crate::handlers::gateway::spool::temporary_file;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
-use rustix::io::Errno;
+use crate::sys::spool_budget::{Reservation, SpoolBudget};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
@@ -15,12 +15,9 @@ use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// What of an answer waits for its client in memory; the rest goes to a file.
+/// What of an answer waits for its client in memory; the rest goes to a file, up to its share of what may
+/// wait there. Then its worker has to wait as well: one that never ends its answer fills no disk.
 const MEMORY_MAX: usize = 256 * 1024;
-
-/// What of an answer waits for its client at all. Then its worker has to wait as well: a worker
-/// that never ends its answer fills no disk.
-const SPOOL_MAX: u64 = if cfg!(test) { 1024 * 1024 } else { 1024 * 1024 * 1024 };
 
 /// Workers that may end with a request that they have not begun.
 const LOST_MAX: u8 = 2;
@@ -40,10 +37,17 @@ struct State {
     place: Place,
     call: Call,
     /// A body that is too long for the frame.
-    body: Option<Rc<File>>,
+    body: Option<JobBody>,
     inbox: Inbox,
     /// Workers that have ended while they had it, before they had begun it.
     lost: u8,
+}
+
+/// A body in a file, and what that occupies.
+#[derive(Debug)]
+pub(super) struct JobBody {
+    pub(super) file: Rc<File>,
+    pub(super) _reserved: Option<Reservation>,
 }
 
 /// Where a job is.
@@ -58,7 +62,7 @@ pub(super) enum Place {
 }
 
 /// What has come of an answer and was not taken yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
     /// Status and header lines, until they are taken.
     pub(super) head: Option<(Status, Rc<Judged>)>,
@@ -70,9 +74,16 @@ pub(super) struct Inbox {
     pub(super) end: Option<Result<(), HttpError>>,
 }
 
+impl Inbox {
+    fn new(budget: &SpoolBudget) -> Self {
+        Self { head: None, body: Backlog::new(budget), file: None, end: None }
+    }
+}
+
 impl Job {
-    pub(super) fn new(conn: ConnId, call: Call, body: Option<Rc<File>>, now: Instant) -> Self {
-        let (place, inbox) = (Place::Queued, Inbox::default());
+    pub(super) fn new(conn: ConnId, call: Call, body: Option<JobBody>, cx: &Cx) -> Self {
+        let now = cx.now();
+        let (place, inbox) = (Place::Queued, Inbox::new(&cx.spool));
         Self { conn, since: now, state: RefCell::new(State { place, call, body, inbox, lost: 0 }) }
     }
 
@@ -91,7 +102,7 @@ impl Job {
     /// Shows the request under this id, and the file that goes with it.
     pub(super) fn send<T>(&self, id: u32, send: impl FnOnce(&[u8], Option<&Rc<File>>) -> T) -> T {
         let state = &mut *self.state.borrow_mut();
-        send(state.call.under(id), state.body.as_ref())
+        send(state.call.under(id), state.body.as_ref().map(|body| &body.file))
     }
 
     /// Method and path, for people.
@@ -130,7 +141,7 @@ impl Job {
     pub(super) fn give_up(&self) {
         let state = &mut *self.state.borrow_mut();
         state.place = Place::Over;
-        state.inbox = Inbox::default();
+        state.inbox = Inbox::new(&state.inbox.body.budget);
     }
 
     /// Ends it with an error.
@@ -141,72 +152,110 @@ impl Job {
     }
 }
 
-/// Bytes of a body in order: first those in memory, then those in a file, then those that it did not
-/// take.
-#[derive(Debug, Default)]
+/// Bytes of a body in order: first those in memory, then those in a file, then the last ones, which are
+/// in memory again: small pieces are written together, and the disk may be full.
+#[derive(Debug)]
 pub(super) struct Backlog {
+    budget: SpoolBudget,
     memory: Vec<u8>,
     /// How much of the memory was taken.
     taken: usize,
-    file: Option<Rc<File>>,
+    file: Option<Filed>,
     written: u64,
     read: u64,
-    /// What the file did not take: the disk is full, or there is none. Nothing more should come.
-    stuck: Vec<u8>,
+    tail: Vec<u8>,
+    /// The file does not take the tail: nothing more should come until all was taken.
+    is_stuck: bool,
     /// That was told.
-    told: bool,
+    is_told: bool,
 }
 
+/// A file, and the bytes of the disk that it occupies as long as a part of it is to be sent.
+#[derive(Debug)]
+struct Filed {
+    file: Rc<File>,
+    reserved: Rc<Reservation>,
+}
+
+/// Written to the file at once.
+const WRITE_MIN: usize = 64 * 1024;
+
 impl Backlog {
-    /// Adds bytes. Returns why they are not in a file although there are many, the first time: they
-    /// are kept in memory, and it is full until all of it was taken.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<io::Error> {
-        let error = match self.stuck.is_empty() {
-            true => self.try_push(bytes).err()?,
-            false => Errno::NOSPC.into(),
-        };
-        self.stuck.extend_from_slice(bytes);
-        (!std::mem::replace(&mut self.told, true)).then_some(error)
+    pub(super) fn new(budget: &SpoolBudget) -> Self {
+        Self {
+            budget: budget.clone(),
+            memory: Vec::new(),
+            taken: 0,
+            file: None,
+            written: 0,
+            read: 0,
+            tail: Vec::new(),
+            is_stuck: false,
+            is_told: false,
+        }
     }
 
-    fn try_push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.file.is_none() && self.memory.len() - self.taken + bytes.len() <= MEMORY_MAX {
-            if self.taken > 0 {
-                self.memory.drain(..self.taken);
-                self.taken = 0;
-            }
+    /// Adds bytes. Returns what is wrong with the disk, the first time. What it does not take is kept in
+    /// memory, and the backlog is full until all of it was taken.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<io::Error> {
+        let is_all_in_memory = self.file.is_none() && self.tail.is_empty();
+        if is_all_in_memory && self.memory.len() - self.taken + bytes.len() <= MEMORY_MAX {
+            self.memory.drain(..std::mem::take(&mut self.taken));
             self.memory.extend_from_slice(bytes);
-            return Ok(());
+            return None;
         }
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(Rc::new(temporary_file()?)),
+        self.tail.extend_from_slice(bytes);
+        if self.is_stuck || self.tail.len() < WRITE_MIN {
+            return None;
+        }
+        let error = match self.write_tail() {
+            Ok(true) => return None,
+            Ok(false) => None,
+            Err(error) => Some(error).filter(|_| !std::mem::replace(&mut self.is_told, true)),
         };
-        file.write_all_at(bytes, self.written)?;
-        self.written += bytes.len() as u64;
-        Ok(())
+        self.is_stuck = true;
+        error
+    }
+
+    /// Puts the tail into the file. `false`: too much lies on the disk already.
+    fn write_tail(&mut self) -> io::Result<bool> {
+        let filed = match &self.file {
+            Some(filed) => filed,
+            None => self.file.insert(Filed {
+                file: Rc::new(temporary_file()?),
+                reserved: Rc::new(self.budget.reserve()),
+            }),
+        };
+        let len = self.tail.len() as u64;
+        if !filed.reserved.grow(len) {
+            return Ok(false);
+        }
+        filed.file.write_all_at(&self.tail, self.written)?;
+        self.written += len;
+        self.tail.clear();
+        Ok(true)
     }
 
     /// Whether no more should come for now. What was read of the file still occupies it: it begins
     /// anew when all of it was read.
     pub(super) fn is_full(&self) -> bool {
-        self.written >= SPOOL_MAX || !self.stuck.is_empty()
+        self.is_stuck || self.written > 0 && self.written >= self.budget.share()
     }
 
     /// Bytes in it.
     pub(super) fn len(&self) -> u64 {
-        let memory = self.memory.len() - self.taken + self.stuck.len();
+        let memory = self.memory.len() - self.taken + self.tail.len();
         memory as u64 + self.written - self.read
     }
 
     /// All of it, if it is in memory.
     pub(super) fn take_all(&mut self) -> Option<Vec<u8>> {
-        if self.file.is_some() {
+        if self.written > 0 {
             return None;
         }
         let mut all = std::mem::take(&mut self.memory);
         all.drain(..std::mem::take(&mut self.taken));
-        all.append(&mut self.stuck);
+        all.append(&mut self.tail);
         Some(all)
     }
 
@@ -217,30 +266,22 @@ impl Backlog {
             self.taken += max.min(self.memory.len() - start);
             return Piece::Memory(self.memory.get(start..self.taken).unwrap_or_default());
         }
-        if self.read == self.written && !self.stuck.is_empty() {
-            *self = Self {
-                memory: std::mem::take(&mut self.stuck),
-                told: self.told,
-                ..Self::default()
-            };
-            return self.take(max);
-        }
         self.memory.clear();
         self.taken = 0;
-        match &self.file {
-            Some(file) if self.read < self.written => {
-                let len = (self.written - self.read).min(max as u64);
-                let slice = FileSlice { file: file.clone(), offset: self.read, len };
-                self.read += len;
-                Piece::File(slice)
-            }
-            _ => {
-                // All was taken: begin again, in memory.
-                self.file = None;
-                (self.written, self.read) = (0, 0);
-                Piece::Nothing
-            }
+        if let Some(filed) = self.file.as_ref().filter(|_| self.read < self.written) {
+            let len = (self.written - self.read).min(max as u64);
+            let reserved = Some(filed.reserved.clone());
+            let slice = FileSlice { file: filed.file.clone(), offset: self.read, len, reserved };
+            self.read += len;
+            return Piece::File(slice);
         }
+        // All of the file was taken: begin again, in memory.
+        (self.file, self.written, self.read, self.is_stuck) = (None, 0, 0, false);
+        if self.tail.is_empty() {
+            return Piece::Nothing;
+        }
+        std::mem::swap(&mut self.memory, &mut self.tail);
+        self.take(max)
     }
 }
 
@@ -257,32 +298,43 @@ pub(super) enum Piece<'a> {
 mod tests {
     use super::super::wire::BodyKind;
     use super::*;
+    use crate::handlers::files::testing::cx;
     use proptest::prelude::*;
+
+    /// What one answer may have on the disk.
+    const SHARE: u64 = 1024 * 1024;
+
+    fn backlog() -> Backlog {
+        Backlog::new(&SpoolBudget::new(4 * SHARE))
+    }
 
     #[test]
     fn a_worker_does_not_wait_for_a_client_that_has_left() {
         let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false).unwrap();
-        let job = Job::new(ConnId { index: 0, generation: 0 }, call, None, Instant::now());
+        let cx = cx();
+        cx.spool.set_limit(4 * SHARE);
+        let job = Job::new(ConnId { index: 0, generation: 0 }, call, None, &cx);
         assert!(!job.is_full());
         let piece = [b'x'; MEMORY_MAX];
-        (0..=SPOOL_MAX / piece.len() as u64)
+        (0..=SHARE / piece.len() as u64)
             .for_each(|_| assert!(job.inbox(|inbox| inbox.body.push(&piece)).is_none()));
         assert!(job.is_full());
         job.give_up();
         assert!(!job.is_full() && job.is_over());
         assert_eq!(job.inbox(|inbox| inbox.body.len()), 0, "its file is gone");
+        assert_eq!(cx.spool.used(), 0);
     }
 
     #[test]
     fn a_backlog_never_occupies_more_than_it_may() {
-        let mut backlog = Backlog::default();
+        let mut backlog = backlog();
         let piece = [7; 64 * 1024];
         for _ in 0..10 {
             while !backlog.is_full() {
                 assert!(backlog.push(&piece).is_none());
             }
-            let size = backlog.file.as_ref().unwrap().metadata().unwrap().len();
-            assert!(size < SPOOL_MAX + piece.len() as u64, "{size}");
+            let size = backlog.file.as_ref().unwrap().file.metadata().unwrap().len();
+            assert!(size < SHARE + piece.len() as u64, "{size}");
             // Somebody who reads a little frees nothing: the file is as long as before.
             for _ in 0..5 {
                 backlog.take(1000);
@@ -296,18 +348,57 @@ mod tests {
     #[test]
     fn a_full_disk_makes_a_worker_wait_and_cuts_nothing() {
         let full = File::options().read(true).write(true).open("/dev/full").unwrap();
-        let mut backlog = Backlog { file: Some(Rc::new(full)), ..Backlog::default() };
-        assert!(backlog.push(b"one ").is_some(), "it is told");
-        assert!(backlog.is_full() && backlog.push(b"two").is_none(), "once");
-        assert_eq!(backlog.len(), 7);
+        let (one, two) = ([b'1'; WRITE_MIN], [b'2'; WRITE_MIN]);
+        let mut backlog = backlog();
+        let reserved = Rc::new(backlog.budget.reserve());
+        backlog.file = Some(Filed { file: Rc::new(full), reserved });
+        assert!(backlog.push(&one).is_some(), "it is told");
+        assert!(backlog.is_full() && backlog.push(&two).is_none(), "once");
+        assert_eq!(backlog.len(), 2 * WRITE_MIN as u64);
         let mut taken = Vec::new();
-        while let Piece::Memory(bytes) = backlog.take(3) {
+        while let Piece::Memory(bytes) = backlog.take(WRITE_MIN / 3) {
             taken.extend_from_slice(bytes);
         }
-        assert_eq!(taken, b"one two");
+        assert_eq!(taken, [one, two].concat());
         assert!(!backlog.is_full() && backlog.len() == 0);
         assert!(backlog.push(b"three").is_none());
         assert_eq!(backlog.take_all().unwrap(), b"three");
+        assert_eq!(backlog.budget.used(), 0);
+    }
+
+    /// What is to be sent of a file occupies the disk, whoever holds it; and what does not fit into the total
+    /// waits in memory and cuts nothing.
+    #[test]
+    fn the_total_is_kept_and_cuts_nothing() {
+        let budget = SpoolBudget::new(4 * SHARE);
+        let piece = [b'x'; 64 * 1024];
+        let mut backlogs: Vec<_> = (0..10).map(|_| Backlog::new(&budget)).collect();
+        let mut held = Vec::new();
+        for backlog in &mut backlogs {
+            while !backlog.is_full() {
+                assert!(backlog.push(&piece).is_none());
+            }
+            assert!(budget.used() <= budget.limit());
+        }
+        assert!(budget.take_reached());
+        for mut backlog in backlogs.into_iter().rev() {
+            let mut left = backlog.len();
+            assert!(left >= MEMORY_MAX as u64);
+            loop {
+                left -= match backlog.take(100_000) {
+                    Piece::Memory(bytes) => bytes.len() as u64,
+                    Piece::File(slice) => {
+                        held.push(slice.clone());
+                        slice.len
+                    }
+                    Piece::Nothing => break,
+                };
+            }
+            assert!(left == 0 && !backlog.is_full());
+        }
+        assert!(budget.used() > 3 * SHARE, "it is still to be sent");
+        held.clear();
+        assert_eq!(budget.used(), 0);
     }
 
     proptest! {
@@ -316,7 +407,7 @@ mod tests {
         fn a_backlog_keeps_the_order(
             steps in proptest::collection::vec((0usize..200_000, 0usize..150_000), 1..12),
         ) {
-            let (mut backlog, mut put, mut got) = (Backlog::default(), Vec::new(), Vec::new());
+            let (mut backlog, mut put, mut got) = (backlog(), Vec::new(), Vec::new());
             let drain = |backlog: &mut Backlog, max: usize, got: &mut Vec<u8>| {
                 match backlog.take(max) {
                     Piece::Memory(bytes) => got.extend_from_slice(bytes),

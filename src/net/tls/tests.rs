@@ -303,7 +303,12 @@ fn files_go_in_whole_records() {
     let file = Rc::new(file);
     let mut queue = SendQueue::default();
     queue.copy(b"head");
-    queue.file(FileSlice { file: file.clone(), offset: 0, len: content.len() as u64 });
+    queue.file(FileSlice {
+        file: file.clone(),
+        offset: 0,
+        len: content.len() as u64,
+        reserved: None,
+    });
     pair.script().writes = 0;
     queue.flush(&mut pair.tls, &mut Budget::new(1), &mut pair.pool).unwrap();
     assert!(!pair.tls.flush().unwrap());
@@ -312,7 +317,7 @@ fn files_go_in_whole_records() {
     assert_eq!(lengths.len(), 1 + 300_000usize.div_ceil(16 * 1024), "{lengths:?}");
     assert!(pair.deliver() == [b"head", &content[..]].concat());
     // One that was cut since its length was promised.
-    queue.file(FileSlice { file, offset: 299_990, len: 20 });
+    queue.file(FileSlice { file, offset: 299_990, len: 20, reserved: None });
     let error = loop {
         match queue.flush(&mut pair.tls, &mut Budget::new(1), &mut pair.pool) {
             Ok(_) => {}
@@ -451,7 +456,7 @@ proptest! {
             match kind {
                 0 => queue.copy(bytes),
                 1 => queue.share(bytes.to_vec().into()),
-                _ => queue.file(FileSlice { file: file.clone(), offset: n as u64, len: len as u64 }),
+                _ => queue.file(FileSlice { file: file.clone(), offset: n as u64, len: len as u64, reserved: None }),
             }
         }
         pair.script().takes = takes.into();

@@ -126,6 +126,7 @@ impl EventLoop {
         let Loaded { site, access, errors, connections_max, tls, .. } = loaded;
         let (watch, https_port) = (orders::watch(tls.as_ref(), cx.now()), acceptor.https_port());
         cx.clock.set_server(site.server_header.as_deref());
+        cx.spool.set_limit(site.limits.spool_total);
         let mut handlers = HandlerPools::default();
         let started = handlers.start(&site, &mut cx)?;
         handlers.commit(started);

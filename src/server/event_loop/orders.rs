@@ -113,6 +113,7 @@ impl EventLoop {
         self.errors.finish(&self.cx.clock);
         (self.access, self.errors) = (access, errors);
         self.cx.clock.set_server(site.server_header.as_deref());
+        self.cx.spool.set_limit(site.limits.spool_total);
         self.harvester = Harvester::new(&site.timeouts, self.cx.now());
         self.connections_max = connections_max;
         site.closed.inherit(&self.site.closed);

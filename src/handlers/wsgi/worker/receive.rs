@@ -339,7 +339,8 @@ fn put(
             Ok(())
         }),
         Frame::File { offset, len, .. } => {
-            let slice = file.map(|file| FileSlice { file: Rc::new(file), offset, len });
+            let slice =
+                file.map(|file| FileSlice { file: Rc::new(file), offset, len, reserved: None });
             job.inbox(|inbox| (inbox.file, inbox.end) = (slice, Some(Ok(()))));
             Ok(())
         }

@@ -153,7 +153,7 @@ impl Stage {
     }
 
     fn file_slice(&self) -> FileSlice {
-        FileSlice { file: self.file.clone(), offset: 0, len: FILE_LEN as u64 }
+        FileSlice { file: self.file.clone(), offset: 0, len: FILE_LEN as u64, reserved: None }
     }
 }
 
