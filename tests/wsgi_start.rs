@@ -1,8 +1,9 @@
 //! How applications are named and started: factories, virtual environments, and what visitors are told
 //! while one does not start.
 
-use crate::support::{Start, TestServer, Wire, folder, get};
+use crate::support::{Start, TestServer, Wire, eventually, folder, get, run};
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 const FACTORIES: &str = r#"
 made = []
@@ -124,4 +125,97 @@ fn the_command_line_names_a_virtual_environment() {
     let server = Start::quick(files, &place, &["--wsgi", "app", "--venv", "nowhere"]).run();
     server.read_until("stderr.txt", "a worker cannot be started with");
     assert!(server.banner.contains("nowhere is no virtual environment"), "{}", server.banner);
+}
+
+/// Many applications that begin together do so a few at a time, and all of them come to be ready.
+#[test]
+fn many_that_start_together_take_turns() {
+    let app = r#"
+import os, time
+mine = "loading-%d" % os.getpid()
+open(mine, "w").close()
+count = sum(name.startswith("loading-") for name in os.listdir("."))
+with open("counts", "a") as file:
+    file.write("%d\n" % count)
+time.sleep(0.2)
+os.unlink(mine)
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"there"]
+"#;
+    let mut config = String::new();
+    for n in 0..6 {
+        config += &format!("[app.n{n}]\nwsgi = \"app\"\nworkers = 4\nqueue_timeout = \"60s\"\n");
+    }
+    // One that is not to be had does not keep the others waiting.
+    config += "[app.never]\nwsgi = \"app\"\npython = \"/nowhere/python\"\nworkers = 4\n[[host]]\napp = \"never\"\n";
+    for n in 0..6 {
+        config += &format!("[[host.route]]\npath = \"/{n}\"\napp = \"n{n}\"\n");
+    }
+    let server = Start::new(&config, &[("app.py", app)]).run();
+    let counts = || {
+        let counts: Vec<usize> =
+            server.read("counts").lines().map(|line| line.parse().unwrap()).collect();
+        (counts.len() == 24).then_some(counts)
+    };
+    for n in 0..6 {
+        assert_eq!(server.get(&format!("/{n}")).text(), "there", "{}", server.read("stderr.txt"));
+    }
+    let counts = eventually(counts).unwrap_or_else(|| panic!("{}", server.read("stderr.txt")));
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let most = counts.iter().max().unwrap();
+    assert!(*most <= (2 * processors).max(4), "{counts:?}");
+}
+
+/// A worker that has no processor most of the time is not late: it has not had its time.
+#[test]
+fn waiting_for_a_processor_is_not_loading() {
+    if !std::path::Path::new("/proc/self/schedstat").exists() {
+        return;
+    }
+    // Two others want the one processor that both are bound to, and come first.
+    let bound = "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n";
+    let app = format!(
+        "{bound}import time\nos.nice(10)\nend = time.monotonic() + 3\n\
+         while time.monotonic() < end: pass\n\
+         def application(environ, start_response):\n    \
+         start_response('200 OK', [])\n    return [b'at last']\n"
+    );
+    let mut busy: Vec<_> = (0..2)
+        .map(|_| {
+            let program = format!("{bound}while True: pass\n");
+            std::process::Command::new("python3").args(["-c", &program]).spawn().unwrap()
+        })
+        .collect();
+    let config = "[app.a]\nwsgi = \"a\"\nworkers = 1\nstartup = \"2s\"\nqueue_timeout = \"60s\"\n\
+        [[host]]\napp = \"a\"\n";
+    let server = Start::new(config, &[("a.py", &app)]).run();
+    let text = server.get("/").text().to_owned();
+    for child in &mut busy {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(text, "at last", "{}", server.read("stderr.txt"));
+    assert!(!server.read("stderr.txt").contains("did not start"), "{}", server.read("stderr.txt"));
+}
+
+/// A burst waits as it would in gunicorn's queue, as long as a request may take.
+#[test]
+fn the_queue_is_patient() {
+    let config = "[app.a]\nwsgi = \"a\"\n[[host]]\napp = \"a\"\n";
+    let (_, shown, _) = run(folder(&[]).path(), &["-T", "-c", "-"], config);
+    assert!(shown.contains("queue_timeout = \"30s\"") && shown.contains("queue = 64"), "{shown}");
+    let app = "import os, time\ndef application(e, s):\n    \
+        while not os.path.exists('go'): time.sleep(0.01)\n    \
+        s('200 OK', [])\n    return [b'done']\n";
+    let server = Start::new(config, &[("a.py", app)]).run();
+    let mut wires: Vec<_> = (0..40).map(|_| Wire::connect(&server)).collect();
+    for wire in &mut wires {
+        wire.send(get("/"));
+    }
+    assert!(wires.iter_mut().all(|wire| wire.is_silent(Duration::from_millis(20))));
+    server.write("go", "");
+    for wire in &mut wires {
+        assert_eq!(wire.response().text(), "done");
+    }
 }

@@ -155,7 +155,7 @@ impl App {
             python: Python::Default,
             workers: Workers { min: 2, max: 2 },
             queue: 64,
-            queue_timeout: Duration::from_secs(5),
+            queue_timeout: Duration::from_secs(30),
             timeout: Duration::from_secs(30),
             startup: Duration::from_secs(20),
             recycle: Recycle::default(),

@@ -2,7 +2,8 @@
 
 use super::outside::{Busy, Outside, Stopper};
 use super::{
-    Buffers, ChildId, Children, Clock, ConnId, Door, Owner, PoolId, RunQueue, Target, Timers,
+    Buffers, ChildId, Children, Clock, ConnId, Door, Owner, PoolId, RunQueue, Starts, Target,
+    Timers,
 };
 use crate::conf::{Level, SPOOL_TOTAL};
 use crate::sys::process::Process;
@@ -39,6 +40,8 @@ pub struct Cx {
     pub buffers: Buffers,
     /// Programs that were started.
     pub children: Children,
+    /// How many programs load at once.
+    pub starts: Starts,
     /// What may wait on the disk.
     pub spool: SpoolBudget,
     /// The server stops: what has no end of its own should come to one.
@@ -76,6 +79,7 @@ impl Cx {
             runq: RunQueue::default(),
             buffers: Buffers::default(),
             children: Children::default(),
+            starts: Starts::default(),
             spool: SpoolBudget::new(SPOOL_TOTAL),
             stopping: false,
             wakes: Rc::default(),
@@ -209,12 +213,15 @@ impl Cx {
 
     /// Takes the handlers that asked for their turn.
     pub fn take_called(&mut self) -> Vec<PoolId> {
+        for pool in self.starts.take_called() {
+            self.call_pool(pool);
+        }
         std::mem::take(&mut self.called)
     }
 
     /// Whether a handler has asked for its turn.
     pub fn has_called(&self) -> bool {
-        !self.called.is_empty()
+        !self.called.is_empty() || self.starts.has_called()
     }
 
     /// Says that a handler has failed without which there is no point in going on.

@@ -11,6 +11,7 @@ mod helped;
 mod outside;
 mod ready;
 mod runq;
+mod starts;
 mod timers;
 mod token;
 
@@ -22,5 +23,6 @@ pub use helped::Helped;
 pub use outside::{Busy, Stopper};
 pub use ready::Ready;
 pub use runq::{Budget, CHUNK, RunQueue};
+pub use starts::{Start, Starts};
 pub use timers::{Sleeper, Timers};
 pub use token::{ConnId, Door, PoolId, Target};

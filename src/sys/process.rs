@@ -236,6 +236,14 @@ pub fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)?)
 }
 
+/// How long the main thread of a process was ready to run and had no processor (the second number of
+/// /proc/PID/schedstat, in nanoseconds); `None` where the kernel does not count that.
+pub fn waited_for_processor(pid: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let nanoseconds = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

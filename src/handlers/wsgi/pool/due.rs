@@ -7,11 +7,19 @@ use super::{Inner, Pool};
 use crate::conf::Level;
 use crate::event::Cx;
 use crate::http::{HttpError, Status};
+use crate::sys::process;
 use rustix::process::{Pid, Signal};
 use std::time::{Duration, Instant};
 
 /// From asking for the stacks of a worker that hangs to killing it.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// A worker that loads for longer than this no longer has others wait: it may be at something else than
+/// work.
+const LOADS_ALONE: Duration = Duration::from_secs(5);
+
+/// How many times `startup` a worker may wait for a processor.
+const STARVED_MAX: u32 = 10;
 
 /// How often memory and age are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -43,8 +51,12 @@ impl Pool {
         let now = cx.now();
         let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) else { return };
         let age = now.saturating_duration_since(seat.worker.since);
+        seat.starved = self.starved(seat, age);
         match seat.worker.stage {
-            Stage::Starting if age >= self.app.startup => {
+            Stage::Starting if age < self.app.startup + seat.starved => {
+                seat.start = seat.start.take().filter(|_| age < LOADS_ALONE);
+            }
+            Stage::Starting => {
                 let text = format!(
                     "{} did not start in {:?}; it was here:",
                     seat.name(),
@@ -98,6 +110,16 @@ impl Pool {
         }
     }
 
+    /// How long a worker that loads has waited for a processor, once its time is over. That does not count: on
+    /// a busy machine it is no sooner ready for being killed and started again.
+    fn starved(&self, seat: &Seat, age: Duration) -> Duration {
+        if seat.worker.stage != Stage::Starting || age < self.app.startup {
+            return Duration::ZERO;
+        }
+        let waited = process::waited_for_processor(seat.worker.child.pid).unwrap_or_default();
+        waited.min(self.app.startup * STARVED_MAX)
+    }
+
     /// The bytes of memory that a worker occupies, if they are more than it may.
     fn excess(&self, seat: &Seat) -> Option<u64> {
         let limit = self.app.recycle.memory?;
@@ -127,6 +149,7 @@ impl Pool {
             // It is our child and not collected: the number is its own.
             let _ = rustix::process::kill_process(pid, Signal::USR1);
         }
+        seat.start = None;
         seat.worker.stage = Stage::Ending(cx.now() + LAST_WORDS);
     }
 
@@ -141,7 +164,10 @@ impl Pool {
             }
         });
         let seats = inner.seats().filter_map(|seat| match seat.worker.stage {
-            Stage::Starting => Some(seat.worker.since + self.app.startup),
+            Stage::Starting if seat.start.is_some() => {
+                Some(seat.worker.since + LOADS_ALONE.min(self.app.startup))
+            }
+            Stage::Starting => Some(seat.worker.since + self.app.startup + seat.starved),
             Stage::Ending(at) => Some(at),
             Stage::Ready | Stage::Retiring if seat.worker.paused_since.is_some() => {
                 Some(now + LOOK_EVERY)

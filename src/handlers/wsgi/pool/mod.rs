@@ -71,6 +71,8 @@ struct Inner {
     strikes: u32,
     /// No worker is started before that.
     not_before: Option<Instant>,
+    /// Workers are missing, and others have to be ready first.
+    waits_for_start: bool,
     /// A source has changed then, and no workers were started for it yet.
     change_waits: Option<Instant>,
     /// When workers were started for a change last.
@@ -221,6 +223,9 @@ impl Pool {
             }
         }
         self.read_logs(inner, cx.now(), cx);
+        if std::mem::take(&mut inner.waits_for_start) {
+            self.keep_up(inner, cx);
+        }
         self.revoke(inner, cx);
         self.hand_out(inner, cx);
         // Nothing known to be due: something has changed that was not looked at.
@@ -247,6 +252,9 @@ impl Pool {
     pub(super) fn stop(&self, cx: &mut Cx) {
         let inner = &mut *self.inner.borrow_mut();
         inner.is_stopped = true;
+        if let Some(pool) = inner.pool {
+            cx.starts.forget(pool);
+        }
         while let Some(job) = inner.queue.pop() {
             job.fail(self.unavailable("it was stopped", 1).with_advice(STOPS));
             cx.wake(job.conn);

@@ -43,6 +43,9 @@ impl Pool {
 
     fn act(&self, inner: &mut Inner, number: usize, news: News, cx: &mut Cx) {
         let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) else { return };
+        if matches!(news, News::Ready(_) | News::Failed(_) | News::Broken(_)) {
+            seat.start = None;
+        }
         match news {
             News::Ready(python) => {
                 let took = cx.now().saturating_duration_since(seat.worker.since);

@@ -1,7 +1,7 @@
 //! What does a pool know of one of its workers, and how does it let it go?
 
 use super::super::worker::{Stage, Worker};
-use crate::event::Cx;
+use crate::event::{Cx, Start};
 use crate::handlers::gateway::StderrReader;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,10 @@ pub(super) struct Seat {
     pub(super) stderr: StderrReader,
     /// When its log is read again, whatever events say.
     pub(super) log_at: Option<Instant>,
+    /// Its right to load, for some time.
+    pub(super) start: Option<Start>,
+    /// Of its time to load, how long it has waited for a processor.
+    pub(super) starved: Duration,
     /// Requests after which it is replaced.
     pub(super) recycle_at: Option<u64>,
     /// Another one is on its way for it.
@@ -76,6 +80,7 @@ impl Seat {
     /// Ends it, whatever it does.
     pub(super) fn discard(&mut self, cx: &mut Cx) {
         self.fate = Fate::Dismissed;
+        self.start = None;
         self.worker.stage = Stage::Ending(cx.now() + STOP_GRACE);
         cx.kill(self.worker.child.id);
     }

@@ -6,7 +6,7 @@ use super::due::GROW_AFTER;
 use super::seat::{Fate, Seat};
 use super::{Inner, Pool};
 use crate::conf::Level;
-use crate::event::{Cx, Owner};
+use crate::event::{Cx, Owner, Start};
 use crate::handlers::gateway::{Allowance, StderrReader};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -23,12 +23,15 @@ const LINE_MAX: usize = 8 * 1024;
 impl Pool {
     /// Starts as many workers as are missing, and retires those that are too many.
     pub(super) fn keep_up(&self, inner: &mut Inner, cx: &mut Cx) {
-        if inner.is_stopped {
-            return;
+        if !inner.is_stopped && inner.not_before.is_none_or(|at| at <= cx.now()) {
+            self.hire_missing(inner, cx);
+            self.retire_surplus(inner, cx);
         }
-        if inner.not_before.is_some_and(|at| at > cx.now()) {
-            return;
-        }
+        // Whoever waits as well, and was not called because this pool was.
+        cx.starts.pass_on();
+    }
+
+    fn hire_missing(&self, inner: &mut Inner, cx: &mut Cx) {
         let generation = inner.next_generation.unwrap_or(inner.generation);
         // Those that will be replaced go when their successors are ready.
         let mine = |seat: &&Seat| seat.worker.generation == generation && !seat.is_replaced;
@@ -39,7 +42,11 @@ impl Pool {
         // After a failure one has to show that it can be done, whoever is ready from before.
         let at_once = if inner.failures > 0 { 1_usize.saturating_sub(starting) } else { missing };
         for _ in 0..missing.min(at_once) {
-            if let Err(error) = self.hire(inner, generation, cx) {
+            let Some(start) = inner.pool.and_then(|pool| cx.starts.begin(pool)) else {
+                inner.waits_for_start = true;
+                break;
+            };
+            if let Err(error) = self.hire(inner, generation, start, cx) {
                 let python = self.recipe.python().display();
                 let text = format!("a worker cannot be started with {python}: {error}");
                 cx.report(Level::Error, self.say(&text));
@@ -49,7 +56,6 @@ impl Pool {
                 break;
             }
         }
-        self.retire_surplus(inner, cx);
     }
 
     /// Lets those go that are too many: first those that have a successor.
@@ -70,7 +76,13 @@ impl Pool {
     }
 
     /// Starts a worker.
-    fn hire(&self, inner: &mut Inner, generation: u32, cx: &mut Cx) -> io::Result<()> {
+    fn hire(
+        &self,
+        inner: &mut Inner,
+        generation: u32,
+        start: Start,
+        cx: &mut Cx,
+    ) -> io::Result<()> {
         let Some(pool) = inner.pool else { return Ok(()) };
         let Started { process, errors, line } = self.recipe.start()?;
         inner.serial = inner.serial.wrapping_add(1);
@@ -105,6 +117,8 @@ impl Pool {
             worker,
             stderr,
             log_at: None,
+            start: Some(start),
+            starved: Duration::ZERO,
             recycle_at,
             is_replaced: false,
             was_ready: false,
