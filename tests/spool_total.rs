@@ -148,3 +148,23 @@ fn the_total_is_shown() {
     let (code, _, said) = run(&server.path("."), &["-t", "-c", "-"], text);
     assert!(code != Some(0) && said.contains("spool_total"), "{said}");
 }
+
+/// Clients that take nothing hold every worker, once what waits for them fits nowhere. Alone they may; an
+/// honest request has the worker of whichever holds most, and the others go on.
+#[test]
+fn slow_readers_hold_no_worker_that_another_client_waits_for() {
+    let config = "[app.a]\nwsgi = \"a\"\nworkers = 2\ntimeout = \"60s\"\n\
+        [limits]\nspool_total = \"8MiB\"\n[[host]]\napp = \"a\"\n";
+    let server = Start::new(config, &[("a.py", APP)]).run();
+    let mut slow: Vec<_> = (0..2).map(|_| Wire::connect(&server)).collect();
+    for wire in &mut slow {
+        wire.send(get("/endless"));
+        wire.head().unwrap().unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(server.get("/").text(), "fine");
+    }
+    let log = server.read("stderr.txt");
+    assert!(log.contains("is cut: others wait for a worker"), "{log}");
+    assert!(!log.contains("no worker was free"), "{log}");
+}

@@ -5,7 +5,7 @@ use crate::http::{BodyLength, Framing, HttpError, RequestHead, Status, Version};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -17,6 +17,19 @@ pub enum Peer {
     Local,
     /// A TCP client.
     Ip(IpAddr, u16),
+}
+
+impl Peer {
+    /// What counts as one client: `None` for all those of Unix sockets. Whoever has one address of IPv6
+    /// has 2^64 of them, and often 256 such networks: a /56 is what a household is given (RFC 6177).
+    #[must_use]
+    pub fn network(self) -> Option<IpAddr> {
+        let Self::Ip(ip, _) = self else { return None };
+        Some(match ip.to_canonical() {
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 72 << 72).into(),
+            v4 => v4,
+        })
+    }
 }
 
 /// The address without port, as logs name it; a Unix socket's peer is `unix`.

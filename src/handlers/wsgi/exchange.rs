@@ -73,7 +73,7 @@ impl AppExchange {
         let head_only = request.head.method() == Method::Head;
         let call = writer.finish(&bytes, kind, head_only);
         let call = call.ok_or_else(|| HttpError::new(Status::BAD_REQUEST, "a NUL in a header"))?;
-        let job = Rc::new(Job::new(io.id, call, file, cx));
+        let job = Rc::new(Job::new((io.id, request.peer), call, file, cx));
         self.pool.submit(job.clone(), cx);
         self.stage = Stage::Waiting(job);
         Ok(())
@@ -178,7 +178,10 @@ impl AppExchange {
         loop {
             let room = io.answer.room();
             if room == 0 {
-                return Ok(Step::Wait);
+                // Nothing of an answer that was cut is left to wait with.
+                let cut = job
+                    .inbox(|inbox| inbox.end.take_if(|end| end.is_err() && inbox.body.len() == 0));
+                return cut.map_or(Ok(Step::Wait), |end| end.map(|()| Step::Wait));
             }
             let answer = &mut io.answer;
             let (moved, was_full) = job.inbox(|inbox| {

@@ -7,6 +7,7 @@ use crate::event::{ConnId, Cx};
 use crate::handlers::gateway::spool::temporary_file;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
+use crate::serve::Peer;
 use crate::sys::spool_budget::{Reservation, SpoolBudget};
 use std::cell::RefCell;
 use std::fs::File;
@@ -27,6 +28,7 @@ const LOST_MAX: u8 = 2;
 pub(super) struct Job {
     /// Who waits for it.
     pub(super) conn: ConnId,
+    pub(super) peer: Peer,
     /// Since when.
     pub(super) since: Instant,
     state: RefCell<State>,
@@ -81,10 +83,15 @@ impl Inbox {
 }
 
 impl Job {
-    pub(super) fn new(conn: ConnId, call: Call, body: Option<JobBody>, cx: &Cx) -> Self {
-        let now = cx.now();
+    pub(super) fn new(
+        (conn, peer): (ConnId, Peer),
+        call: Call,
+        body: Option<JobBody>,
+        cx: &Cx,
+    ) -> Self {
         let (place, inbox) = (Place::Queued, Inbox::new(&cx.spool));
-        Self { conn, since: now, state: RefCell::new(State { place, call, body, inbox, lost: 0 }) }
+        let state = RefCell::new(State { place, call, body, inbox, lost: 0 });
+        Self { conn, peer, since: cx.now(), state }
     }
 
     pub(super) fn place(&self) -> Place {
@@ -142,6 +149,13 @@ impl Job {
         let state = &mut *self.state.borrow_mut();
         state.place = Place::Over;
         state.inbox = Inbox::new(&state.inbox.body.budget);
+    }
+
+    /// Ends it with an error, and drops what its client has not taken.
+    pub(super) fn cut(&self, error: HttpError) {
+        let state = &mut *self.state.borrow_mut();
+        state.place = Place::Over;
+        state.inbox = Inbox { end: Some(Err(error)), ..Inbox::new(&state.inbox.body.budget) };
     }
 
     /// Ends it with an error.
@@ -313,7 +327,7 @@ mod tests {
         let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false).unwrap();
         let cx = cx();
         cx.spool.set_limit(4 * SHARE);
-        let job = Job::new(ConnId { index: 0, generation: 0 }, call, None, &cx);
+        let job = Job::new((ConnId { index: 0, generation: 0 }, Peer::Local), call, None, &cx);
         assert!(!job.is_full());
         let piece = [b'x'; MEMORY_MAX];
         (0..=SHARE / piece.len() as u64)

@@ -1,7 +1,7 @@
 //! A password that nobody has checked yet. bcrypt is slow on purpose, so a helper does it; the
 //! request goes on when the password was right.
 
-use super::line::{Full, Line, Turn, source};
+use super::line::{Full, Line, Turn};
 use super::lock::Lock;
 use crate::conf::Level;
 use crate::event::{ConnId, Cx, Wakes};
@@ -159,7 +159,7 @@ struct Place {
 impl Place {
     fn enter(lock: &Lock, io: &ExchangeIo<'_>, cx: &Cx) -> Result<Self, HttpError> {
         let line = Rc::clone(lock.line());
-        let entered = line.borrow_mut().enter(source(io.request.peer), io.id);
+        let entered = line.borrow_mut().enter(io.request.peer.network(), io.id);
         let (ticket, lost) = entered.map_err(busy)?;
         let wakes = Rc::clone(cx.wakes());
         lost.into_iter().for_each(|id| wakes.wake(id));

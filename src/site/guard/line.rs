@@ -6,9 +6,8 @@
 //! gives way: guessing at many passwords only keeps oneself waiting.
 
 use crate::event::ConnId;
-use crate::serve::Peer;
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Weak;
 
 /// Checks at once. One helper is left for work of other kinds.
@@ -22,16 +21,6 @@ const WAITING_PER_CLIENT: usize = 16;
 
 /// What counts as one client. `None`: all clients of Unix sockets.
 pub(super) type Source = Option<IpAddr>;
-
-/// A client by its address. Whoever has one of IPv6 has 2^64 of them, and often 256 such networks: a
-/// /56 is what a household is given (RFC 6177).
-pub(super) fn source(peer: Peer) -> Source {
-    let Peer::Ip(ip, _) = peer else { return None };
-    Some(match ip.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 72 << 72).into(),
-        v4 => v4,
-    })
-}
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +169,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::Peer;
     use std::sync::Arc;
 
     fn id(index: u32) -> ConnId {
@@ -187,7 +177,7 @@ mod tests {
     }
 
     fn client(n: u8) -> Source {
-        source(Peer::Ip([192, 0, 2, n].into(), 9))
+        Peer::Ip([192, 0, 2, n].into(), 9).network()
     }
 
     #[test]
@@ -299,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_client_is_what_it_is_wherever_in_its_network() {
-        let of = |ip: &str| source(Peer::Ip(ip.parse().unwrap(), 1));
+        let of = |ip: &str| Peer::Ip(ip.parse().unwrap(), 1).network();
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_eq!(of("2001:db8::1"), of("2001:db8:0:ff::1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:100::1"));

@@ -36,6 +36,7 @@ impl Pool {
         for number in 0..inner.seats.len() {
             self.look_at(inner, number, cx);
         }
+        self.free_held(inner, cx);
         self.resize(inner, now);
         self.heed_change(inner, cx);
         self.keep_up(inner, cx);
@@ -170,7 +171,7 @@ impl Pool {
             Stage::Starting => Some(seat.worker.since + self.app.startup + seat.starved),
             Stage::Ending(at) => Some(at),
             Stage::Ready | Stage::Retiring if seat.worker.paused_since.is_some() => {
-                Some(now + LOOK_EVERY)
+                Some(now + self.patience())
             }
             Stage::Ready | Stage::Retiring if seat.worker.load() > 0 => {
                 Some(now + self.app.timeout.saturating_sub(seat.worker.busy_for(now)))

@@ -10,6 +10,7 @@
 //! | `reload` | when do new workers take over from old ones? |
 //! | `due` | what is due, and when? |
 //! | `end` | a worker is gone: who gets what it had, and when is another one tried? |
+//! | `held` | which client makes workers wait while others wait for them? |
 //! | `seat` | what is known of one worker? |
 //! | `log` | what becomes of what a worker writes to its standard error? |
 //!
@@ -22,6 +23,7 @@
 mod dispatch;
 mod due;
 mod end;
+mod held;
 mod log;
 mod news;
 mod queue;

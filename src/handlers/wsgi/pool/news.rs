@@ -15,6 +15,11 @@ impl Pool {
         if seat.worker.has_more {
             call(inner.pool, cx);
         }
+        let is_held = seat.worker.paused_since.is_some();
+        // Where nothing is known to be due, all of it is looked at: see `arm`.
+        if is_held && inner.due.is_some() {
+            self.wants_look(inner, cx.now() + self.patience(), cx);
+        }
         for news in news {
             self.act(inner, number, news, cx);
             // Other things may be due now than were before.

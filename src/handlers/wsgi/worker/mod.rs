@@ -54,6 +54,8 @@ pub(super) struct Worker {
     pub(super) served: u64,
     /// Nothing is received from it, since then: what it answers is more than its client takes.
     pub(super) paused_since: Option<Instant>,
+    /// How long it has waited for the client of the request it is at, before that.
+    pub(super) waited: Duration,
     /// It has more than was read in its turn.
     pub(super) has_more: bool,
     /// Its socket has ended, or it has said that nothing more comes.
@@ -173,6 +175,7 @@ impl Worker {
             since: now,
             served: 0,
             paused_since: None,
+            waited: Duration::ZERO,
             has_more: false,
             has_ended: false,
             idle_since: now,
@@ -225,6 +228,18 @@ impl Worker {
         }
     }
 
+    /// How long it has waited for the client of the request it is at, if it does so now.
+    pub(super) fn is_held_for(&self, now: Instant) -> Duration {
+        let pause = self.paused_since.map(|since| now.saturating_duration_since(since));
+        pause.map_or(Duration::ZERO, |pause| self.waited + pause)
+    }
+
+    /// Since when somebody waits for what comes after the request it is at.
+    pub(super) fn others_since(&self) -> Option<Instant> {
+        let others = self.flights.iter().skip(1).filter_map(|flight| flight.job.as_ref());
+        others.filter(|job| !job.is_over()).map(|job| job.since).min()
+    }
+
     /// The request it is at.
     pub(super) fn front(&self) -> Option<&Rc<Job>> {
         self.flights.front().and_then(|flight| flight.job.as_ref())
@@ -258,6 +273,13 @@ impl Worker {
     /// not, and otherwise it ends at its next piece.
     pub(super) fn cancel(&self, id: u32) {
         self.mark(CANCELLED, id);
+    }
+
+    /// Tells it so of the request it is at.
+    pub(super) fn cancel_front(&self) {
+        if let Some(flight) = self.flights.front() {
+            self.cancel(flight.id);
+        }
     }
 
     /// Writes an id into its slot of the board.

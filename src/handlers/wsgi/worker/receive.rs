@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Moved for one worker in a turn: bytes, and frames, of which a worker may send very small ones.
 const TURN_MAX: usize = 1024 * 1024;
@@ -53,7 +53,8 @@ impl Worker {
             self.paused_since.get_or_insert(cx.now());
             return batch.news;
         }
-        if self.paused_since.take().is_some() {
+        if let Some(since) = self.paused_since.take() {
+            self.waited += cx.now().saturating_duration_since(since);
             // What it waited for us does not count.
             self.pace.since = cx.now();
         }
@@ -252,6 +253,7 @@ impl Worker {
             return Ok(());
         }
         self.flights.pop_front();
+        self.waited = Duration::ZERO;
         self.returns = 0;
         batch.answered += 1;
         if let Some(job) = job {
