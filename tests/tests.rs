@@ -62,6 +62,7 @@ mod vhosts;
 mod wsgi;
 mod wsgi_apart;
 mod wsgi_faults;
+mod wsgi_held;
 mod wsgi_late;
 mod wsgi_load;
 mod wsgi_outlives;

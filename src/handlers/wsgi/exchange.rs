@@ -59,7 +59,7 @@ impl AppExchange {
             Spooled::Memory(bytes) if bytes.len() > INLINE_MAX => Spool::filed(bytes, cx)?,
             spooled => spooled,
         };
-        self.pool.admit(cx.now())?;
+        self.pool.admit(io.request.peer, cx)?;
         let (bytes, kind, file) = match spooled {
             Spooled::Memory(_) if !has_body => (Vec::new(), BodyKind::None, None),
             Spooled::Memory(bytes) => (bytes, BodyKind::Inline, None),

@@ -28,6 +28,7 @@ const LOST_MAX: u8 = 2;
 pub(super) struct Job {
     /// Who waits for it.
     pub(super) conn: ConnId,
+    /// Its client.
     pub(super) peer: Peer,
     /// Since when.
     pub(super) since: Instant,
@@ -137,6 +138,11 @@ impl Job {
         look(&mut self.state.borrow_mut().inbox)
     }
 
+    /// Bytes of its answer that were taken.
+    pub(super) fn drained(&self) -> u64 {
+        self.state.borrow().inbox.body.drained
+    }
+
     /// Whether its worker has to wait until more of the answer was taken. Where nobody takes it,
     /// there is nothing to wait for.
     pub(super) fn is_full(&self) -> bool {
@@ -155,7 +161,8 @@ impl Job {
     pub(super) fn cut(&self, error: HttpError) {
         let state = &mut *self.state.borrow_mut();
         state.place = Place::Over;
-        state.inbox = Inbox { end: Some(Err(error)), ..Inbox::new(&state.inbox.body.budget) };
+        state.inbox = Inbox::new(&state.inbox.body.budget);
+        state.inbox.end = Some(Err(error));
     }
 
     /// Ends it with an error.
@@ -177,6 +184,8 @@ pub(super) struct Backlog {
     file: Option<Filed>,
     written: u64,
     read: u64,
+    /// Bytes that were taken, of all.
+    drained: u64,
     tail: Vec<u8>,
     /// The file does not take the tail: nothing more should come until all was taken.
     is_stuck: bool,
@@ -203,6 +212,7 @@ impl Backlog {
             file: None,
             written: 0,
             read: 0,
+            drained: 0,
             tail: Vec::new(),
             is_stuck: false,
             is_told: false,
@@ -278,6 +288,7 @@ impl Backlog {
         if self.taken < self.memory.len() {
             let start = self.taken;
             self.taken += max.min(self.memory.len() - start);
+            self.drained += (self.taken - start) as u64;
             return Piece::Memory(self.memory.get(start..self.taken).unwrap_or_default());
         }
         self.memory.clear();
@@ -287,6 +298,7 @@ impl Backlog {
             let reserved = Some(filed.reserved.clone());
             let slice = FileSlice { file: filed.file.clone(), offset: self.read, len, reserved };
             self.read += len;
+            self.drained += len;
             return Piece::File(slice);
         }
         // All of the file was taken: begin again, in memory.

@@ -19,7 +19,7 @@ impl Pool {
                 .flatten()
                 .filter(|seat| seat.worker.generation == generation && seat.worker.room(now) > 0);
             let Some(seat) = free.min_by_key(|seat| seat.worker.load()) else { break };
-            let Some(job) = queue.pop() else { break };
+            let Some(job) = queue.pop_fairly(now) else { break };
             seat.worker.give(job, now);
         }
         for seat in inner.seats_mut() {

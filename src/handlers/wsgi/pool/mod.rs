@@ -10,7 +10,7 @@
 //! | `reload` | when do new workers take over from old ones? |
 //! | `due` | what is due, and when? |
 //! | `end` | a worker is gone: who gets what it had, and when is another one tried? |
-//! | `held` | which client makes workers wait while others wait for them? |
+//! | `held` | whose answers are cut because workers wait for their clients? |
 //! | `seat` | what is known of one worker? |
 //! | `log` | what becomes of what a worker writes to its standard error? |
 //!
@@ -37,7 +37,7 @@ use super::worker::{Shared, Stage};
 use crate::conf::{App, Level, Workers};
 use crate::event::{Cx, PoolId};
 use crate::http::{HttpError, Status};
-use crate::serve::{Readiness, Scale};
+use crate::serve::{Peer, Readiness, Scale};
 use queue::Queue;
 use seat::{STOP_GRACE, Seat};
 use std::cell::RefCell;
@@ -148,18 +148,21 @@ impl Pool {
     ///
     /// # Errors
     /// 503: too many wait, or nobody could answer.
-    pub(super) fn admit(&self, now: Instant) -> Result<(), HttpError> {
-        let inner = self.inner.borrow();
+    pub(super) fn admit(&self, peer: Peer, cx: &Cx) -> Result<(), HttpError> {
+        let (inner, now) = (&mut *self.inner.borrow_mut(), cx.now());
         if inner.is_stopped {
             return Err(self.unavailable("it was stopped", 1).with_advice(STOPS));
         }
-        if let Some(error) = self.down(&inner, now) {
+        if let Some(error) = self.down(inner, now) {
             return Err(error);
         }
         // Those that came in this turn are handed out at its end.
         let waiting = inner.queue.len();
         if waiting >= self.app.queue && waiting >= self.app.queue + inner.room(now) {
-            return Err(self.unavailable("its queue is full", 1));
+            let full = self.unavailable("its queue is full", 1);
+            let Some(job) = inner.queue.make_room(peer.network()) else { return Err(full) };
+            job.fail(full);
+            cx.wake(job.conn);
         }
         Ok(())
     }
@@ -175,7 +178,7 @@ impl Pool {
     pub(super) fn cancel(&self, job: &Rc<Job>, cx: &mut Cx) {
         let inner = &mut *self.inner.borrow_mut();
         match job.place() {
-            Place::Queued => inner.queue.remove(job),
+            Place::Queued => {}
             Place::Sent(serial, id) => {
                 let seat = inner.seats().find(|seat| seat.worker.serial == serial);
                 if let Some(seat) = seat {
@@ -184,7 +187,11 @@ impl Pool {
             }
             Place::Over => {}
         }
+        let was_queued = job.place() == Place::Queued;
         job.give_up();
+        if was_queued {
+            inner.queue.forget();
+        }
         // Its worker may have waited for what the client would take.
         call(inner.pool, cx);
     }

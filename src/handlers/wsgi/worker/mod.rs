@@ -12,6 +12,7 @@ use super::job::{Job, Place};
 use super::launch::{Child, Line};
 use outgoing::Outgoing;
 use pace::Pace;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -56,6 +57,8 @@ pub(super) struct Worker {
     pub(super) paused_since: Option<Instant>,
     /// How long it has waited for the client of the request it is at, before that.
     pub(super) waited: Duration,
+    /// How much of that answer its client had taken, and when: at first when it had to wait.
+    reading: Cell<Option<(Instant, u64)>>,
     /// It has more than was read in its turn.
     pub(super) has_more: bool,
     /// Its socket has ended, or it has said that nothing more comes.
@@ -176,6 +179,7 @@ impl Worker {
             served: 0,
             paused_since: None,
             waited: Duration::ZERO,
+            reading: Cell::new(None),
             has_more: false,
             has_ended: false,
             idle_since: now,
@@ -232,6 +236,23 @@ impl Worker {
     pub(super) fn is_held_for(&self, now: Instant) -> Duration {
         let pause = self.paused_since.map(|since| now.saturating_duration_since(since));
         pause.map_or(Duration::ZERO, |pause| self.waited + pause)
+    }
+
+    /// Whether the client that it waits for has taken less than `rate` bytes a second during `period`: the
+    /// last one, or the one before that.
+    pub(super) fn has_slow_reader(&self, now: Instant, period: Duration, rate: u64) -> bool {
+        let (Some(job), Some((since, before))) = (self.front(), self.reading.get()) else {
+            return false;
+        };
+        if now < since + period {
+            return false;
+        }
+        let millis = u64::try_from((now - since).as_millis()).unwrap_or(u64::MAX);
+        let is_slow = job.drained().saturating_sub(before) < millis.saturating_mul(rate) / 1000;
+        if !is_slow {
+            self.reading.set(Some((now, job.drained())));
+        }
+        is_slow
     }
 
     /// Since when somebody waits for what comes after the request it is at.

@@ -59,8 +59,10 @@ impl Worker {
             self.pace.since = cx.now();
         }
         loop {
-            if self.front().is_some_and(|job| job.is_full()) {
+            if let Some(drained) = self.front().filter(|job| job.is_full()).map(|job| job.drained())
+            {
                 self.paused_since = Some(cx.now());
+                self.reading.set(Some((cx.now(), drained)));
                 break;
             }
             if moved >= TURN_MAX || batch.frames >= TURN_FRAMES {
