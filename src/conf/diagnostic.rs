@@ -210,6 +210,25 @@ web.conf: 1 error, 20000 warnings
     }
 
     #[test]
+    fn of_many_with_advice_of_their_own_the_first_of_each_is_shown() {
+        let shown = |count: usize, advice: usize| {
+            let one = |n: usize| {
+                let help = format!("advice {}", n % advice);
+                Diagnostic::error("key", format!("number {n}"), 0..1).help(help)
+            };
+            of("x = 1\n", (0..count).map(one).collect()).render(false)
+        };
+        let three = shown(3000, 3);
+        for n in 0..3 {
+            assert_eq!(three.matches(&format!("= help: advice {n}\n")).count(), 1, "{three}");
+        }
+        assert_eq!(three.matches("there are 1000 of this kind").count(), 3, "{three}");
+        assert_eq!(shown(18, 18).matches("error[key]").count(), 18);
+        // Advice that names each place makes no kinds.
+        assert_eq!(shown(3000, 3000).matches("error[key]").count(), 1);
+    }
+
+    #[test]
     fn a_summary_has_a_line_for_each_kind() {
         let many = |name, count| {
             (0..count).map(move |n| Diagnostic::warning(name, format!("{name} {n}"), 0..0))

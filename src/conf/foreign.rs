@@ -147,10 +147,10 @@ pub(super) fn form(text: &str) -> Option<&'static str> {
         return Some("XML");
     }
     // Caddy has a block without a name before its sites.
-    if first == "{" && said.next().is_some_and(|line| !line.starts_with(['"', '}'])) {
+    if first == "{" && said.next().is_some_and(|line| !line.starts_with(['"', '}', '/'])) {
         return Some("Caddy's form");
     }
-    if first.starts_with('{') || first.starts_with("[{") || first == "[" {
+    if first.starts_with('{') || first.starts_with("[{") || matches!(first, "[" | "[]") {
         return Some("JSON");
     }
     if first.starts_with('<') {
@@ -162,10 +162,23 @@ pub(super) fn form(text: &str) -> Option<&'static str> {
     if first.strip_prefix("server.").is_some_and(is_option) || first.starts_with("$HTTP[") {
         return Some("lighttpd's form");
     }
-    if ends(";") && (first.ends_with([';', '{']) || ends("{")) {
+    // A block of one line ends as none of Caddy's does.
+    let is_block = |line: &str| line.contains('{') && line.ends_with('}');
+    let nginx = ["events", "http", "server", "upstream", "location", "stream", "map"];
+    if ends(";") && (first.ends_with([';', '{']) || ends("{"))
+        || is_known(&nginx) && is_block(first)
+    {
         return Some("nginx's form");
     }
     if first.ends_with('{') {
+        return Some("Caddy's form");
+    }
+    // A Caddyfile of one site may leave the braces out: an address, and directives.
+    let caddy =
+        ["file_server", "reverse_proxy", "root", "respond", "encode", "redir", "php_fastcgi"];
+    let is_address = !first.contains(char::is_whitespace) && !first.contains('=');
+    let directive = said.next().and_then(|line| line.split_whitespace().next());
+    if is_address && directive.is_some_and(|word| caddy.contains(&word)) {
         return Some("Caddy's form");
     }
     if first == "---"
@@ -198,6 +211,12 @@ mod tests {
             ("example.org {\n  root * /srv\n  file_server\n}\n", Some("Caddy's form")),
             (":80 {\n  respond \"x\"\n}\n", Some("Caddy's form")),
             ("{\n  admin off\n}\nexample.org {\n  file_server\n}\n", Some("Caddy's form")),
+            (":8080\nfile_server\n", Some("Caddy's form")),
+            ("localhost\n\nreverse_proxy localhost:9000\n", Some("Caddy's form")),
+            ("events {}\nhttp {\n  server { listen 80; }\n}\n", Some("nginx's form")),
+            ("upstream x { server y; }\n", Some("nginx's form")),
+            ("location / { root x; }\n", Some("nginx's form")),
+            ("{\n  // note\n  \"server\": {}\n}", Some("JSON")),
             ("{\n  \"server\": {}\n}", Some("JSON")),
             ("{\"server\": 1}", Some("JSON")),
             ("[{\"host\": 1}]", Some("JSON")),

@@ -5,11 +5,15 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// Of one kind, so many are all shown; of more, only the first.
 const SHOWN_MAX: usize = 10;
+
+/// Mistakes of one name are kinds of their own by what is advised, unless there is more advice than
+/// this: then each has its own place or name in it.
+const ADVICE_MAX: usize = 100;
 
 /// Lines that are named for a kind of which only the first is shown.
 const LINES_NAMED: usize = 5;
@@ -21,13 +25,14 @@ pub(super) fn page(all: &Diagnostics, color: bool) -> String {
     }
     let mut list: Vec<_> = all.list.iter().collect();
     list.sort_by_key(|one| one.order());
-    let mut kinds: HashMap<(Severity, &str), Vec<&Diagnostic>> = HashMap::new();
-    list.iter().for_each(|one| kinds.entry((one.severity, one.name)).or_default().push(one));
+    let advised = advised(&list);
+    let mut kinds: HashMap<_, Vec<&Diagnostic>> = HashMap::new();
+    list.iter().for_each(|one| kinds.entry(kind(one, &advised)).or_default().push(one));
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let page = Page { all, text: shown_text(all), lines: line_starts(&all.source.text) };
     let mut out = String::new();
     for one in list {
-        let Some(kind) = kinds.get_mut(&(one.severity, one.name)) else { continue };
+        let Some(kind) = kinds.get_mut(&kind(one, &advised)) else { continue };
         let note = match kind.len() {
             ..=SHOWN_MAX => None,
             _ => Some(page.others(&std::mem::take(kind))),
@@ -43,6 +48,29 @@ pub(super) fn page(all: &Diagnostics, color: bool) -> String {
     out.push_str(&counts(all));
     out.push('\n');
     out
+}
+
+/// What is said to do about a mistake: beneath its place, and at its end.
+type Advice<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn advice(one: &Diagnostic) -> Advice<'_> {
+    (one.label.as_deref(), one.help.as_deref())
+}
+
+/// The advice on the mistakes of each name.
+type Advised<'a> = HashMap<&'a str, HashSet<Advice<'a>>>;
+
+fn advised<'a>(list: &[&'a Diagnostic]) -> Advised<'a> {
+    let mut names = Advised::new();
+    for one in list {
+        names.entry(one.name).or_default().insert(advice(one));
+    }
+    names
+}
+
+fn kind<'a>(one: &'a Diagnostic, advised: &Advised<'_>) -> (Severity, &'a str, Option<Advice<'a>>) {
+    let is_told = advised.get(one.name).is_some_and(|all| all.len() <= ADVICE_MAX);
+    (one.severity, one.name, is_told.then(|| advice(one)))
 }
 
 struct Page<'a> {

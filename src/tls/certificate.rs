@@ -46,11 +46,13 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, u32), String> {
     Ok((content, about.mode()))
 }
 
+const NO_CERTIFICATE: &str = "there is no certificate in it";
+
 /// The certificates of a PEM text.
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
-        Ok(list) if list.is_empty() => Err("there is no certificate in it".into()),
+        Ok(list) if list.is_empty() => Err(NO_CERTIFICATE.into()),
         Ok(list) => check_marks(pem).map(|()| list),
         Err(error) => Err(format!("it is no PEM: {}", in_words(&error))),
     }
@@ -116,7 +118,8 @@ impl Certificate {
         provider: &CryptoProvider,
     ) -> Result<Self, Fault> {
         let list = certificates(chain).map_err(|why| {
-            Fault::Chain(if holds(chain, KEY) { format!("{why}, but a private key") } else { why })
+            let is_a_key = why == NO_CERTIFICATE && holds(chain, KEY);
+            Fault::Chain(if is_a_key { format!("{why}, but a private key") } else { why })
         })?;
         let key = private_key(key).map_err(Fault::Key)?;
         for (number, der) in list.iter().enumerate().skip(1) {
