@@ -33,7 +33,7 @@
 //! | [`event`] | what every moving thing may ask of the loop: tokens, timers, run queue, clock |
 //! | [`net`] | bytes to and from a client; no HTTP words |
 //! | [`tls`] | certificates: read, made, chosen among; no sockets |
-//! | [`serve`] | the contract: `Handler`, `Response`, `Exchange` |
+//! | [`serve`] | the contracts: `Handler`, `Response`, `Exchange`, `Service` |
 //! | [`handlers`] | files, uploads, redirects, fixed answers |
 //! | [`app`] | the framework: applications in Rust |
 //! | [`site`] | what the configuration means: hosts, routes, and how one is chosen |

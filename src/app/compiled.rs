@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 /// A compiled application.
-pub(super) struct Service {
+pub(super) struct CompiledApp {
     pub(super) router: Router,
     pub(super) routes: Vec<CompiledRoute>,
     /// Prefixes of apps within the app, longest first: whose error handlers a lost path has.
@@ -62,7 +62,7 @@ pub(super) type Before = dyn Fn(&mut Request<'_>) -> Option<Reply>;
 pub(super) type After = dyn Fn(&mut Request<'_>, &mut Reply);
 pub(super) type ErrorHandler = dyn Fn(&mut Request<'_>, &Error) -> Reply;
 
-impl Service {
+impl CompiledApp {
     /// What apps within the app have to say of a path that no route has.
     pub(super) fn chain_of(&self, path: &str) -> &Chain {
         let covers = |prefix: &str| {

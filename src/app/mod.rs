@@ -5,7 +5,7 @@
 //! | `router` | which route has this method and path? (pure) |
 //! | `request`, `pairs`, `session` | what does the client say? |
 //! | `reply`, `error` | what is it told? |
-//! | `service` | which way does a request go, to an answer or an exchange? |
+//! | `serving` | which way does a request go, to an answer or an exchange? |
 //! | `compiled` | what happens around handlers, in which order, and what becomes of replies? |
 //! | `facts` | what may a request ask of its application? |
 //! | `collect`, `upload` | how does a body come in? |
@@ -31,7 +31,7 @@ mod reply;
 mod request;
 mod router;
 mod running;
-mod service;
+mod serving;
 mod session;
 mod statics;
 mod stream;
@@ -52,10 +52,10 @@ use crate::conf::{Compress, Files, Media};
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::serve::Handler;
 use crate::sys::fs::NamedRoot;
-use compiled::{Chain, CompiledRoute, Scope, Service, Target};
+use compiled::{Chain, CompiledApp, CompiledRoute, Scope, Target};
 use facts::{Facts, RouteWords};
 use router::Router;
-use service::Mounted;
+use serving::Mounted;
 use session::{SecretKey, Sessions};
 use std::cell::Cell;
 use std::fmt::Write;
@@ -621,7 +621,7 @@ impl App {
     }
 
     /// Compiles it. All mistakes of patterns, prefixes and keys come at once.
-    fn compile(mut self) -> std::result::Result<Rc<Service>, String> {
+    fn compile(mut self) -> std::result::Result<Rc<CompiledApp>, String> {
         let mut parts = Parts::default();
         let keeps_slashes = self.keeps_slashes;
         let (secret, cookie, age) =
@@ -639,7 +639,7 @@ impl App {
             cookie: cookie.unwrap_or_else(|| "session".into()),
             age,
         };
-        Ok(Rc::new(Service {
+        Ok(Rc::new(CompiledApp {
             router,
             routes,
             places,
@@ -667,10 +667,8 @@ impl App {
     pub(crate) fn into_mounts(
         self,
     ) -> std::result::Result<impl Fn(bool) -> Rc<dyn Handler> + 'static, String> {
-        let service = self.compile()?;
-        Ok(move |exact| -> Rc<dyn Handler> {
-            Rc::new(Mounted { service: Rc::clone(&service), exact })
-        })
+        let app = self.compile()?;
+        Ok(move |exact| -> Rc<dyn Handler> { Rc::new(Mounted { app: Rc::clone(&app), exact }) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A request that takes time: its body is coming, work is done for it, or its answer is a stream.
 
 use super::collect::Collector;
-use super::compiled::{Chain, Made, Service, guarded_option, made, tell};
+use super::compiled::{Chain, CompiledApp, Made, guarded_option, made, tell};
 use super::out::{Next, Out, Producer};
 use super::reply::{Body, Dress, Waiter};
 use super::request::State;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// The exchange of an application.
 pub(super) struct Running {
-    service: Rc<Service>,
+    app: Rc<CompiledApp>,
     chain: Chain,
     /// Not needed any more once a stream has begun.
     state: Box<State>,
@@ -55,24 +55,24 @@ enum Until {
 impl Running {
     /// For a request whose body is still to come.
     pub(super) fn collect(
-        service: &Rc<Service>,
+        app: &Rc<CompiledApp>,
         chain: Chain,
         state: State,
         collector: Collector,
     ) -> Self {
         let phase = Phase::Collect(Some(Box::new(collector)));
-        Self { service: Rc::clone(service), chain, state: Box::new(state), phase }
+        Self { app: Rc::clone(app), chain, state: Box::new(state), phase }
     }
 
     /// For a reply that takes time.
     pub(super) fn of_reply(
-        service: &Rc<Service>,
+        app: &Rc<CompiledApp>,
         chain: Chain,
         state: State,
         reply: Reply,
     ) -> Self {
         let phase = Phase::Begin(Some(reply));
-        Self { service: Rc::clone(service), chain, state: Box::new(state), phase }
+        Self { app: Rc::clone(app), chain, state: Box::new(state), phase }
     }
 
     /// Takes what has come of the body. True when it is complete.
@@ -107,8 +107,8 @@ impl Running {
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<Option<Step>, HttpError> {
-        let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
-        let reply = self.service.complete(&self.chain, &mut request, reply, cx);
+        let mut request = Request::new(io.request, &mut self.state, &self.app.facts);
+        let reply = self.app.complete(&self.chain, &mut request, reply, cx);
         tell(&mut self.state, cx);
         match made(reply)? {
             Made::Response(response) => Ok(Some(Step::Respond(response))),
@@ -162,9 +162,9 @@ impl Running {
                     },
                     Err(error) => Err(error),
                 };
-                let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
+                let mut request = Request::new(io.request, &mut self.state, &self.app.facts);
                 let reply = match done {
-                    Ok(()) => self.service.call_number(&mut request),
+                    Ok(()) => self.app.call_number(&mut request),
                     Err(error) => Reply::failed(error),
                 };
                 self.follow(reply, io, cx)
@@ -174,7 +174,7 @@ impl Running {
                 None => Err(broken("no reply to begin")),
             },
             Phase::Job(job, dress) => {
-                let mut request = Request::new(io.request, &mut self.state, &self.service.facts);
+                let mut request = Request::new(io.request, &mut self.state, &self.app.facts);
                 match guarded_option(|| job.poll(&mut request)) {
                     Some(reply) => {
                         let reply = reply.dressed_in(dress);

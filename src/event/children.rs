@@ -3,7 +3,7 @@
 //! A child belongs to the loop, not to whoever started it: an exchange that is cut off just says
 //! so and goes, and nobody ever waits for a process.
 
-use super::{PoolId, Target};
+use super::{ServiceId, Target};
 use crate::sys::process::{Ending, Process};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -11,12 +11,12 @@ use slab::Slab;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// Who is told of a child's end: `Handler::child_ended` of the handler with this pool.
+/// What is told of a child's end: `Service::child_ended` of this service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The handler.
-    pub pool: PoolId,
-    /// What the handler knows the child by.
+    /// The service.
+    pub service: ServiceId,
+    /// What the service knows the child by.
     pub tag: u32,
 }
 
@@ -244,7 +244,7 @@ mod tests {
     fn every_child_is_collected_and_its_owner_told() {
         let mut poll = Poll::new().unwrap();
         let mut children = Children::default();
-        let owner = |tag| Owner { pool: PoolId(3), tag };
+        let owner = |tag| Owner { service: ServiceId(3), tag };
         let (process, _) = started("exit 4");
         let first = children.adopt(process, owner(1), poll.registry());
         assert_eq!(end_of_one(&mut children, &mut poll), (owner(1), Ending::Exited(4)));
@@ -261,7 +261,7 @@ mod tests {
     fn who_does_not_listen_is_killed_with_all_it_has_started() {
         let mut poll = Poll::new().unwrap();
         let mut children = Children::default();
-        let owner = Owner { pool: PoolId(0), tag: 0 };
+        let owner = Owner { service: ServiceId(0), tag: 0 };
         let (process, mut out) = started("trap '' TERM; echo .; while :; do sleep 600; done");
         out.read_exact(&mut [0; 2]).unwrap();
         let id = children.adopt(process, owner, poll.registry());

@@ -2,7 +2,7 @@
 
 use super::outside::{Busy, Outside, Stopper};
 use super::{
-    Buffers, ChildId, Children, Clock, ConnId, Door, Owner, PoolId, RunQueue, Starts, Target,
+    Buffers, ChildId, Children, Clock, ConnId, Door, Owner, RunQueue, ServiceId, Starts, Target,
     Timers,
 };
 use crate::conf::{Level, SPOOL_TOTAL};
@@ -50,10 +50,10 @@ pub struct Cx {
     wakes: Rc<Wakes>,
     /// What other threads do for the loop, and may ask of it.
     outside: Outside,
-    /// Handlers that asked for their turn, each once.
-    called: Vec<PoolId>,
-    /// Without this handler the server is worth nothing, and it has failed: why.
-    failure: Option<(PoolId, String)>,
+    /// Services whose `flush_batch` is to be called, each once.
+    called: Vec<ServiceId>,
+    /// Without this service the server is worth nothing, and it has failed: why.
+    failure: Option<(ServiceId, String)>,
     /// What is to be said on the error log.
     notices: Vec<Notice>,
 }
@@ -109,14 +109,14 @@ impl Cx {
         self.registry.register(source, Target::Connection(id, door).token(), interest)
     }
 
-    /// Lets a handler's pool hear of a source that lives longer than an exchange.
+    /// Lets a service hear of a source that lives longer than an exchange.
     ///
     /// # Errors
     /// As `register`.
     pub fn register_pool(
         &self,
         source: &mut impl Source,
-        pool: PoolId,
+        pool: ServiceId,
         slot: u16,
         interest: Interest,
     ) -> io::Result<()> {
@@ -203,34 +203,34 @@ impl Cx {
         self.outside.take_stops()
     }
 
-    /// Has the `turn` of a handler called once the connections of this turn were driven: what they
-    /// all want of it is then done together.
-    pub fn call_pool(&mut self, pool: PoolId) {
-        if !self.called.contains(&pool) {
-            self.called.push(pool);
+    /// Has `Service::flush_batch` called once the connections of this turn were driven: what they
+    /// all want of the service is then done together.
+    pub fn schedule(&mut self, service: ServiceId) {
+        if !self.called.contains(&service) {
+            self.called.push(service);
         }
     }
 
-    /// Takes the handlers that asked for their turn.
-    pub fn take_called(&mut self) -> Vec<PoolId> {
-        for pool in self.starts.take_called() {
-            self.call_pool(pool);
+    /// Takes the services that are scheduled.
+    pub fn take_called(&mut self) -> Vec<ServiceId> {
+        for service in self.starts.take_called() {
+            self.schedule(service);
         }
         std::mem::take(&mut self.called)
     }
 
-    /// Whether a handler has asked for its turn.
+    /// Whether a service is scheduled.
     pub fn has_called(&self) -> bool {
         !self.called.is_empty() || self.starts.has_called()
     }
 
-    /// Says that a handler has failed without which there is no point in going on.
-    pub fn give_up(&mut self, pool: PoolId, why: String) {
-        self.failure = Some((pool, why));
+    /// Says that a service has failed without which there is no point in going on.
+    pub fn give_up(&mut self, service: ServiceId, why: String) {
+        self.failure = Some((service, why));
     }
 
-    /// Takes what a handler has failed of.
-    pub fn take_failure(&mut self) -> Option<(PoolId, String)> {
+    /// Takes the service that has failed, and why.
+    pub fn take_failure(&mut self) -> Option<(ServiceId, String)> {
         self.failure.take()
     }
 

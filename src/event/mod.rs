@@ -25,4 +25,4 @@ pub use ready::Ready;
 pub use runq::{Budget, CHUNK, RunQueue};
 pub use starts::{Start, Starts};
 pub use timers::{Sleeper, Timers};
-pub use token::{ConnId, Door, PoolId, Target};
+pub use token::{ConnId, Door, ServiceId, Target};

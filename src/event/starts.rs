@@ -1,9 +1,9 @@
-//! How many programs load at the same time: those of all pools together.
+//! How many programs load at the same time: those of all services together.
 //!
 //! Loading is work for a processor. More at once than there are processors are no sooner ready, all of them
 //! later, and whoever has a time limit misses it together with the others.
 
-use super::PoolId;
+use super::ServiceId;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -16,10 +16,10 @@ pub struct Starts(Rc<RefCell<State>>);
 struct State {
     most: usize,
     running: usize,
-    /// Pools that wait, each once.
-    waiting: VecDeque<PoolId>,
-    /// Pools whose turn it is.
-    called: Vec<PoolId>,
+    /// Services that wait, each once.
+    waiting: VecDeque<ServiceId>,
+    /// Services whose turn it is.
+    called: Vec<ServiceId>,
 }
 
 /// The right to load, until it is dropped.
@@ -43,34 +43,34 @@ impl Starts {
         Self(Rc::new(RefCell::new(state)))
     }
 
-    /// Lets a pool start a program now. `None`: it has to wait, and its turn is called when it may.
-    pub fn begin(&self, pool: PoolId) -> Option<Start> {
+    /// Lets a service start a program now. `None`: it has to wait, and its turn is called when it may.
+    pub fn begin(&self, service: ServiceId) -> Option<Start> {
         let state = &mut *self.0.borrow_mut();
         if state.running < state.most {
             state.running += 1;
             return Some(Start(self.0.clone()));
         }
-        if !state.waiting.contains(&pool) {
-            state.waiting.push_back(pool);
+        if !state.waiting.contains(&service) {
+            state.waiting.push_back(service);
         }
         None
     }
 
-    /// A pool has started what it wanted to: if there is room, the next one is called, for whoever was
+    /// A service has started what it wanted to: if there is room, the next one is called, for whoever was
     /// called may have had no use for it.
     pub fn pass_on(&self) {
         self.0.borrow_mut().call_next();
     }
 
-    /// A pool starts nothing any more.
-    pub fn forget(&self, pool: PoolId) {
+    /// A service starts nothing any more.
+    pub fn forget(&self, service: ServiceId) {
         let state = &mut *self.0.borrow_mut();
-        state.waiting.retain(|other| *other != pool);
+        state.waiting.retain(|other| *other != service);
         state.call_next();
     }
 
-    /// Takes the pools whose turn it is.
-    pub(super) fn take_called(&self) -> Vec<PoolId> {
+    /// Takes the services whose turn it is.
+    pub(super) fn take_called(&self) -> Vec<ServiceId> {
         std::mem::take(&mut self.0.borrow_mut().called)
     }
 
@@ -83,9 +83,9 @@ impl Starts {
 impl State {
     fn call_next(&mut self) {
         if self.running < self.most
-            && let Some(pool) = self.waiting.pop_front()
+            && let Some(service) = self.waiting.pop_front()
         {
-            self.called.push(pool);
+            self.called.push(service);
         }
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn who_waits_is_called_in_turn() {
         let starts = Starts::of(2);
-        let [a, b, c] = [1, 2, 3].map(PoolId);
+        let [a, b, c] = [1, 2, 3].map(ServiceId);
         let (one, two) = (starts.begin(a), starts.begin(a));
         assert!(one.is_some() && two.is_some());
         for _ in 0..3 {

@@ -1,15 +1,15 @@
-//! Instants at which a connection asked to be driven, or a pool to be looked after.
+//! Instants at which a connection asked to be driven, or a service to be called.
 //!
 //! A heap that is never searched: a connection's own `timer` field says what it waits for, and an
 //! entry that disagrees with it is stale. Cancelling is overwriting the field. The interface leaves
 //! room for a wheel, should there ever be more than some ten thousand armed at once.
 
-use super::{ConnId, PoolId};
+use super::{ConnId, ServiceId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// The armed instants of all connections and pools.
+/// The armed instants of all connections and services.
 #[derive(Debug, Default)]
 pub struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Sleeper)>>,
@@ -20,8 +20,8 @@ pub struct Timers {
 pub enum Sleeper {
     /// A connection, for its exchange.
     Connection(ConnId),
-    /// A handler: its `turn` is called.
-    Pool(PoolId),
+    /// A service: its `flush_batch` is called.
+    Service(ServiceId),
 }
 
 impl Timers {
@@ -31,9 +31,9 @@ impl Timers {
         self.heap.push(Reverse((at, Sleeper::Connection(id))));
     }
 
-    /// Arms `at` for a handler. There is no taking back: a call too many must be harmless.
-    pub fn arm_pool(&mut self, at: Instant, pool: PoolId) {
-        self.heap.push(Reverse((at, Sleeper::Pool(pool))));
+    /// Arms `at` for a service. Timers cannot be cancelled; a spurious call must be harmless.
+    pub fn arm_service(&mut self, at: Instant, service: ServiceId) {
+        self.heap.push(Reverse((at, Sleeper::Service(service))));
     }
 
     /// The earliest instant, stale or not: a wake-up too many is harmless.

@@ -34,9 +34,9 @@ pub enum Door {
     Errors,
 }
 
-/// The number under which a handler's own descriptors are registered (idle workers, say).
+/// The number of a service, under which its own descriptors are registered (idle workers, say).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PoolId(pub u32);
+pub struct ServiceId(pub u32);
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub enum Target {
     Signals,
     /// The folders of the certificates.
     Certificates,
-    /// A descriptor that a handler keeps beyond single exchanges.
-    Pool(PoolId, u16),
+    /// A descriptor that a service keeps beyond single exchanges.
+    Pool(ServiceId, u16),
     /// A child, by its number among `Children`.
     Child(u32),
     /// Another thread has something for the loop: finished work, the wish to stop.
@@ -98,7 +98,7 @@ impl Target {
             }
             1 => Some(Self::Listener(low)),
             2 => Some(Self::Signals),
-            3 => Some(Self::Pool(PoolId((bits >> 16) as u32), low as u16)),
+            3 => Some(Self::Pool(ServiceId((bits >> 16) as u32), low as u16)),
             4 => Some(Self::Child(low)),
             5 => Some(Self::Certificates),
             6 => Some(Self::Outside),
@@ -121,8 +121,8 @@ mod tests {
             Target::Listener(u32::MAX),
             Target::Child(0),
             Target::Child(u32::MAX),
-            Target::Pool(PoolId(0), 0),
-            Target::Pool(PoolId(u32::MAX), u16::MAX),
+            Target::Pool(ServiceId(0), 0),
+            Target::Pool(ServiceId(u32::MAX), u16::MAX),
         ];
         for door in [Door::Client, Door::Upstream, Door::Feed, Door::Errors] {
             for index in [0, 1, u32::MAX] {

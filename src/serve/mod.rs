@@ -12,6 +12,7 @@ mod explain;
 mod handler;
 mod request;
 mod response;
+mod service;
 
 pub use answer::{
     Answer, AnswerState, connection_lines, fields_sent, lines_sent, write_status_line,
@@ -20,6 +21,7 @@ pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Exchange, ExchangeIo, Step};
 pub use explain::{Foretold, Note};
-pub use handler::{Handler, Outcome, Readiness, Scale};
+pub use handler::{Handler, Outcome};
 pub use request::{Peer, Request, Reroute};
 pub use response::{Body, Head, Part, Response};
+pub use service::{Readiness, Scale, Service};

@@ -64,7 +64,7 @@ enum State {
 /// know of it.
 #[derive(Default)]
 struct RouteMatch {
-    /// A reload does not stop the handlers of a site before its last request is over.
+    /// A reload does not stop the services of a site before its last request is over.
     site: Option<Rc<Site>>,
     host: Option<Rc<str>>,
     route: Option<Rc<str>>,

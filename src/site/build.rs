@@ -11,10 +11,10 @@ use crate::event::Cx;
 use crate::handlers::cgi::{Among, RunBy};
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::handlers::script_names::{Named, ScriptNames};
-use crate::handlers::wsgi::{self, AppHandler, Mount, Pages};
+use crate::handlers::wsgi::{self, Application, Mount, Pages};
 use crate::handlers::{CgiHandler, RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request};
+use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request, Service};
 use crate::sys::file;
 use crate::sys::fs::{Closed, NamedRoot, Root, RootPool};
 use crate::sys::privilege::may_enter;
@@ -49,7 +49,7 @@ pub fn build(
         registry,
         media,
         diagnostics,
-        handlers: Vec::new(),
+        services: Vec::new(),
         apps: HashMap::new(),
         told: Vec::new(),
         roots: RootPool::new(folders_open(), closed.clone()),
@@ -65,7 +65,7 @@ pub fn build(
     let apps = config.apps.iter().filter(|app| used.contains(app.name.value.as_str()));
     apps.for_each(|app| builder.app(app));
     let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
-    let Builder { handlers, told: apps, closed, .. } = builder;
+    let Builder { services, told: apps, closed, .. } = builder;
     diagnostics.sort();
     let (exact, wildcards) = names(&config.hosts);
     let only = (config.hosts.len() == 1 && config.hosts[0].names.is_empty()).then_some(0);
@@ -76,7 +76,7 @@ pub fn build(
         pages: Rc::new(hooked(registry)),
         hosts,
         apps,
-        handlers,
+        services,
         closed,
         exact,
         wildcards,
@@ -114,7 +114,7 @@ struct Builder<'a> {
     registry: &'a Registry,
     media: Rc<MediaTable>,
     diagnostics: &'a mut Diagnostics,
-    handlers: Vec<Rc<dyn Handler>>,
+    services: Vec<Rc<dyn Service>>,
     /// What no route shows.
     closed: Closed,
     roots: RootPool,
@@ -128,7 +128,7 @@ struct Builder<'a> {
     entered: HashMap<(PathBuf, bool), (bool, bool)>,
     /// What each route with files may remember.
     cache: CacheLimits,
-    apps: HashMap<String, Rc<AppHandler>>,
+    apps: HashMap<String, Rc<Application>>,
     /// See `Site::apps`.
     told: Vec<String>,
 }
@@ -176,7 +176,6 @@ impl<'a> Builder<'a> {
                 ("handler", self.handler(handler, !route.path.value.ends_with('/')))
             }
         };
-        self.handlers.push(handler.clone());
         Route {
             path: route.path.value.as_str().into(),
             methods: route.methods,
@@ -258,6 +257,7 @@ impl<'a> Builder<'a> {
         let names = cgi.files.is_some().then(|| self.shared.names());
         let run_by = self.run_by.clone();
         let scripts = scripts::handler(self.config, host, cgi, root, run_by, names.clone());
+        self.services.push(scripts.service());
         match (&cgi.files, names) {
             (Some(files), Some(names)) => self.among(host, files, scripts, names),
             _ => Rc::new(scripts),
@@ -339,12 +339,12 @@ impl<'a> Builder<'a> {
         let name = &app.name.value;
         self.doubts(app);
         self.shown_sources(app);
-        match AppHandler::new(app, self.config.limits.spool_above) {
-            Ok(handler) => {
-                let handler = Rc::new(handler);
-                self.told.push(handler.to_string());
-                self.handlers.push(handler.clone());
-                self.apps.insert(name.clone(), handler);
+        match Application::new(app, self.config.limits.spool_above) {
+            Ok(app) => {
+                let app = Rc::new(app);
+                self.told.push(app.to_string());
+                self.services.push(app.clone());
+                self.apps.insert(name.clone(), app);
             }
             Err(error) => {
                 let span = app.user.as_ref().unwrap_or(&app.name).span.clone();
@@ -414,11 +414,11 @@ impl<'a> Builder<'a> {
         let key = format!("pages {}", folder.value.display());
         if !self.apps.contains_key(&key) {
             self.doubts(&app);
-            if let Ok(handler) = AppHandler::new(&app, self.config.limits.spool_above) {
-                let handler = Rc::new(handler);
-                self.told.push(handler.to_string());
-                self.handlers.push(handler.clone());
-                self.apps.insert(key.clone(), handler);
+            if let Ok(app) = Application::new(&app, self.config.limits.spool_above) {
+                let app = Rc::new(app);
+                self.told.push(app.to_string());
+                self.services.push(app.clone());
+                self.apps.insert(key.clone(), app);
             }
         }
         let Some(app) = self.apps.get(&key).cloned() else { return Rc::new(NoFolder) };

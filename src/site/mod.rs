@@ -18,7 +18,7 @@ pub use registry::Registry;
 
 use crate::conf;
 use crate::http::MethodSet;
-use crate::serve::{ErrorPages, Handler};
+use crate::serve::{ErrorPages, Handler, Service};
 use crate::sys::fs::Closed;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -37,8 +37,8 @@ pub struct Site {
     pub hosts: Vec<VirtualHost>,
     /// The Python applications, for whoever starts the server: name, workers and program.
     pub apps: Vec<String>,
-    /// Every handler once, to be started and stopped.
-    pub handlers: Vec<Rc<dyn Handler>>,
+    /// What runs beside the requests, to be started and stopped with the site.
+    pub services: Vec<Rc<dyn Service>>,
     /// What no route shows, to be asked anew when certificates are renewed without a reload.
     pub closed: Closed,
     exact: HashMap<Box<[u8]>, usize>,
@@ -79,7 +79,7 @@ pub struct Route {
     pub body_limit: u64,
     /// Who may have what it answers; `None`: everybody.
     pub guard: Option<Rc<Guard>>,
-    /// Who answers.
+    /// What answers.
     pub handler: Rc<dyn Handler>,
 }
 
@@ -111,7 +111,7 @@ impl Site {
                 routes,
             }],
             apps: Vec::new(),
-            handlers: Vec::new(),
+            services: Vec::new(),
             exact: HashMap::new(),
             closed: Closed::default(),
             wildcards: HashMap::new(),

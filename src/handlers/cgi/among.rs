@@ -1,13 +1,11 @@
 //! Files and scripts that lie together: a name says which of the two answers.
 
 use super::CgiHandler;
-use crate::event::{Cx, PoolId};
+use crate::event::Cx;
 use crate::handlers::files::resolve::is_hidden;
 use crate::handlers::script_names::{Named, ScriptNames};
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{Foretold, Handler, Note, Outcome, Request};
-use crate::sys::process::Ending;
-use std::io;
 use std::rc::Rc;
 
 /// A folder whose scripts are started, and whose other files are served.
@@ -50,10 +48,6 @@ impl Among {
 }
 
 impl Handler for Among {
-    fn start(&self, pool: PoolId, cx: &mut Cx) -> io::Result<()> {
-        self.scripts.start(pool, cx)
-    }
-
     fn methods(&self) -> MethodSet {
         self.scripts.methods()
     }
@@ -100,9 +94,5 @@ impl Handler for Among {
             }
             None => answer,
         }
-    }
-
-    fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
-        self.scripts.child_ended(tag, ending, cx);
     }
 }

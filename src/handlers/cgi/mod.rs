@@ -26,12 +26,12 @@ pub use among::Among;
 pub use locate::RunBy;
 
 use crate::conf;
-use crate::event::{ConnId, Cx, PoolId};
+use crate::event::{ConnId, Cx, ServiceId};
 use crate::handlers::files::{in_trouble, no_folder};
 use crate::handlers::script_names::ScriptNames;
 use crate::handlers::{ANY_METHOD, add_slash};
 use crate::http::{BodyLength, HttpError, MethodSet, Status};
-use crate::serve::{Foretold, Handler, Note, Outcome, Request};
+use crate::serve::{Foretold, Handler, Note, Outcome, Request, Service};
 use crate::sys::fs::{NamedRoot, Root};
 use crate::sys::process::Ending;
 use exchange::Script;
@@ -80,7 +80,8 @@ struct Scripts {
     setup: Setup,
     gate: RefCell<Gate>,
     running: RefCell<Slab<Rc<Run>>>,
-    pool: Cell<PoolId>,
+    /// Under which its processes are known.
+    service: Cell<ServiceId>,
     /// Where output is read to, on its way.
     scratch: RefCell<Vec<u8>>,
 }
@@ -110,11 +111,16 @@ impl CgiHandler {
         let scripts = Scripts {
             gate: RefCell::new(Gate::new(limits.processes, limits.queue)),
             running: RefCell::default(),
-            pool: Cell::new(PoolId(0)),
+            service: Cell::new(ServiceId(0)),
             scratch: RefCell::default(),
             setup,
         };
         Self { scripts: Rc::new(scripts) }
+    }
+
+    /// What starts its scripts, and hears of their ends.
+    pub fn service(&self) -> Rc<dyn Service> {
+        self.scripts.clone()
     }
 
     fn locate(&self, root: &Root, request: &Request) -> Result<Located<'_>, HttpError> {
@@ -192,11 +198,6 @@ impl CgiHandler {
 pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 impl Handler for CgiHandler {
-    fn start(&self, pool: PoolId, _: &mut Cx) -> io::Result<()> {
-        self.scripts.pool.set(pool);
-        Ok(())
-    }
-
     /// Whether a script has an answer to a method is the script's to say.
     fn methods(&self) -> MethodSet {
         ANY_METHOD
@@ -234,9 +235,16 @@ impl Handler for CgiHandler {
         };
         Ok(self.tell(&which, request, notes))
     }
+}
+
+impl Service for Scripts {
+    fn start(&self, id: ServiceId, _: &mut Cx) -> io::Result<()> {
+        self.service.set(id);
+        Ok(())
+    }
 
     fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
-        let run = self.scripts.running.borrow_mut().try_remove(tag as usize);
+        let run = self.running.borrow_mut().try_remove(tag as usize);
         let Some(run) = run else { return };
         run.ended.set(Some(ending));
         if let Some(id) = run.exchange.get() {
@@ -251,7 +259,7 @@ impl Handler for CgiHandler {
         if let Some(level) = level.filter(|_| !run.dismissed.get()) {
             cx.complain(level, format!("{}: {ending}", run.name));
         }
-        self.scripts.gate.borrow_mut().leave(cx);
+        self.gate.borrow_mut().leave(cx);
     }
 }
 

@@ -126,7 +126,7 @@ impl Start<'_> {
         });
         let tag = self.scripts.running.borrow_mut().insert(run.clone());
         let tag = u32::try_from(tag).unwrap_or(u32::MAX);
-        let child = cx.adopt(process, Owner { pool: self.scripts.pool.get(), tag });
+        let child = cx.adopt(process, Owner { service: self.scripts.service.get(), tag });
         // A script takes longer to say something than we to get here: its pipes are waited for.
         for (file, door) in [(&output, Door::Upstream), (&errors, Door::Errors)] {
             let source = &mut SourceFd(&file.as_raw_fd());

@@ -24,9 +24,9 @@ pub mod wire;
 mod worker;
 
 use crate::conf::{App, Python};
-use crate::event::{Cx, PoolId};
+use crate::event::{Cx, ServiceId};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{Foretold, Handler, Note, Outcome, Readiness, Request, Scale};
+use crate::serve::{Foretold, Handler, Note, Outcome, Readiness, Request, Scale, Service};
 use crate::sys::fs::NamedRoot;
 use crate::sys::process::Ending;
 use exchange::{AppExchange, Place};
@@ -38,12 +38,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 /// An application: its workers, shared by all routes that lead to it.
-pub struct AppHandler {
+pub struct Application {
     pool: Rc<Pool>,
     spool_above: u64,
 }
 
-impl AppHandler {
+impl Application {
     /// An application whose workers are not started yet. Bodies of up to `spool_above` bytes wait
     /// in memory for them.
     ///
@@ -59,31 +59,23 @@ impl AppHandler {
 }
 
 /// What it is, in a line.
-impl fmt::Display for AppHandler {
+impl fmt::Display for Application {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pool.fmt(f)
     }
 }
 
-impl Handler for AppHandler {
-    fn start(&self, pool: PoolId, cx: &mut Cx) -> io::Result<()> {
-        self.pool.start(pool, cx);
+impl Service for Application {
+    fn start(&self, id: ServiceId, cx: &mut Cx) -> io::Result<()> {
+        self.pool.start(id, cx);
         Ok(())
     }
 
-    fn methods(&self) -> MethodSet {
-        MethodSet::ALL
+    fn on_event(&self, tag: u16, cx: &mut Cx) {
+        self.pool.event(tag, cx);
     }
 
-    fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
-        Ok(self.begin(Place::default()))
-    }
-
-    fn pool_event(&self, slot: u16, cx: &mut Cx) {
-        self.pool.event(slot, cx);
-    }
-
-    fn turn(&self, cx: &mut Cx) {
+    fn flush_batch(&self, cx: &mut Cx) {
         self.pool.turn(cx);
     }
 
@@ -107,7 +99,7 @@ impl Handler for AppHandler {
 /// An application at a path of a host.
 pub struct Mount {
     /// The application.
-    pub app: Rc<AppHandler>,
+    pub app: Rc<Application>,
     /// The first name of the host.
     pub server_name: Option<Rc<str>>,
     /// Files that answer instead, where there are any.
@@ -169,7 +161,7 @@ fn is_no_file(error: &HttpError) -> bool {
 /// `index.py` for its folder. Nothing else of the folder is served.
 pub struct Pages {
     /// The workers that run them.
-    pub app: Rc<AppHandler>,
+    pub app: Rc<Application>,
     /// The folder.
     pub root: Rc<NamedRoot>,
     /// The first name of the host.

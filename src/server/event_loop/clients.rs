@@ -83,7 +83,7 @@ impl EventLoop {
             };
             self.cut_off(id, Abort::Timeout, reason);
         }
-        self.handlers.retire(&mut self.cx);
+        self.services.retire(&mut self.cx);
     }
 
     /// Ends a connection from outside.

@@ -7,7 +7,7 @@ mod clients;
 mod crowd;
 mod guarded;
 mod orders;
-mod pools;
+mod services;
 mod stalls;
 mod stopping;
 #[cfg(test)]
@@ -33,7 +33,7 @@ use guarded::{Panicked, guarded};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 use orders::Pending;
-use pools::HandlerPools;
+use services::ServiceTable;
 use stalls::{Part, Stalls};
 use std::collections::HashMap;
 use std::io;
@@ -63,7 +63,7 @@ pub struct EventLoop {
     table: ConnTable,
     cx: Cx,
     site: Rc<Site>,
-    handlers: HandlerPools,
+    services: ServiceTable,
     acceptor: Acceptor,
     harvester: Harvester,
     control: Control,
@@ -82,7 +82,7 @@ pub struct EventLoop {
     stalls: Stalls,
     log_due: Option<Instant>,
     stopping: Option<Stopping>,
-    /// A reload whose handlers are not ready yet.
+    /// A reload whose services are not ready yet.
     pending: Option<Pending>,
 }
 
@@ -127,9 +127,9 @@ impl EventLoop {
         let (watch, https_port) = (orders::watch(tls.as_ref(), cx.now()), acceptor.https_port());
         cx.clock.set_server(site.server_header.as_deref());
         cx.spool.set_limit(site.limits.spool_total);
-        let mut handlers = HandlerPools::default();
-        let started = handlers.start(&site, &mut cx)?;
-        handlers.commit(started);
+        let mut services = ServiceTable::default();
+        let started = services.start(&site, &mut cx)?;
+        services.commit(started);
         Ok(Self {
             harvester: Harvester::new(&site.timeouts, cx.now()),
             stalls: Stalls::new(cx.now()),
@@ -137,7 +137,7 @@ impl EventLoop {
             poll,
             table: ConnTable::default(),
             cx,
-            handlers,
+            services,
             acceptor,
             control,
             access,
@@ -193,7 +193,7 @@ impl EventLoop {
             self.cx.runq.take(&mut turn);
             self.end_small(Part::Events);
             self.drive_all(&turn);
-            self.turn_handlers();
+            self.flush_batches();
             self.accept();
             self.end_small(Part::Accept);
             self.harvest();
@@ -215,8 +215,8 @@ impl EventLoop {
                 self.close_down();
                 return Ok(if finished { Ended::Finished } else { Ended::Forced });
             }
-            if let Some((pool, what)) = self.cx.take_failure()
-                && self.handlers.serves(pool)
+            if let Some((service, what)) = self.cx.take_failure()
+                && self.services.serves(service)
             {
                 self.close_down();
                 return Ok(Ended::AppFailed(what));
@@ -253,7 +253,7 @@ impl EventLoop {
         let now = self.cx.now();
         let sweep = (!self.table.is_empty()).then(|| self.harvester.next());
         let stop = self.stopping.as_ref().and_then(Stopping::next);
-        let retire = self.handlers.has_retiring().then(|| now + LOG_EVERY);
+        let retire = self.services.has_retiring().then(|| now + LOG_EVERY);
         let accept = self.acceptor.wakes_at(now);
         let children = self.cx.children.next(now);
         let (renew, errors) = (self.watch.wakes_at(), self.errors.wakes_at());
@@ -275,7 +275,7 @@ impl EventLoop {
             }
             Some(Target::Listener(number)) => self.acceptor.mark(number),
             Some(Target::Child(number)) => self.cx.children.collect(number),
-            Some(Target::Pool(pool, slot)) => self.handlers.event(pool, slot, &mut self.cx),
+            Some(Target::Pool(service, tag)) => self.services.event(service, tag, &mut self.cx),
             Some(Target::Certificates) => self.watch.mark(self.cx.now()),
             Some(Target::Outside) => {
                 self.cx.hear_outside();
@@ -287,11 +287,11 @@ impl EventLoop {
         false
     }
 
-    /// Ends children whose time has come, and tells handlers of those that have ended.
+    /// Ends children whose time has come, and tells services of those that have ended.
     fn see_to_children(&mut self) {
         self.cx.children.see_to(self.cx.now());
         while let Some((owner, ending)) = self.cx.children.pop_ended() {
-            self.handlers.child_ended(owner, ending, &mut self.cx);
+            self.services.child_ended(owner, ending, &mut self.cx);
         }
     }
 
@@ -300,8 +300,8 @@ impl EventLoop {
             let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) else { break };
             let id = match sleeper {
                 Sleeper::Connection(id) => id,
-                Sleeper::Pool(pool) => {
-                    self.cx.call_pool(pool);
+                Sleeper::Service(service) => {
+                    self.cx.schedule(service);
                     continue;
                 }
             };
@@ -313,11 +313,11 @@ impl EventLoop {
         }
     }
 
-    /// What handlers do once a turn, for all connections together.
-    fn turn_handlers(&mut self) {
+    /// What services do once a turn, for all connections together.
+    fn flush_batches(&mut self) {
         if self.cx.has_called() {
-            for pool in self.cx.take_called() {
-                self.handlers.turn(pool, &mut self.cx);
+            for service in self.cx.take_called() {
+                self.services.flush_batch(service, &mut self.cx);
             }
             self.end_step(Part::Handlers);
         }

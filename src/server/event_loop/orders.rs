@@ -4,7 +4,7 @@
 use super::EventLoop;
 use super::crowd::Crowd;
 use super::guarded::guarded;
-use super::pools::{SiteHandlers, readiness};
+use super::services::{SiteServices, readiness};
 use crate::conf::{Diagnostic, Level, summary};
 use crate::serve::{Readiness, Scale};
 use crate::server::acceptor::Bound;
@@ -16,11 +16,11 @@ use crate::tls::{Plan, Secured};
 use std::rc::Rc;
 use std::time::Instant;
 
-/// A reload that waits for its handlers: everything else about it is done.
+/// A reload that waits for its services: everything else about it is done.
 pub(super) struct Pending {
     loaded: Loaded,
     bound: Bound,
-    handlers: SiteHandlers,
+    services: SiteServices,
 }
 
 impl EventLoop {
@@ -32,8 +32,8 @@ impl EventLoop {
             Order::Reload => self.reload(),
             Order::Reopen => self.reopen(),
             Order::Report => self.report(),
-            Order::More => self.handlers.scale(Scale::More, &mut self.cx),
-            Order::Fewer => self.handlers.scale(Scale::Fewer, &mut self.cx),
+            Order::More => self.services.scale(Scale::More, &mut self.cx),
+            Order::Fewer => self.services.scale(Scale::Fewer, &mut self.cx),
             Order::Stop if self.stopping.is_some() => self.hurry(),
             Order::Stop => self.stop(Some(self.cx.now() + self.site.timeouts.shutdown)),
             // Whoever asked for a stop in time gets it.
@@ -63,17 +63,17 @@ impl EventLoop {
     fn prepare(&mut self, loaded: Loaded) -> Result<Pending, Failure> {
         let listen = &loaded.listen;
         let bound = self.acceptor.bind(listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
-        let handlers = self.handlers.start(&loaded.site, &mut self.cx)?;
-        Ok(Pending { loaded, bound, handlers })
+        let services = self.services.start(&loaded.site, &mut self.cx)?;
+        Ok(Pending { loaded, bound, services })
     }
 
     /// Puts what was prepared in the place of what served before, once it is ready.
     pub(super) fn settle_reload(&mut self) {
         let Some(pending) = self.pending.take() else { return };
-        match readiness(&pending.handlers) {
+        match readiness(&pending.services) {
             Readiness::Starting => self.pending = Some(pending),
             Readiness::Failed(what) => {
-                self.handlers.discard(&pending.handlers, &mut self.cx);
+                self.services.discard(&pending.services, &mut self.cx);
                 self.not_reloaded(&Failure::Start(what));
             }
             Readiness::Ready => match self.swap(pending) {
@@ -88,7 +88,7 @@ impl EventLoop {
 
     pub(super) fn give_reload_up(&mut self, why: &str) {
         if let Some(pending) = self.pending.take() {
-            self.handlers.discard(&pending.handlers, &mut self.cx);
+            self.services.discard(&pending.services, &mut self.cx);
             self.cx.report(Level::Warning, format!("the reload is given up: {why}"));
         }
     }
@@ -100,15 +100,15 @@ impl EventLoop {
 
     /// Returns the warnings.
     fn swap(&mut self, pending: Pending) -> Result<String, Failure> {
-        let Pending { loaded, bound, handlers } = pending;
+        let Pending { loaded, bound, services } = pending;
         let Loaded { site, listen, access, errors, connections_max, warnings, tls, .. } = loaded;
         let warnings = cannot_listen_everywhere(&bound) + &warnings;
         if let Err(error) = self.acceptor.adopt(&listen, bound, self.cx.registry()) {
-            self.handlers.discard(&handlers, &mut self.cx);
+            self.services.discard(&services, &mut self.cx);
             return Err(error.into());
         }
         self.https_port = self.acceptor.https_port();
-        self.handlers.commit(handlers);
+        self.services.commit(services);
         self.access.flush();
         self.errors.finish(&self.cx.clock);
         (self.access, self.errors) = (access, errors);

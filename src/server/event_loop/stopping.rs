@@ -63,7 +63,7 @@ impl EventLoop {
             return is_due.then_some(false);
         }
         let until = *stopping.parting.get_or_insert_with(|| {
-            self.handlers.stop_all(&mut self.cx);
+            self.services.stop_all(&mut self.cx);
             self.cx.children.hasten(now);
             now + PARTING
         });
@@ -76,7 +76,7 @@ impl EventLoop {
             self.cut_off(id, Abort::Shutdown, "the server stopped");
         }
         if self.stopping.as_ref().is_none_or(|stopping| stopping.parting.is_none()) {
-            self.handlers.stop_all(&mut self.cx);
+            self.services.stop_all(&mut self.cx);
         }
         self.cx.children.kill_all();
         self.access.flush();

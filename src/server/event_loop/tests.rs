@@ -1,32 +1,31 @@
 //! Panics at the guarded entrance, where no connection is concerned.
 
-use super::pools::HandlerPools;
+use super::services::ServiceTable;
 use crate::app::App;
-use crate::event::{Cx, PoolId};
-use crate::http::{HttpError, Status};
-use crate::serve::{Handler, Outcome, Request};
+use crate::event::{Cx, ServiceId};
+use crate::serve::Service;
 use crate::server::control::Order;
 use crate::server::{Running, Server};
 use crate::site::Site;
 use mio::Poll;
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::mpsc;
 
 struct Broken;
 
-impl Handler for Broken {
-    fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
-        Err(HttpError::new(Status::NOT_FOUND, "nothing is here"))
+impl Service for Broken {
+    fn start(&self, _: ServiceId, _: &mut Cx) -> io::Result<()> {
+        Ok(())
     }
 
-    fn pool_event(&self, slot: u16, _: &mut Cx) {
-        panic!("an event of slot {slot}");
+    fn on_event(&self, tag: u16, _: &mut Cx) {
+        panic!("an event of slot {tag}");
     }
 
-    fn turn(&self, _: &mut Cx) {
+    fn flush_batch(&self, _: &mut Cx) {
         panic!("a turn");
     }
 
@@ -36,18 +35,18 @@ impl Handler for Broken {
 }
 
 #[test]
-fn a_handler_that_panics_at_an_event_is_reported_and_nothing_else() {
+fn a_service_that_panics_at_an_event_is_reported_and_nothing_else() {
     let poll = Poll::new().unwrap();
     let mut cx = Cx::new(poll.registry().try_clone().unwrap());
     let mut site = Site::of_routes(Vec::new());
-    site.handlers = vec![Rc::new(Broken)];
+    site.services = vec![Rc::new(Broken)];
     let site = Rc::new(site);
-    let mut pools = HandlerPools::default();
-    let started = pools.start(&site, &mut cx).unwrap();
-    pools.commit(started);
-    pools.event(PoolId(0), 7, &mut cx);
-    pools.turn(PoolId(0), &mut cx);
-    pools.stop_all(&mut cx);
+    let mut services = ServiceTable::default();
+    let started = services.start(&site, &mut cx).unwrap();
+    services.commit(started);
+    services.event(ServiceId(0), 7, &mut cx);
+    services.flush_batch(ServiceId(0), &mut cx);
+    services.stop_all(&mut cx);
     let said: Vec<_> = cx.take_notices().into_iter().map(|notice| notice.text).collect();
     let wanted = ["an event of slot 7", "a turn", "a stop"];
     assert_eq!(said, wanted.map(|text| format!("a panic in a handler: {text}")));

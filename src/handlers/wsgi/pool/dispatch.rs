@@ -57,7 +57,7 @@ impl Pool {
         let Some((at, pool)) = at.zip(inner.pool) else { return };
         if inner.revoke_at.is_none_or(|other| other <= cx.now() || other > at) {
             inner.revoke_at = Some(at);
-            cx.timers.arm_pool(at, pool);
+            cx.timers.arm_service(at, pool);
         }
     }
 

@@ -194,7 +194,7 @@ impl Pool {
         }
         inner.due = Some(at);
         if let Some(pool) = inner.pool {
-            cx.timers.arm_pool(at, pool);
+            cx.timers.arm_service(at, pool);
         }
     }
 

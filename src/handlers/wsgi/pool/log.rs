@@ -2,7 +2,7 @@
 
 use super::seat::Seat;
 use super::{Inner, Pool};
-use crate::event::{Cx, PoolId};
+use crate::event::{Cx, ServiceId};
 use std::time::{Duration, Instant};
 
 /// From one look at a worker that writes without end to the next. Meanwhile its pipe is full, and it
@@ -14,7 +14,7 @@ const PIECE: usize = 16 * 1024;
 
 impl Pool {
     /// Writes down what a worker has said, and comes again if there is more.
-    pub(super) fn read_log(&self, seat: &mut Seat, pool: Option<PoolId>, cx: &mut Cx) {
+    pub(super) fn read_log(&self, seat: &mut Seat, pool: Option<ServiceId>, cx: &mut Cx) {
         let now = cx.now();
         if seat.log_at.is_some_and(|at| now < at && at <= now + FLOOD_PAUSE) {
             return;
@@ -27,7 +27,7 @@ impl Pool {
         if let Some((at, pool)) = next.zip(pool)
             && seat.log_at != Some(at)
         {
-            cx.timers.arm_pool(at, pool);
+            cx.timers.arm_service(at, pool);
         }
         seat.log_at = next;
     }

@@ -35,7 +35,7 @@ use super::job::{Job, Place};
 use super::launch::Recipe;
 use super::worker::{Shared, Stage};
 use crate::conf::{App, Level, Workers};
-use crate::event::{Cx, PoolId};
+use crate::event::{Cx, ServiceId};
 use crate::http::{HttpError, Status};
 use crate::serve::{Peer, Readiness, Scale};
 use queue::Queue;
@@ -56,7 +56,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Inner {
     /// The number of this pool, once it is started.
-    pool: Option<PoolId>,
+    pool: Option<ServiceId>,
     /// By slot: events name them by it.
     seats: Vec<Option<Seat>>,
     queue: Queue,
@@ -117,7 +117,7 @@ impl Pool {
     }
 
     /// Starts the workers.
-    pub(super) fn start(&self, pool: PoolId, cx: &mut Cx) {
+    pub(super) fn start(&self, pool: ServiceId, cx: &mut Cx) {
         keep_freed_memory();
         let mut inner = self.inner.borrow_mut();
         inner.pool = Some(pool);
@@ -321,9 +321,9 @@ fn keep_freed_memory() {
 }
 
 /// Has the pool's turn come.
-fn call(pool: Option<PoolId>, cx: &mut Cx) {
+fn call(pool: Option<ServiceId>, cx: &mut Cx) {
     if let Some(pool) = pool {
-        cx.call_pool(pool);
+        cx.schedule(pool);
     }
 }
 

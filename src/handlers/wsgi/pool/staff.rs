@@ -91,7 +91,7 @@ impl Pool {
         let slot = u16::try_from(place * 2).unwrap_or(u16::MAX - 1);
         let pid = process.pid();
         // From here on the child is the loop's: whatever fails below, it is collected.
-        let child = Child { id: cx.adopt(process, Owner { pool, tag: serial }), pid };
+        let child = Child { id: cx.adopt(process, Owner { service: pool, tag: serial }), pid };
         let number = (1..).find(|n| !inner.seats().any(|seat| seat.worker.number == *n));
         let mut worker =
             Worker::new(serial, number.unwrap_or(0), generation, child, line, cx.now());

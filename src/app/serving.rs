@@ -2,8 +2,8 @@
 
 use super::collect::Collector;
 use super::compiled::{
-    Chain, CompiledRoute, Made, Service, Target, admit, finished, guarded, guarded_option, made,
-    no_handler, tell,
+    Chain, CompiledApp, CompiledRoute, Made, Target, admit, finished, guarded, guarded_option,
+    made, no_handler, tell,
 };
 use super::reply::Body;
 use super::request::State;
@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 /// An application at its place in a site.
 pub(crate) struct Mounted {
-    pub(super) service: Rc<Service>,
+    pub(super) app: Rc<CompiledApp>,
     /// The route is for one path, not for everything below.
     pub(super) exact: bool,
 }
@@ -35,7 +35,7 @@ impl Handler for Mounted {
     }
 
     fn keeps_encoded_slashes(&self) -> bool {
-        self.service.keeps_slashes
+        self.app.keeps_slashes
     }
 
     fn handle(&self, request: &serve::Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
@@ -44,7 +44,7 @@ impl Handler for Mounted {
             (false, Some(b'/')) => request.mount - 1,
             (false, _) => return Ok(Outcome::Respond(add_slash(request))),
         };
-        self.service.serve(request, mount, cx)
+        self.app.serve(request, mount, cx)
     }
 
     fn explain(
@@ -60,10 +60,10 @@ impl Handler for Mounted {
         };
         let path = std::str::from_utf8(path)
             .map_err(|_| HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8"))?;
-        match self.service.router.find(method_text(request), path) {
+        match self.app.router.find(method_text(request), path) {
             Found::Route(number, _) => {
-                let pattern = self.service.facts.pattern(number);
-                let limit = self.service.routes.get(number).map_or(0, |route| route.body_limit);
+                let pattern = self.app.facts.pattern(number);
+                let limit = self.app.routes.get(number).map_or(0, |route| route.body_limit);
                 let why = format!("for {path}, body {}", conf::show_size(limit));
                 notes.push(Note::new("app", format!("route {pattern}"), why));
                 Ok(Foretold::UpTo("the handler of this route, which is not called here".into()))
@@ -81,7 +81,7 @@ impl Handler for Mounted {
     }
 }
 
-impl Service {
+impl CompiledApp {
     /// The way of a request that has just come.
     pub(super) fn serve(
         self: &Rc<Self>,
