@@ -171,6 +171,8 @@ fn many_in_one_turn_are_no_more_than_the_queue_takes() {
     let config = "[app.v]\nwsgi = \"v:v\"\nworkers = 2\nqueue = 3\nqueue_timeout = \"30s\"\n\
                   [[host]]\napp = \"v\"\n";
     let server = TestServer::new(config, &[("v.py", app)]);
+    // With one worker it would be one less.
+    server.read_until("stderr.txt", "2 workers ready");
     let mut wires: Vec<_> = (0..20).map(|_| Wire::connect(&server)).collect();
     // Twice: as workers that are not known yet, and as ones that are known to be slow.
     for _ in 0..2 {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that happens at once on an idle machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks again and again until there is an answer; `None` when [`PATIENCE`] is over.
 pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {

@@ -58,9 +58,10 @@ STUCK = 0.01              # seconds after which the second thread looks whether 
 CACHED_MAX = 4096         # environment blocks longer than this are not remembered
 CACHE_ENTRIES = 512       # of environment blocks, and of heads of answers
 
-# Words of the board. A slot of CANCELLED holds the id of a request whose client is gone, one of REVOKED
-# that of a request which goes to another worker unless it was begun.
-STARTED, CANCELLED, REVOKED, SLOTS = 0, 16, 128, 64
+# Words of the board. LOADING is 1 once Python runs, which whatever starts it may delay. A slot of CANCELLED
+# holds the id of a request whose client is gone, one of REVOKED that of a request which goes to another
+# worker unless it was begun.
+STARTED, LOADING, CANCELLED, REVOKED, SLOTS = 0, 1, 16, 128, 64
 
 
 class FileWrapper:
@@ -769,6 +770,7 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)
+    board[LOADING] = 1
     kind, name, spec, folder, reload = setup(sock)
     try:
         with open("/proc/self/comm", "w") as comm:

@@ -18,7 +18,7 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 /// work.
 const LOADS_ALONE: Duration = Duration::from_secs(5);
 
-/// How many times `startup` a worker may wait for a processor.
+/// How many times `startup` a worker may wait for a processor, and for Python to run.
 const STARVED_MAX: u32 = 10;
 
 /// How often memory and age are looked at.
@@ -52,9 +52,9 @@ impl Pool {
         let now = cx.now();
         let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) else { return };
         let age = now.saturating_duration_since(seat.worker.since);
-        seat.starved = self.starved(seat, age);
+        self.look_at_start(seat, age, now);
         match seat.worker.stage {
-            Stage::Starting if age < self.app.startup + seat.starved => {
+            Stage::Starting if now < seat.loads_since + self.app.startup + seat.starved => {
                 seat.start = seat.start.take().filter(|_| age < LOADS_ALONE);
             }
             Stage::Starting => {
@@ -111,14 +111,19 @@ impl Pool {
         }
     }
 
-    /// How long a worker that loads has waited for a processor, once its time is over. That does not count: on
-    /// a busy machine it is no sooner ready for being killed and started again.
-    fn starved(&self, seat: &Seat, age: Duration) -> Duration {
-        if seat.worker.stage != Stage::Starting || age < self.app.startup {
-            return Duration::ZERO;
+    /// What does not count of the time to load, once it is over: until Python runs (`python` may be a script
+    /// that looks for the right one), and while the worker waited for a processor. On a busy machine it is no
+    /// sooner ready for being killed and started again.
+    fn look_at_start(&self, seat: &mut Seat, age: Duration, now: Instant) {
+        let (startup, most) = (self.app.startup, self.app.startup * STARVED_MAX);
+        if seat.worker.stage != Stage::Starting || age < startup {
+            return;
+        }
+        if age < most && !seat.worker.is_loading() {
+            seat.loads_since = now;
         }
         let waited = process::waited_for_processor(seat.worker.child.pid).unwrap_or_default();
-        waited.min(self.app.startup * STARVED_MAX)
+        seat.starved = waited.min(most);
     }
 
     /// The bytes of memory that a worker occupies, if they are more than it may.
@@ -165,10 +170,11 @@ impl Pool {
             }
         });
         let seats = inner.seats().filter_map(|seat| match seat.worker.stage {
-            Stage::Starting if seat.start.is_some() => {
-                Some(seat.worker.since + LOADS_ALONE.min(self.app.startup))
+            Stage::Starting => {
+                let late = seat.loads_since + self.app.startup + seat.starved;
+                let alone = seat.start.as_ref().map(|_| seat.worker.since + LOADS_ALONE);
+                Some(alone.map_or(late, |alone| late.min(alone)))
             }
-            Stage::Starting => Some(seat.worker.since + self.app.startup + seat.starved),
             Stage::Ending(at) => Some(at),
             Stage::Ready | Stage::Retiring if seat.worker.paused_since.is_some() => {
                 Some(now + self.patience())

@@ -13,6 +13,8 @@ pub(super) struct Seat {
     pub(super) log_at: Option<Instant>,
     /// Its right to load, for some time.
     pub(super) start: Option<Start>,
+    /// When its Python was seen not to run yet the last time: its time to load begins then.
+    pub(super) loads_since: Instant,
     /// Of its time to load, how long it has waited for a processor.
     pub(super) starved: Duration,
     /// Requests after which it is replaced.

@@ -118,6 +118,7 @@ impl Pool {
             stderr,
             log_at: None,
             start: Some(start),
+            loads_since: cx.now(),
             starved: Duration::ZERO,
             recycle_at,
             is_replaced: false,

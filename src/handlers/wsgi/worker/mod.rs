@@ -37,6 +37,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// Words of the board (see `worker.py`).
 const STARTED: u64 = 0;
+const LOADING: u64 = 1;
 const CANCELLED: u64 = 16;
 const REVOKED: u64 = 128;
 const SLOTS: u32 = 64;
@@ -349,8 +350,18 @@ impl Worker {
 
     /// The id of the last request it has begun.
     fn begun(&self) -> u32 {
+        self.word(STARTED)
+    }
+
+    /// Whether its Python runs and loads the application, or has loaded it.
+    pub(super) fn is_loading(&self) -> bool {
+        self.word(LOADING) != 0
+    }
+
+    /// A word of the board.
+    fn word(&self, number: u64) -> u32 {
         let mut word = [0; 4];
-        let _ = self.board.read_exact_at(&mut word, STARTED * 4);
+        let _ = self.board.read_exact_at(&mut word, number * 4);
         u32::from_le_bytes(word)
     }
 
