@@ -176,7 +176,7 @@ impl Cx {
     /// # Errors
     /// Too much work waits already, or there are no threads to be had.
     pub fn help(&mut self, id: ConnId, work: Box<dyn FnOnce() + Send>) -> Result<(), Busy> {
-        self.outside.help(&self.registry, id, work)
+        self.outside.help(&self.registry, id, work, self.clock.now())
     }
 
     /// Wakes those whose work is done: another thread has said that there are some.

@@ -3,6 +3,7 @@
 //!
 //! Not here: the loop itself (`server::event_loop`) and anything that knows HTTP.
 
+pub mod admission;
 mod buffers;
 mod children;
 mod clock;

@@ -4,20 +4,27 @@
 //! connection, no handler. What it has done it tells by a list of names and one `mio::Waker`; the
 //! loop does the rest. There are none until the first piece of work is given to them.
 
+use super::admission::{Order, QueueLimits, WaitQueue};
 use super::{ConnId, Target};
 use mio::{Registry, Waker};
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Helper threads of a process. Work that blocks mostly waits for a disk; password hashes want a
 /// core each, and there are few.
 const HELPERS: usize = 4;
 
-/// Pieces of work that may wait for a helper; at some 50 ms each, the last waits for a second.
-const WAITING_MAX: usize = 64;
+/// Pieces of work that may wait for a helper; at some 50 ms each, the last waits for a second. Whose they are
+/// is not known here.
+const WAITING: QueueLimits = QueueLimits {
+    waiting: 64,
+    waiting_per_client: usize::MAX,
+    longest: None,
+    order: Order::Arrival,
+};
 
 /// Helpers give way to the loop: it does little at a time and everybody waits for it.
 const NICENESS: i32 = 15;
@@ -49,9 +56,8 @@ struct Shared {
     stop: AtomicU32,
 }
 
-#[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(ConnId, Box<dyn FnOnce() + Send>)>,
+    waiting: WaitQueue<(ConnId, Box<dyn FnOnce() + Send>)>,
     idle: usize,
     closed: bool,
 }
@@ -62,7 +68,11 @@ impl Outside {
             Some(shared) => shared,
             None => Arc::new(Shared {
                 waker: Waker::new(registry, Target::Outside.token())?,
-                queue: Mutex::default(),
+                queue: Mutex::new(Queue {
+                    waiting: WaitQueue::new(WAITING),
+                    idle: 0,
+                    closed: false,
+                }),
                 added: Condvar::new(),
                 finished: Mutex::default(),
                 stop: AtomicU32::new(0),
@@ -77,14 +87,13 @@ impl Outside {
         registry: &Registry,
         id: ConnId,
         work: Box<dyn FnOnce() + Send>,
+        now: Instant,
     ) -> Result<(), Busy> {
         let helpers = self.helpers;
         let shared = self.shared(registry).map_err(|_| Busy)?;
         let mut queue = locked(&shared.queue);
-        if queue.waiting.len() >= WAITING_MAX {
-            return Err(Busy);
-        }
-        queue.waiting.push_back((id, work));
+        queue.waiting.make_room(None, 0).map_err(|_| Busy)?;
+        let ticket = queue.waiting.push(None, (id, work), now);
         let needed = queue.waiting.len() > queue.idle && helpers < HELPERS;
         drop(queue);
         shared.added.notify_one();
@@ -98,7 +107,7 @@ impl Outside {
             // Those that are there will do it.
             Err(_) if helpers > 0 => {}
             Err(_) => {
-                let _ = locked(&shared.queue).waiting.pop_back();
+                let _ = locked(&shared.queue).waiting.remove(ticket);
                 return Err(Busy);
             }
         }
@@ -140,7 +149,7 @@ impl Drop for Outside {
         if let Some(shared) = &self.shared {
             let mut queue = locked(&shared.queue);
             queue.closed = true;
-            queue.waiting.clear();
+            queue.waiting = WaitQueue::new(WAITING);
             drop(queue);
             shared.added.notify_all();
         }
@@ -169,8 +178,8 @@ impl Shared {
             if queue.closed {
                 return None;
             }
-            if let Some(work) = queue.waiting.pop_front() {
-                return Some(work);
+            if let Some(next) = queue.waiting.pop(|_| true) {
+                return Some(next.item);
             }
             queue.idle += 1;
             queue = self.added.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -248,9 +257,9 @@ mod tests {
                 break;
             }
             given += 1;
-            assert!(given <= HELPERS + WAITING_MAX);
+            assert!(given <= HELPERS + WAITING.waiting);
         }
-        assert!(given >= WAITING_MAX);
+        assert!(given >= WAITING.waiting);
         drop(closed);
         let mut done = 0;
         while done < given {

@@ -313,6 +313,20 @@ mod tests {
     use crate::http::{Parsed, parse};
 
     #[test]
+    fn a_client_is_what_it_is_wherever_in_its_network() {
+        let of = |ip: &str| Peer::Ip(ip.parse().unwrap(), 1).network();
+        for (one, other, is_same) in [
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8::1", "2001:db8:0:ff::1", true),
+            ("2001:db8::1", "2001:db8:0:100::1", false),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
+            ("::ffff:192.0.2.1", "192.0.2.2", false),
+        ] {
+            assert_eq!(of(one) == of(other), is_same, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn locations_become_paths() {
         let to = |path: &str, query: Option<&str>| {
             Some(Reroute { path: path.into(), query: query.map(Into::into), lines: Vec::new() })

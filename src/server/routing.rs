@@ -5,7 +5,7 @@ use crate::conf::Https;
 use crate::handlers::to_https;
 use crate::http::{HostName, HttpError, Method, MethodSet, Status};
 use crate::serve::{Request, Reroute, Response};
-use crate::site::{Admission, Check, Choice, Route, Site, Trace, Untraced, VirtualHost};
+use crate::site::{Authorization, Check, Choice, Route, Site, Trace, Untraced, VirtualHost};
 use crate::tls::Secured;
 use std::rc::Rc;
 use std::time::Instant;
@@ -135,8 +135,9 @@ fn route_path<'s>(
 ) -> Routing<'s> {
     let choice = choice(request, host, trace);
     // Before anything else is said: a client that is refused does not even learn what is there.
-    let next = match choice.guard.map_or(Ok(Admission::Open), |guard| guard.admit(request, now)) {
-        Ok(Admission::Check(check)) => Ok(Next::Verify(check)),
+    let next = match choice.guard.map_or(Ok(Authorization::Open), |guard| guard.admit(request, now))
+    {
+        Ok(Authorization::Check(check)) => Ok(Next::Verify(check)),
         Ok(_) => return Routing::of(request, host, choice.route),
         Err(error) => Err(error),
     };

@@ -12,7 +12,7 @@ mod scripts;
 mod served;
 
 pub use build::build;
-pub use guard::{Admission, Check, Guard};
+pub use guard::{Authorization, Check, Guard};
 pub use lookup::{Choice, Decision, PassedOver, Trace, Untraced};
 pub use registry::Registry;
 

@@ -4,17 +4,18 @@
 //! gathered first: a slow client occupies no process, and a script always knows the length. Longer
 //! ones flow as the script reads them. The answer is read only as fast as the client takes it.
 
-use super::gate::{Entry, Ticket};
 use super::input::Input;
 use super::running::{Running, broken};
 use super::start::{Start, Which};
 use super::{Scripts, refused};
 use crate::event::Cx;
+use crate::event::admission::{Place, Refusal};
 use crate::handlers::gateway::Spool;
 use crate::http::{HttpError, Status};
 use crate::serve::{Abort, Exchange, ExchangeIo, Step};
 use rustix::io::Errno;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// The exchange.
@@ -30,7 +31,7 @@ enum State {
     /// It can begin.
     Ready(Input),
     /// Other scripts have to end first.
-    Queued(Input, Rc<Ticket>),
+    Queued(Input, Place),
     /// Somebody writes to the script's file: to be tried again.
     Busy(Input),
     Running(Box<Running>),
@@ -53,31 +54,21 @@ impl Script {
     fn start(
         &self,
         input: Input,
+        place: Place,
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<State, HttpError> {
         let start = Start { scripts: &self.scripts, request: io.request, which: &self.which };
-        let running = self.scripts.running.borrow().len();
-        match start.run(input, io.id, io.ready, cx) {
+        match start.run(input, place, io.id, io.ready, cx) {
             Ok(running) => {
                 *io.timer = None;
                 Ok(State::Running(Box::new(running)))
             }
-            Err((error, input)) => {
-                // If it has begun, its end gives the place back.
-                if self.scripts.running.borrow().len() == running {
-                    self.scripts.gate.borrow_mut().leave(cx);
-                }
-                match Errno::from_io_error(&error) {
-                    Some(Errno::TXTBSY) => Ok(State::Busy(input)),
-                    _ => Err(refused(&error, start.diagnose(&error))),
-                }
-            }
+            Err((error, input)) => match Errno::from_io_error(&error) {
+                Some(Errno::TXTBSY) => Ok(State::Busy(input)),
+                _ => Err(refused(&error, start.diagnose(&error))),
+            },
         }
-    }
-
-    fn timeout(&self) -> Duration {
-        self.scripts.setup.cgi.limits.timeout
     }
 }
 
@@ -93,26 +84,19 @@ impl Exchange for Script {
                     State::Ready(Input::Spooled(spool.finish()?))
                 }
                 State::Ready(input) => {
-                    let entry = self.scripts.gate.borrow_mut().enter(io.id);
-                    match entry {
-                        Entry::Taken => self.start(input, io, cx)?,
-                        Entry::Wait(ticket) => {
-                            *io.timer = Some(cx.now() + self.timeout());
-                            State::Queued(input, ticket)
-                        }
-                        Entry::Full => return Err(overloaded("too many requests wait for it")),
-                    }
+                    let place = Place::enter(&self.scripts.admission, None, io.id, cx);
+                    State::Queued(input, place.map_err(overloaded)?)
                 }
-                State::Queued(input, ticket) if ticket.is_called() => self.start(input, io, cx)?,
-                State::Queued(input, ticket) => {
-                    if io.ready.take_timer() {
-                        self.scripts.gate.borrow_mut().give_up(&ticket, cx);
-                        return Err(overloaded("no process became free in time"));
+                State::Queued(input, place) => match place.poll(cx.now()) {
+                    Poll::Ready(Ok(())) => self.start(input, place, io, cx)?,
+                    Poll::Ready(Err(refusal)) => return Err(overloaded(refusal)),
+                    Poll::Pending => {
+                        *io.timer = place.look_again(cx.now());
+                        *io.wake_expected = true;
+                        self.state = State::Queued(input, place);
+                        return Ok(Step::Wait);
                     }
-                    *io.wake_expected = true;
-                    self.state = State::Queued(input, ticket);
-                    return Ok(Step::Wait);
-                }
+                },
                 State::Busy(input) => {
                     if io.ready.take_timer() {
                         State::Ready(input)
@@ -138,14 +122,16 @@ impl Exchange for Script {
     }
 
     fn abort(&mut self, _: Abort, cx: &mut Cx) {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Queued(_, ticket) => self.scripts.gate.borrow_mut().give_up(&ticket, cx),
-            State::Running(mut running) => running.abort(&self.scripts, cx),
-            _ => {}
+        if let State::Running(mut running) = std::mem::replace(&mut self.state, State::Over) {
+            running.abort(&self.scripts, cx);
         }
     }
 }
 
-fn overloaded(why: &'static str) -> HttpError {
+fn overloaded(refusal: Refusal) -> HttpError {
+    let why = match refusal {
+        Refusal::TooLong => "no process became free in time",
+        _ => "too many requests wait for it",
+    };
     HttpError::new(Status::SERVICE_UNAVAILABLE, why).with_header("Retry-After", "1")
 }

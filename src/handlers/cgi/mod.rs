@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `among` | what of files that lie among the scripts? |
 //! | `locate` | which script answers a path? |
-//! | `gate` | may it be started now? |
 //! | `start` | with which environment, and how? |
 //! | `exchange` | what has to happen before it runs, and when is it over? |
 //! | `running` | how do body and answer flow, and how long may it take? |
@@ -15,7 +14,6 @@
 mod among;
 mod diagnosis;
 mod exchange;
-mod gate;
 pub mod head;
 mod input;
 mod locate;
@@ -26,6 +24,7 @@ pub use among::Among;
 pub use locate::RunBy;
 
 use crate::conf;
+use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits};
 use crate::event::{ConnId, Cx, ServiceId};
 use crate::handlers::files::{in_trouble, no_folder};
 use crate::handlers::script_names::ScriptNames;
@@ -35,7 +34,6 @@ use crate::serve::{Foretold, Handler, Note, Outcome, Request, Service};
 use crate::sys::fs::{NamedRoot, Root};
 use crate::sys::process::Ending;
 use exchange::Script;
-use gate::Gate;
 use input::Input;
 use locate::{Known, Located, locate};
 use rustix::io::Errno;
@@ -78,8 +76,9 @@ pub struct CgiHandler {
 /// What the requests of a route have in common.
 struct Scripts {
     setup: Setup,
-    gate: RefCell<Gate>,
-    running: RefCell<Slab<Rc<Run>>>,
+    admission: Rc<RefCell<Admission<ConnId>>>,
+    /// Each has its place until its process has been collected.
+    running: RefCell<Slab<(Rc<Run>, Place)>>,
     /// Under which its processes are known.
     service: Cell<ServiceId>,
     /// Where output is read to, on its way.
@@ -107,9 +106,17 @@ impl CgiHandler {
         if !setup.env.iter().any(|(name, _)| name == "PATH") {
             setup.env.push(("PATH".into(), PATH.into()));
         }
-        let limits = &setup.cgi.limits;
+        let conf::CgiLimits { processes, queue, timeout, .. } = setup.cgi.limits;
+        // Clients are not told apart: first come, first served.
+        let queue = QueueLimits {
+            waiting: queue,
+            waiting_per_client: usize::MAX,
+            longest: Some(timeout),
+            order: Order::Arrival,
+        };
+        let limits = Limits { places: processes, places_per_client: processes, queue };
         let scripts = Scripts {
-            gate: RefCell::new(Gate::new(limits.processes, limits.queue)),
+            admission: Rc::new(RefCell::new(Admission::new(limits))),
             running: RefCell::default(),
             service: Cell::new(ServiceId(0)),
             scratch: RefCell::default(),
@@ -245,7 +252,7 @@ impl Service for Scripts {
 
     fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
         let run = self.running.borrow_mut().try_remove(tag as usize);
-        let Some(run) = run else { return };
+        let Some((run, _place)) = run else { return };
         run.ended.set(Some(ending));
         if let Some(id) = run.exchange.get() {
             cx.wake(id);
@@ -259,7 +266,6 @@ impl Service for Scripts {
         if let Some(level) = level.filter(|_| !run.dismissed.get()) {
             cx.complain(level, format!("{}: {ending}", run.name));
         }
-        self.gate.borrow_mut().leave(cx);
     }
 }
 

@@ -4,6 +4,7 @@ use super::input::{Feed, Input};
 use super::locate::RunBy;
 use super::running::Running;
 use super::{Run, Scripts, diagnosis};
+use crate::event::admission::Place;
 use crate::event::{ConnId, Cx, Door, Owner, Ready};
 use crate::handlers::gateway::{Allowance, Environ, Spooled, StderrReader};
 use crate::serve::Request;
@@ -58,19 +59,20 @@ pub(super) struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Starts it. The place behind the gate is taken; it is given back when the script has ended.
+    /// Starts it. Its place is given back when its process has been collected.
     ///
     /// # Errors
     /// It is no program, or there is no room for another process.
     pub(super) fn run(
         &self,
         input: Input,
+        place: Place,
         who: ConnId,
         ready: &mut Ready,
         cx: &mut Cx,
     ) -> Result<Running, (io::Error, Input)> {
         let mut input = input;
-        match self.try_run(&mut input, who, ready, cx) {
+        match self.try_run(&mut input, place, who, ready, cx) {
             Ok(running) => Ok(running),
             Err(error) => Err((error, input)),
         }
@@ -79,6 +81,7 @@ impl Start<'_> {
     fn try_run(
         &self,
         input: &mut Input,
+        place: Place,
         who: ConnId,
         ready: &mut Ready,
         cx: &mut Cx,
@@ -124,7 +127,7 @@ impl Start<'_> {
             dismissed: Cell::new(false),
             ended: Cell::new(None),
         });
-        let tag = self.scripts.running.borrow_mut().insert(run.clone());
+        let tag = self.scripts.running.borrow_mut().insert((run.clone(), place));
         let tag = u32::try_from(tag).unwrap_or(u32::MAX);
         let child = cx.adopt(process, Owner { service: self.scripts.service.get(), tag });
         // A script takes longer to say something than we to get here: its pipes are waited for.

@@ -1,21 +1,36 @@
 //! A password that nobody has checked yet. bcrypt is slow on purpose, so a helper does it; the
 //! request goes on when the password was right.
 
-use super::line::{Full, Line, Turn};
 use super::lock::Lock;
 use crate::conf::Level;
-use crate::event::{ConnId, Cx, Wakes};
+use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits, Refusal};
+use crate::event::{ConnId, Cx};
 use crate::http::{Credentials, HttpError, Status};
 use crate::serve::{Exchange, ExchangeIo, Request, Step};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
-/// When a request that waits looks again, should nobody have woken it: the helper that it waits for
-/// may be at work for somebody who has left.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Which requests have their passwords checked now, and which wait. A check costs a core for a tenth of a
+/// second and more, so that guessing could keep all others from getting in: who guesses at many passwords
+/// only keeps itself waiting.
+pub(super) type VerifyQueue = RefCell<Admission<ConnId>>;
+
+/// One helper is left for work of other kinds.
+const LIMITS: Limits = Limits {
+    places: 3,
+    places_per_client: 2,
+    queue: QueueLimits {
+        waiting: 64,
+        waiting_per_client: 16,
+        // Far longer than the others take.
+        longest: Some(Duration::from_secs(60)),
+        order: Order::Turns,
+    },
+};
 
 /// Bytes of a name that are told; no user has a longer one.
 const NAME_SHOWN: usize = 255;
@@ -57,6 +72,11 @@ impl Check {
         }
     }
 
+    /// The queue of a site.
+    pub(super) fn queue() -> VerifyQueue {
+        RefCell::new(Admission::new(LIMITS))
+    }
+
     fn wrong(&self, request: &Request) -> HttpError {
         let (user, peer) = (self.credentials.user(), request.peer);
         // A name may be as long as a head. Whoever shows it escapes what has to be.
@@ -68,12 +88,11 @@ impl Check {
     }
 
     /// Has a helper compare the password.
-    fn start(&self, place: Place, cx: &mut Cx) -> Result<State, HttpError> {
+    fn start(&self, place: Place, id: ConnId, cx: &mut Cx) -> Result<State, HttpError> {
         let (hash, is_user) = self.lock.hash(self.credentials.user());
         let password = self.credentials.password().to_owned();
         let (sender, right) = sync_channel(1);
-        let (wanted, work) = (Arc::new(()), Arc::new(()));
-        place.line.borrow_mut().started(place.ticket, Arc::downgrade(&work));
+        let (wanted, work) = (Arc::new(()), place.hold());
         let still_wanted: Weak<()> = Arc::downgrade(&wanted);
         let task = move || {
             if still_wanted.strong_count() > 0 {
@@ -83,14 +102,15 @@ impl Check {
                 let _ = sender.try_send(is_right);
             }
         };
-        cx.help(place.id, Box::new(task)).map_err(|_| busy(Full::OfAll))?;
+        cx.help(id, Box::new(task)).map_err(|_| busy(Refusal::Full))?;
         Ok(State::Started { place, right, _wanted: wanted })
     }
 
     fn step(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Option<Step>, HttpError> {
         match std::mem::replace(&mut self.state, State::New) {
             State::New => {
-                let place = Place::enter(&self.lock, io, cx)?;
+                let client = io.request.peer.network();
+                let place = Place::enter(self.lock.queue(), client, io.id, cx).map_err(busy)?;
                 self.state = State::Waiting(place);
             }
             State::Waiting(place) => {
@@ -98,17 +118,17 @@ impl Check {
                 if let Some(user) = self.lock.recall(&self.credentials, cx.now()) {
                     return Ok(Some(Step::Admitted(user)));
                 }
-                match place.turn() {
-                    Turn::Later => {
-                        *io.timer = Some(cx.now() + LOOK_AGAIN);
+                match place.poll(cx.now()) {
+                    Poll::Pending => {
+                        *io.timer = place.look_again(cx.now());
                         *io.wake_expected = true;
                         self.state = State::Waiting(place);
                         return Ok(Some(Step::Wait));
                     }
-                    Turn::Lost => return Err(busy(Full::OfAll)),
-                    Turn::Now => {
+                    Poll::Ready(Err(refusal)) => return Err(busy(refusal)),
+                    Poll::Ready(Ok(())) => {
                         *io.timer = None;
-                        self.state = self.start(place, cx)?;
+                        self.state = self.start(place, io.id, cx)?;
                     }
                 }
             }
@@ -148,47 +168,12 @@ impl Exchange for Check {
     }
 }
 
-/// A place in the line, given up when it is dropped: then the next is called.
-struct Place {
-    line: Rc<RefCell<Line>>,
-    ticket: u64,
-    id: ConnId,
-    wakes: Rc<Wakes>,
-}
-
-impl Place {
-    fn enter(lock: &Lock, io: &ExchangeIo<'_>, cx: &Cx) -> Result<Self, HttpError> {
-        let line = Rc::clone(lock.line());
-        let entered = line.borrow_mut().enter(io.request.peer.network(), io.id);
-        let (ticket, lost) = entered.map_err(busy)?;
-        let wakes = Rc::clone(cx.wakes());
-        lost.into_iter().for_each(|id| wakes.wake(id));
-        Ok(Self { line, ticket, id: io.id, wakes })
-    }
-
-    /// Whether it is its turn. Calls whoever can be called.
-    fn turn(&self) -> Turn {
-        self.call();
-        self.line.borrow().turn(self.ticket)
-    }
-
-    fn call(&self) {
-        let called = self.line.borrow_mut().call();
-        called.into_iter().filter(|id| *id != self.id).for_each(|id| self.wakes.wake(id));
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.line.borrow_mut().leave(self.ticket);
-        self.call();
-    }
-}
-
-fn busy(full: Full) -> HttpError {
-    let (status, reason) = match full {
-        Full::OfClient => (Status::TOO_MANY_REQUESTS, "too many passwords of this client wait"),
-        Full::OfAll => (Status::SERVICE_UNAVAILABLE, "too many passwords wait to be checked"),
+fn busy(refusal: Refusal) -> HttpError {
+    let (status, reason) = match refusal {
+        Refusal::FullOfClient => {
+            (Status::TOO_MANY_REQUESTS, "too many passwords of this client wait")
+        }
+        _ => (Status::SERVICE_UNAVAILABLE, "too many passwords wait to be checked"),
     };
     HttpError::new(status, reason).with_header("Retry-After", "2")
 }

@@ -1,7 +1,7 @@
 //! Users and what is remembered of them: a password is checked once in a while, not at each
 //! request.
 
-use super::line::Line;
+use super::check::VerifyQueue;
 use crate::conf;
 use crate::http::{Credentials, HttpError, Known, Method, MethodSet, Status};
 use crate::serve::Request;
@@ -34,7 +34,7 @@ pub(in crate::site) struct Lock {
     /// could be looked for.
     key: hmac::Key,
     known: RefCell<HashMap<[u8; 32], Instant>>,
-    line: Rc<RefCell<Line>>,
+    queue: Rc<VerifyQueue>,
 }
 
 /// What a lock makes of a request.
@@ -48,8 +48,8 @@ pub(super) enum Opened {
 }
 
 impl Lock {
-    /// Checks wait in `line`.
-    pub(super) fn new(auth: &conf::Auth, users: &[conf::User], line: Rc<RefCell<Line>>) -> Self {
+    /// Checks wait in `queue`.
+    pub(super) fn new(auth: &conf::Auth, users: &[conf::User], queue: Rc<VerifyQueue>) -> Self {
         let cost = |user: &conf::User| user.hash.get(4..6).unwrap_or("10").to_owned();
         let dearest = users.iter().map(cost).max().unwrap_or_else(|| "10".to_owned());
         let mut key = [0; 32];
@@ -64,7 +64,7 @@ impl Lock {
             told: told(auth),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             known: RefCell::default(),
-            line,
+            queue,
         }
     }
 
@@ -135,8 +135,9 @@ impl Lock {
         }
     }
 
-    pub(super) fn line(&self) -> &Rc<RefCell<Line>> {
-        &self.line
+    /// Where checks wait.
+    pub(super) fn queue(&self) -> &Rc<VerifyQueue> {
+        &self.queue
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
         };
         let users: Vec<_> = users.iter().map(user).collect();
         let auth = conf::Auth::of_one("ann", "");
-        Rc::new(Lock::new(&auth, &users, Rc::default()))
+        Rc::new(Lock::new(&auth, &users, Rc::new(super::super::check::Check::queue())))
     }
 
     fn credentials(user: &str, password: &str) -> Credentials {

@@ -1,12 +1,11 @@
 //! From `auth` of a configuration to locks: users read, and what makes a password worth nothing told.
 
-use super::line::Line;
+use super::check::{Check, VerifyQueue};
 use super::lock::Lock;
 use crate::conf::{self, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
 use crate::handlers::files::resolve::is_hidden;
 use crate::site::served::ServedFolders;
 use crate::sys::file;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
@@ -16,13 +15,17 @@ use std::rc::Rc;
 /// A list of users is read into memory.
 const USERS_MAX: u64 = 4 * 1024 * 1024;
 
-/// The locks of a site: routes that have the same `auth` share one, and all share the line of those
-/// that wait.
-#[derive(Default)]
+/// The locks of a site: routes that have the same `auth` share one, and all share the queue of checks.
 pub(in crate::site) struct Locks {
     /// By the place where the `auth` is written; the command line's has none.
     made: HashMap<Range<usize>, Vec<(Auth, Rc<Lock>)>>,
-    line: Rc<RefCell<Line>>,
+    queue: Rc<VerifyQueue>,
+}
+
+impl Default for Locks {
+    fn default() -> Self {
+        Self { made: HashMap::new(), queue: Rc::new(Check::queue()) }
+    }
 }
 
 impl Locks {
@@ -55,7 +58,7 @@ impl Locks {
             }
         };
         in_plain_text(config, host, auth, diagnostics);
-        let lock = Rc::new(Lock::new(auth, &users, Rc::clone(&self.line)));
+        let lock = Rc::new(Lock::new(auth, &users, Rc::clone(&self.queue)));
         made.push((auth.clone(), Rc::clone(&lock)));
         lock
     }

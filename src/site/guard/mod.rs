@@ -2,7 +2,6 @@
 //! of it; after an internal redirect too, by the guard of the place that it leads to.
 
 mod check;
-mod line;
 mod lock;
 mod locks;
 
@@ -50,7 +49,7 @@ struct WithPolicy {
 
 /// What a guard makes of a request.
 #[derive(Debug)]
-pub enum Admission {
+pub enum Authorization {
     /// It may go on.
     Open,
     /// It may go on once this exchange says so.
@@ -86,7 +85,7 @@ impl Guard {
     ///
     /// # Errors
     /// 403: its client is none of those that may. 401: it has to say who it is.
-    pub fn admit(&self, request: &mut Request, now: Instant) -> Result<Admission, HttpError> {
+    pub fn admit(&self, request: &mut Request, now: Instant) -> Result<Authorization, HttpError> {
         let is_allowed = |allow: &Vec<Client>| allow.iter().any(|one| covers(*one, request.peer));
         if !self.allow.as_ref().is_none_or(is_allowed) {
             let reason = format!("{} is not among the clients that may", request.peer);
@@ -95,16 +94,16 @@ impl Guard {
         let user = match &self.lock {
             None => None,
             Some(lock) => match lock.open(request, now)? {
-                Opened::Unasked if self.allow.is_none() => return Ok(Admission::Open),
+                Opened::Unasked if self.allow.is_none() => return Ok(Authorization::Open),
                 Opened::Unasked => None,
                 Opened::For(user) => Some(user),
                 Opened::Unknown(credentials) => {
-                    return Ok(Admission::Check(Check::new(lock.clone(), credentials)));
+                    return Ok(Authorization::Check(Check::new(lock.clone(), credentials)));
                 }
             },
         };
         self.welcome(request, user);
-        Ok(Admission::Open)
+        Ok(Authorization::Open)
     }
 
     /// Notes on a request that it was let in, and as whose.
