@@ -2,8 +2,9 @@
 //! `scripts/bench`.
 
 use divan::{Bencher, black_box};
-use httpyserver::http::limits::HeadLimits;
-use httpyserver::http::{RequestHead, chunked, framing, parse, range, target};
+use httpyserver::http::{RequestHead, range, target};
+use httpyserver::http1::limits::HeadLimits;
+use httpyserver::http1::{chunked, framing, parse};
 
 fn main() {
     divan::main();

@@ -27,7 +27,8 @@
 //!
 //! | layer | what it knows |
 //! |---|---|
-//! | [`http`] | HTTP/1 as pure functions of bytes |
+//! | [`http`] | what HTTP means, as pure functions of bytes |
+//! | [`http1`] | one rendering of it: HTTP/1 heads, framing, chunks |
 //! | [`conf`] | `web.conf`: text to a typed model, or to diagnostics with carets |
 //! | [`sys`] | the few Linux calls, over rustix |
 //! | [`event`] | what every moving thing may ask of the loop: tokens, timers, run queue, clock |
@@ -51,6 +52,7 @@ pub mod demo;
 pub mod event;
 pub mod handlers;
 pub mod http;
+pub mod http1;
 pub mod net;
 pub mod serve;
 pub mod server;

@@ -2,8 +2,9 @@
 
 use crate::support::{names_below, repository};
 
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "http",
+    "http1",
     "conf",
     "sys",
     "event",

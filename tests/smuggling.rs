@@ -2,9 +2,10 @@
 //! read.
 
 use crate::support::{TestServer, Wire, corpus, get};
-use httpyserver::http::chunked::{Decoder, Step};
-use httpyserver::http::limits::HeadLimits;
-use httpyserver::http::{Parsed, RequestHead, framing, parse};
+use httpyserver::http::RequestHead;
+use httpyserver::http1::chunked::{Decoder, Step};
+use httpyserver::http1::limits::HeadLimits;
+use httpyserver::http1::{Parsed, framing, parse};
 
 fn server() -> TestServer {
     let config = "[limits]\nbody = \"16MiB\"\n[[host]]\nroot = \"root\"\nupload = true\n  [[host.route]]\n  path = \"/after\"\n  respond = \"SMUGGLED\"\n";

@@ -1,6 +1,6 @@
 #![no_main]
 //! A chunked body: never more data than input, always an end.
-use httpyserver::http::chunked::{Decoder, Step};
+use httpyserver::http1::chunked::{Decoder, Step};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let (mut decoder, mut rest) = (Decoder::new(), data);

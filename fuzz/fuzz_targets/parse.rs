@@ -1,6 +1,7 @@
 #![no_main]
 //! A request head and its framing, from any bytes.
-use httpyserver::http::{Parsed, RequestHead, framing, limits::HeadLimits, parse};
+use httpyserver::http::RequestHead;
+use httpyserver::http1::{Parsed, framing, limits::HeadLimits, parse};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut head = RequestHead::default();

@@ -13,7 +13,8 @@ use super::{Reply, Request};
 use crate::conf;
 use crate::event::Cx;
 use crate::handlers;
-use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
+use crate::http::{HttpError, Method, MethodSet, Status};
+use crate::http1::BodyLength;
 use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
 use std::rc::Rc;
 

@@ -4,8 +4,8 @@
 //! Not here: whether a folder exists, which address a name has. `site::build` asks that.
 
 use super::{Network, User};
-use crate::http::limits::HeadLimits;
 use crate::http::{Method, MethodSet, Status};
+use crate::http1::limits::HeadLimits;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;

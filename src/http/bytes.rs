@@ -79,6 +79,11 @@ pub const fn is_path_byte(byte: u8) -> bool {
     CLASS[byte as usize] & PATH != 0
 }
 
+/// Whether `text` is a token: a method or the name of a field (RFC 9110 §5.6.2).
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| is_tchar(*b))
+}
+
 /// A decimal number of digits only: no sign, no blank, no overflow (SECURITY 3). For lengths and
 /// codes: one that 64 bits do not hold is none.
 pub fn parse_u64(digits: &[u8]) -> Option<u64> {

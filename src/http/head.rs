@@ -1,6 +1,9 @@
-//! A request head: the bytes it came as, and where everything in them lies.
+//! A request head: its text, and where everything in it lies.
+//!
+//! A protocol whose heads are text (HTTP/1) says where things lie in it; for another one the text is made
+//! here, of names and values.
 
-use super::{Known, Method};
+use super::{HostName, HttpError, Known, Method, Status, bytes, target};
 use std::ops::Range;
 
 /// The protocol version of a request. Others are refused by the parser.
@@ -11,6 +14,16 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+}
+
+impl Version {
+    /// As it is written: `HTTP/1.1`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+        }
+    }
 }
 
 /// A place in the bytes of a head. Heads are at most 64 KiB - 1 long.
@@ -35,34 +48,194 @@ impl Span {
 
 /// One header line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
-    pub(super) name: Span,
-    pub(super) value: Span,
-    pub(super) known: Option<Known>,
+struct Field {
+    name: Span,
+    value: Span,
+    known: Option<Known>,
+}
+
+/// The most header fields of one head: the number of a field is kept in a byte.
+pub const FIELDS_MAX: usize = u8::MAX as usize;
+
+/// The most bytes of one head: places in it are kept in 16 bits.
+pub const HEAD_MAX: usize = u16::MAX as usize;
+
+/// Longer ones are nobody's method; the longest registered has 17 bytes.
+const METHOD_MAX: usize = 32;
+
+/// What is asked for, taken apart: a method, one space and a target, at the front of a head's text.
+#[derive(Debug)]
+pub struct RequestLine {
+    method: Method,
+    version: Version,
+    method_len: usize,
+    target_len: usize,
+    parts: target::TargetParts,
+    plain_path: bool,
+}
+
+impl RequestLine {
+    /// What `method`, a token, is to be done with `target`.
+    ///
+    /// # Errors
+    /// 501 for a method that is too long, 400 for a target that is none.
+    pub fn new(method: &[u8], target: &[u8], version: Version) -> Result<Self, HttpError> {
+        if method.len() > METHOD_MAX {
+            return Err(HttpError::fatal(Status::NOT_IMPLEMENTED, "method too long"));
+        }
+        let (method_len, target_len) = (method.len(), target.len());
+        let method = Method::from_token(method);
+        let parts = target::split(method, target)?;
+        let plain_path = target::is_plain(target.get(parts.path.clone()).unwrap_or_default());
+        Ok(Self { method, version, method_len, target_len, parts, plain_path })
+    }
+
+    /// Bytes of the text that it takes.
+    fn len(&self) -> usize {
+        self.method_len + 1 + self.target_len
+    }
 }
 
 /// A request line and its header fields. Owns its bytes, so that the receive buffer is free for
 /// what follows; emptied and used again for the next request of the connection.
 ///
-/// Made by `parse`, which has already refused whatever is not surely understood.
+/// Whoever fills it has already refused whatever is not surely understood.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
-    pub(super) bytes: Vec<u8>,
-    pub(super) method: Method,
-    pub(super) version: Version,
-    pub(super) method_text: Span,
-    pub(super) target: Span,
-    pub(super) path: Span,
-    pub(super) query: Option<Span>,
+    bytes: Vec<u8>,
+    method: Method,
+    version: Version,
+    method_text: Span,
+    target: Span,
+    path: Span,
+    query: Option<Span>,
     /// Of an absolute-form target; it then replaces the Host header (RFC 9112 §3.2.2).
-    pub(super) authority: Option<Span>,
-    pub(super) plain_path: bool,
-    pub(super) fields: Vec<Field>,
+    authority: Option<Span>,
+    plain_path: bool,
+    fields: Vec<Field>,
     /// For each known header the number of its first line, counted from 1; 0 means absent.
-    pub(super) first: [u8; Known::COUNT],
+    first: [u8; Known::COUNT],
 }
 
 impl RequestHead {
+    /// A head of names and values.
+    ///
+    /// # Errors
+    /// As [`assemble`](Self::assemble).
+    pub fn of(
+        method: &[u8],
+        target: &[u8],
+        version: Version,
+        fields: &[(&[u8], &[u8])],
+    ) -> Result<Self, HttpError> {
+        let mut head = Self::default();
+        head.assemble(method, target, version, fields.iter().copied())?;
+        Ok(head)
+    }
+
+    /// Forgets what it holds and makes a head of names and values.
+    ///
+    /// # Errors
+    /// One of them is none, they are too many or too long, or the host is not clear. Always fatal.
+    pub fn assemble<'f>(
+        &mut self,
+        method: &[u8],
+        target: &[u8],
+        version: Version,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+    ) -> Result<(), HttpError> {
+        if !bytes::is_token(method) {
+            return Err(HttpError::bad_request("method is not a token"));
+        }
+        let line = RequestLine::new(method, target, version)?;
+        self.clear();
+        for piece in [method, b" ", target, b" ", version.as_str().as_bytes(), b"\r\n"] {
+            self.bytes.extend_from_slice(piece);
+        }
+        let too_much = || HttpError::fatal(Status::HEADER_FIELDS_TOO_LARGE, "head too long");
+        if self.bytes.len() > HEAD_MAX {
+            return Err(too_much());
+        }
+        self.set_line(line);
+        for (name, value) in fields {
+            let value = bytes::trim(value);
+            if !bytes::is_token(name) || !value.iter().all(|b| bytes::is_field_byte(*b)) {
+                return Err(HttpError::bad_request("bad header field"));
+            }
+            let start = self.bytes.len();
+            let end = start + name.len() + 2 + value.len();
+            if end + 2 > HEAD_MAX || self.fields.len() == FIELDS_MAX {
+                return Err(too_much());
+            }
+            for piece in [name, b": ", value, b"\r\n"] {
+                self.bytes.extend_from_slice(piece);
+            }
+            self.push_field(
+                Span::new(start..start + name.len()),
+                Span::new(end - value.len()..end),
+            );
+        }
+        self.check_host()
+    }
+
+    /// Forgets what it holds and takes a text that begins with `line`. Its fields are pushed after that.
+    pub fn begin(&mut self, text: &[u8], line: RequestLine) {
+        debug_assert!(text.len() <= HEAD_MAX && line.len() <= text.len());
+        self.clear();
+        self.bytes.extend_from_slice(text);
+        self.set_line(line);
+    }
+
+    fn set_line(&mut self, line: RequestLine) {
+        let start = line.method_len + 1;
+        let span = |range: Range<usize>| Span::new(start + range.start..start + range.end);
+        self.method = line.method;
+        self.version = line.version;
+        self.method_text = Span::new(0..line.method_len);
+        self.target = span(0..line.target_len);
+        self.path = span(line.parts.path);
+        self.query = line.parts.query.map(span);
+        self.authority = line.parts.authority.map(span);
+        self.plain_path = line.plain_path;
+    }
+
+    /// Adds the field whose name and trimmed value lie there in the text.
+    pub fn push_field(&mut self, name: Span, value: Span) {
+        debug_assert!(self.fields.len() < FIELDS_MAX);
+        let known = Known::from_name(self.text(name));
+        self.fields.push(Field { name, value, known });
+        if let Some(first) = known.and_then(|known| self.first.get_mut(known as usize))
+            && *first == 0
+        {
+            *first = u8::try_from(self.fields.len()).unwrap_or(u8::MAX);
+        }
+    }
+
+    /// Forgets what it holds and keeps the first line of what was refused, for the log.
+    pub fn keep_line(&mut self, line: impl Iterator<Item = u8>) {
+        self.clear();
+        self.bytes.extend(line);
+    }
+
+    /// RFC 9112 §3.2: exactly one `Host`, but with HTTP/1.0 at most one, and a host in it. An empty one is
+    /// allowed there for URIs that have no authority; `http` URIs always have one.
+    ///
+    /// # Errors
+    /// 400
+    pub fn check_host(&self) -> Result<(), HttpError> {
+        let mut hosts = self.all(Known::Host);
+        match (hosts.next(), hosts.next()) {
+            (_, Some(_)) => Err(HttpError::bad_request("several Host lines")),
+            (Some(host), None) if HostName::parse(host).is_none() => {
+                Err(HttpError::bad_request("bad Host"))
+            }
+            (None, None) if self.version == Version::Http11 => {
+                Err(HttpError::bad_request("no Host in HTTP/1.1"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.method
@@ -170,5 +343,49 @@ impl RequestHead {
         // Spans are made from these bytes by the parser; an empty slice rather than a panic
         // should that ever be untrue.
         self.bytes.get(span.range()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_make_a_head() {
+        let fields: [(&[u8], &[u8]); 4] =
+            [(b"host", b"h:8"), (b"Accept", b" a/b "), (b"X-A", b""), (b"accept", b"c/d")];
+        let head = RequestHead::of(b"GET", b"/a/./b?c", Version::Http11, &fields).unwrap();
+        assert_eq!((head.method(), head.method_text()), (Method::Get, &b"GET"[..]));
+        assert_eq!((head.target(), head.raw_path()), (&b"/a/./b?c"[..], &b"/a/./b"[..]));
+        assert_eq!((head.query(), head.authority()), (Some(&b"c"[..]), Some(&b"h:8"[..])));
+        assert_eq!(head.all(Known::Accept).collect::<Vec<_>>(), [b"a/b", b"c/d"]);
+        assert_eq!((head.find("x-a"), head.fields().count()), (Some(&b""[..]), 4));
+        assert_eq!(head.request_line(), b"GET /a/./b?c HTTP/1.1");
+        assert!(!head.has_plain_path());
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let host = (&b"host"[..], &b"h"[..]);
+        let long = vec![b'x'; HEAD_MAX];
+        for (method, target, fields, status) in [
+            (&b"G T"[..], &b"/"[..], &[host][..], 400),
+            (b"", b"/", &[host], 400),
+            (&[b'A'; METHOD_MAX + 1], b"/", &[host], 501),
+            (b"GET", b"/a b", &[host], 400),
+            (b"GET", b"*", &[host], 400),
+            (b"GET", b"/", &[], 400),
+            (b"GET", b"/", &[host, host], 400),
+            (b"GET", b"/", &[host, (b"a b", b"")], 400),
+            (b"GET", b"/", &[host, (b"", b"")], 400),
+            (b"GET", b"/", &[host, (b"a", b"b\r\nc: d")], 400),
+            (b"GET", b"/", &[host, (b"a", &long)], 431),
+            (b"GET", b"/", &[host; FIELDS_MAX + 1], 431),
+            (b"GET", &[&b"/"[..], &long].concat(), &[host], 431),
+        ] {
+            let refused = RequestHead::of(method, target, Version::Http11, fields).unwrap_err();
+            assert_eq!(refused.status.code(), status, "{}", refused.reason);
+            assert!(refused.close);
+        }
     }
 }

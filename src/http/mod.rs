@@ -1,4 +1,4 @@
-//! HTTP/1.0 and 1.1 as pure functions of bytes (RFC 9110, RFC 9112).
+//! What HTTP means, whatever carries it, as pure functions of bytes (RFC 9110).
 //!
 //! Architecture invariant: nothing here sees a socket, a file, a clock or a log. Time comes in as
 //! an argument. Every parser is fed bytes from strangers; none may panic.
@@ -6,20 +6,17 @@
 pub mod base64;
 pub mod bytes;
 pub mod charset;
-pub mod chunked;
 pub mod conditional;
 pub mod date;
 pub mod escape;
 pub mod etag;
-pub mod framing;
-pub mod limits;
+pub mod head;
 pub mod multipart;
 pub mod range;
 pub mod target;
 
 mod credentials;
 mod error;
-mod head;
 mod header;
 mod headers;
 mod host;
@@ -27,17 +24,14 @@ mod method;
 #[cfg(test)]
 pub(crate) mod mutation;
 mod negotiate;
-mod parse;
 mod status;
 
 pub use credentials::Credentials;
 pub use error::HttpError;
-pub use framing::{BodyLength, Framing};
 pub use head::{RequestHead, Span, Version};
 pub use header::{Known, list};
 pub use headers::Headers;
 pub use host::HostName;
 pub use method::{Method, MethodSet};
 pub use negotiate::{ErrorForm, accepts_coding, error_form, prefers_html};
-pub use parse::{Parsed, parse};
 pub use status::{Status, StatusLine};

@@ -2,7 +2,8 @@
 
 use super::Request;
 use crate::event::CHUNK;
-use crate::http::{Headers, HttpError, Method, Status, StatusLine, chunked};
+use crate::http::{Headers, HttpError, Method, Status, StatusLine};
+use crate::http1::chunked;
 use crate::net::{FileSlice, SendQueue};
 use std::borrow::Cow;
 use std::io::Write;

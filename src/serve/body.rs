@@ -1,7 +1,8 @@
 //! The request body, as slices of the receive buffer.
 
-use crate::http::chunked::{Decoder, Step};
-use crate::http::{BodyLength, HttpError, Status};
+use crate::http::{HttpError, Status};
+use crate::http1::BodyLength;
+use crate::http1::chunked::{Decoder, Step};
 use crate::net::RecvBuffer;
 
 /// How far the body of the current request has been read. The transfer coding is undone here, so

@@ -1,7 +1,8 @@
 //! A request as handlers see it.
 
 use crate::http::target::{self, Spelling};
-use crate::http::{BodyLength, Framing, HttpError, RequestHead, Status, Version};
+use crate::http::{HttpError, RequestHead, Status, Version};
+use crate::http1::{BodyLength, Framing};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
@@ -309,8 +310,7 @@ const REROUTES_MAX: u8 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::limits::HeadLimits;
-    use crate::http::{Parsed, parse};
+    use crate::http1::{Parsed, limits::HeadLimits, parse};
 
     #[test]
     fn a_client_is_what_it_is_wherever_in_its_network() {

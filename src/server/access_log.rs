@@ -3,7 +3,7 @@
 use super::log_sink::LogSink;
 use crate::conf::LogFormat;
 use crate::event::Clock;
-use crate::http::{Known, Status, Version, date, escape};
+use crate::http::{Known, Status, date, escape};
 use crate::serve::Request;
 use std::io::{self, Write};
 use std::time::Instant;
@@ -197,11 +197,7 @@ fn json(entry: &Entry<'_>, clock: &Clock, out: &mut Vec<u8>) -> io::Result<()> {
     text_field("host", head.authority(), out);
     text_field("path", Some(head.raw_path()), out);
     text_field("query", head.query(), out);
-    let proto = match head.version() {
-        Version::Http10 => "HTTP/1.0",
-        Version::Http11 => "HTTP/1.1",
-    };
-    text_field("proto", Some(proto.as_bytes()), out);
+    text_field("proto", Some(head.version().as_str().as_bytes()), out);
     // What was refused before it was understood has none of the above.
     let refused = head.method_text().is_empty().then(|| head.request_line());
     text_field("refused", refused, out);
@@ -263,8 +259,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::limits::HeadLimits;
-    use crate::http::{Parsed, parse};
+    use crate::http1::{Parsed, limits::HeadLimits, parse};
     use crate::serve::Peer;
     use std::time::{Duration, UNIX_EPOCH};
 

@@ -10,7 +10,7 @@ use super::connection::{ClientConnection, Verdict};
 use super::drive::{DriveContext, FreeList};
 use crate::app::App;
 use crate::event::{Budget, ConnId, Cx, Sleeper};
-use crate::http::chunked::{Decoder, Step as Chunk};
+use crate::http1::chunked::{Decoder, Step as Chunk};
 use crate::net::Transport;
 use crate::serve::{Abort, Handler, Peer};
 use crate::site::Site;

@@ -4,7 +4,7 @@
 //! anything of the server's own environment. CGI makes environment variables of it, WSGI entries of
 //! a dictionary.
 
-use crate::http::{HostName, Known, Version};
+use crate::http::{HostName, Known};
 use crate::serve::{Peer, Request};
 use std::io::Write;
 
@@ -77,13 +77,7 @@ impl Environ<'_> {
             (port, _) => port,
         };
         visit(b"SERVER_PORT", itoa::Buffer::new().format(port).as_bytes());
-        visit(
-            b"SERVER_PROTOCOL",
-            match request.head.version() {
-                Version::Http10 => b"HTTP/1.0",
-                Version::Http11 => b"HTTP/1.1",
-            },
-        );
+        visit(b"SERVER_PROTOCOL", request.head.version().as_str().as_bytes());
         visit(b"SERVER_SOFTWARE", b"httpyserver");
         visit(b"REQUEST_SCHEME", if request.secure { b"https" } else { b"http" });
         if request.secure {

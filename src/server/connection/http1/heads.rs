@@ -2,7 +2,8 @@
 
 use super::{Http1, PIPELINE_MAX, Reading, Writing, stream};
 use crate::event::CHUNK;
-use crate::http::{HttpError, Parsed, Status, framing, parse};
+use crate::http::{HttpError, Status};
+use crate::http1::{Parsed, framing, parse};
 use crate::net::Tls;
 use crate::serve::Response;
 use crate::server::connection::link::Link;

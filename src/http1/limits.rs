@@ -30,7 +30,3 @@ pub const CHUNK_EXTENSIONS_MAX: usize = 16 * 1024;
 
 /// Trailer section of a chunked body.
 pub const TRAILERS_MAX: usize = 4 * 1024;
-
-/// Ranges of one request after which the header is ignored: a handful is what viewers ask for
-/// (CVE-2011-3192 was a thousand).
-pub const RANGES_MAX: usize = 32;

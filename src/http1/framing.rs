@@ -3,7 +3,7 @@
 //! Stricter than the RFC where it leaves a choice: whatever another server on the way could have
 //! read differently is refused, and the connection closed (SECURITY 2).
 
-use super::{HttpError, Known, RequestHead, Status, Version, bytes, list};
+use crate::http::{HttpError, Known, RequestHead, Status, Version, bytes, list};
 
 /// How the length of a request body is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,7 +148,7 @@ fn expects_continue(head: &RequestHead) -> Result<bool, HttpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Parsed, limits::HeadLimits, parse};
+    use crate::http1::{Parsed, limits::HeadLimits, parse};
 
     fn frame_text(version: &str, lines: &[&str]) -> Result<Framing, u16> {
         let mut text = format!("POST / {version}\r\nHost: h\r\n");

@@ -5,11 +5,9 @@
 //! wrong is refused at once, without waiting for the end. The verdict does not depend on how the
 //! bytes were cut.
 
-use super::head::Field;
 use super::limits::{EMPTY_LINES_MAX, HeadLimits};
-use super::{
-    HostName, HttpError, Known, Method, RequestHead, Span, Status, Version, bytes, target,
-};
+use crate::http::head::{FIELDS_MAX, HEAD_MAX, RequestLine};
+use crate::http::{HttpError, RequestHead, Span, Status, Version, bytes};
 use memchr::{memchr, memchr_iter};
 
 /// What came of looking for a head.
@@ -48,13 +46,12 @@ fn read_head(
 ) -> Result<Option<usize>, HttpError> {
     let Some(text) = skip_empty_lines(buf)? else { return Ok(None) };
     let skipped = buf.len() - text.len();
-    // Places in the head are kept in 16 bits.
-    let size_max = limits.head.min(usize::from(u16::MAX));
+    let size_max = limits.head.min(HEAD_MAX);
     let text_max = text.get(..size_max).unwrap_or(text);
 
     let Some(line) = find_request_line(text_max, size_max, limits)? else { return Ok(None) };
     let line_end = line.len() + 2;
-    let line = RequestLine::read(line)?;
+    let line = read_request_line(line)?;
     let scanned = scanned.saturating_sub(skipped).max(line_end);
     let Some(end) = find_blank_line(text_max, scanned)? else {
         return if text_max.len() == size_max {
@@ -65,11 +62,9 @@ fn read_head(
     };
 
     let text = text.get(..end).unwrap_or_default();
-    head.clear();
-    head.bytes.extend_from_slice(text);
-    line.fill(head);
+    head.begin(text, line);
     read_fields(text, line_end, limits, head)?;
-    check_host(head)?;
+    head.check_host()?;
     Ok(Some(skipped + end))
 }
 
@@ -127,55 +122,19 @@ fn bare_lf() -> HttpError {
     HttpError::bad_request("line ends with LF alone")
 }
 
-/// A request line taken apart; places are those in the head.
-struct RequestLine {
-    method: Method,
-    version: Version,
-    method_len: usize,
-    target_len: usize,
-    parts: target::TargetParts,
-    plain_path: bool,
-}
-
-impl RequestLine {
-    /// RFC 9112 §3, with exactly one space between the parts.
-    fn read(line: &[u8]) -> Result<Self, HttpError> {
-        let (token, rest) = split_at_space(line)
-            .ok_or_else(|| HttpError::bad_request("request line without a target"))?;
-        if !token.iter().all(|b| bytes::is_tchar(*b)) {
-            return Err(HttpError::bad_request("method is not a token"));
-        }
-        let (target, version) = split_at_space(rest)
-            .ok_or_else(|| HttpError::bad_request("request line without a version"))?;
-        // Before the method and the target, so that the HTTP/2 preface `PRI * HTTP/2.0` gets 505.
-        let version = read_version(version)?;
-        if token.len() > METHOD_MAX {
-            return Err(HttpError::fatal(Status::NOT_IMPLEMENTED, "method too long"));
-        }
-        let method = Method::from_token(token);
-        let parts = target::split(method, target)?;
-        let plain_path = target::is_plain(target.get(parts.path.clone()).unwrap_or_default());
-        let (method_len, target_len) = (token.len(), target.len());
-        Ok(Self { method, version, method_len, target_len, parts, plain_path })
+/// RFC 9112 §3, with exactly one space between the parts.
+fn read_request_line(line: &[u8]) -> Result<RequestLine, HttpError> {
+    let (method, rest) = split_at_space(line)
+        .ok_or_else(|| HttpError::bad_request("request line without a target"))?;
+    if !bytes::is_token(method) {
+        return Err(HttpError::bad_request("method is not a token"));
     }
-
-    fn fill(self, head: &mut RequestHead) {
-        let start = self.method_len + 1;
-        let span =
-            |range: std::ops::Range<usize>| Span::new(start + range.start..start + range.end);
-        head.method = self.method;
-        head.version = self.version;
-        head.method_text = Span::new(0..self.method_len);
-        head.target = span(0..self.target_len);
-        head.path = span(self.parts.path);
-        head.query = self.parts.query.map(span);
-        head.authority = self.parts.authority.map(span);
-        head.plain_path = self.plain_path;
-    }
+    let (target, version) = split_at_space(rest)
+        .ok_or_else(|| HttpError::bad_request("request line without a version"))?;
+    // Before the method and the target, so that the HTTP/2 preface `PRI * HTTP/2.0` gets 505.
+    let version = read_version(version)?;
+    RequestLine::new(method, target, version)
 }
-
-/// Longer ones are nobody's method; the longest registered has 17 bytes.
-const METHOD_MAX: usize = 32;
 
 fn split_at_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = memchr(b' ', text)?;
@@ -205,7 +164,7 @@ fn read_fields(
     head: &mut RequestHead,
 ) -> Result<(), HttpError> {
     let lines = text.get(start..).unwrap_or_default();
-    // The number of a line is kept in a byte. The blank line is not one.
+    // The blank line is not one.
     match memchr_iter(b'\n', lines).count().saturating_sub(1) {
         count if count > limits.count.min(FIELDS_MAX) => Err(too_many_fields()),
         0 => Ok(()),
@@ -214,8 +173,6 @@ fn read_fields(
         _ => read_lines::<FIELDS_MAX>(text, lines, head),
     }
 }
-
-const FIELDS_MAX: usize = u8::MAX as usize;
 
 fn too_many_fields() -> HttpError {
     HttpError::fatal(Status::HEADER_FIELDS_TOO_LARGE, "too many header lines")
@@ -240,17 +197,7 @@ fn read_lines<const N: usize>(
         if header.name.is_empty() {
             return Err(HttpError::bad_request("empty header name"));
         }
-        let known = Known::from_name(header.name.as_bytes());
-        head.fields.push(Field {
-            name: span_within(text, header.name.as_bytes()),
-            value: span_within(text, header.value),
-            known,
-        });
-        if let Some(first) = known.and_then(|known| head.first.get_mut(known as usize))
-            && *first == 0
-        {
-            *first = u8::try_from(head.fields.len()).unwrap_or(u8::MAX);
-        }
+        head.push_field(span_within(text, header.name.as_bytes()), span_within(text, header.value));
     }
     Ok(())
 }
@@ -265,34 +212,18 @@ fn span_within(text: &[u8], part: &[u8]) -> Span {
     Span::new(start..start + part.len())
 }
 
-/// RFC 9112 §3.2: exactly one with HTTP/1.1, at most one with HTTP/1.0, and a host in it. An empty
-/// one is allowed there for URIs that have no authority; `http` URIs always have one.
-fn check_host(head: &RequestHead) -> Result<(), HttpError> {
-    let mut hosts = head.all(Known::Host);
-    match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => Err(HttpError::bad_request("several Host lines")),
-        (Some(host), None) if HostName::parse(host).is_none() => {
-            Err(HttpError::bad_request("bad Host"))
-        }
-        (None, None) if head.version == Version::Http11 => {
-            Err(HttpError::bad_request("no Host in HTTP/1.1"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// So that the log can say what was refused.
 #[cold]
 fn keep_request_line(buf: &[u8], limits: &HeadLimits, head: &mut RequestHead) {
-    head.clear();
     let is_line_end = |b: &u8| matches!(b, b'\r' | b'\n');
-    let line = buf.iter().skip_while(|b| is_line_end(b)).take_while(|b| !is_line_end(b));
-    head.bytes.extend(line.take(limits.request_line));
+    let line = buf.iter().copied().skip_while(is_line_end).take_while(|b| !is_line_end(b));
+    head.keep_line(line.take(limits.request_line));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{Known, Method};
     use proptest::prelude::*;
 
     const LIMITS: HeadLimits = HeadLimits { request_line: 60, head: 240, count: 5 };

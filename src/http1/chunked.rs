@@ -4,7 +4,7 @@
 //! exactly where they belong (SECURITY 2, 3). Extensions and trailers are checked and dropped.
 
 use super::limits::{CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
-use super::{HttpError, Status, bytes};
+use crate::http::{HttpError, Status, bytes};
 
 /// Ends a body that has no trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
