@@ -74,3 +74,23 @@ fn imports_are_found() {
         "use crate::http::X;\n// crate::no\nuse crate::{net::Y, site};\nfn f() { crate::sys::g() }";
     assert_eq!(imports(source), ["http", "net", "site", "sys"]);
 }
+
+/// `Until` stands for something armed, so that only what arms something makes one.
+#[test]
+fn only_what_arms_something_is_waited_for() {
+    let src = repository("src");
+    let makers =
+        ["event/source.rs", "event/waker.rs", "event/helped.rs", "event/admission/place.rs"];
+    let lenders = ["serve/exchange.rs", "serve/body.rs", "serve/answer.rs"];
+    let mut found = Vec::new();
+    for path in names_below(&src) {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.contains("Until::armed()") {
+            found.push(path.strip_prefix(&src).unwrap().to_string_lossy().into_owned());
+        }
+    }
+    let mut known = [makers.as_slice(), &lenders].concat();
+    known.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, known);
+}

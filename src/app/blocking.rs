@@ -2,10 +2,9 @@
 
 use super::reply::{Body, Job};
 use super::{Error, IntoReply, Reply, Request};
-use crate::event::{ConnId, Cx};
-use crate::http::Status;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::sync::{Arc, Weak};
+use crate::event::{Cx, Helped, TaskId, Until};
+use crate::http::{HttpError, Status};
+use std::task::Poll;
 
 /// Work of a request that is done off the loop: see [`Request::blocking`].
 ///
@@ -70,11 +69,7 @@ struct Task<T, C> {
 
 enum State<T> {
     New(Box<dyn FnOnce() -> T + Send>),
-    /// The result comes through here; dropping the second half tells that nobody wants it any more.
-    Started {
-        result: Receiver<T>,
-        _wanted: Arc<()>,
-    },
+    Started(Helped<T>),
     Done,
 }
 
@@ -84,42 +79,36 @@ where
     R: IntoReply,
     C: FnOnce(&mut Request<'_>, T) -> R,
 {
-    fn start(&mut self, id: ConnId, cx: &mut Cx) -> Result<(), Error> {
+    fn start(&mut self, task: TaskId, cx: &mut Cx) -> Result<(), Error> {
         let State::New(work) = std::mem::replace(&mut self.state, State::Done) else {
             return Ok(());
         };
-        let (sender, receiver) = sync_channel(1);
-        let wanted = Arc::new(());
-        let still_wanted = Arc::downgrade(&wanted);
-        self.state = State::Started { result: receiver, _wanted: wanted };
-        let work = Box::new(move || run(work, &sender, &still_wanted));
-        cx.help(id, work).map_err(|_| {
+        let begun = Helped::begin(task, cx, work).map_err(|_| {
             let busy = "too much work waits for the helper threads";
             Error::of_status(Status::SERVICE_UNAVAILABLE, busy).with_header("Retry-After", "1")
-        })
+        })?;
+        self.state = State::Started(begun);
+        Ok(())
+    }
+
+    fn until_done(&self) -> Result<Until, HttpError> {
+        match &self.state {
+            State::Started(begun) => Ok(begun.until_done()),
+            State::New(_) | State::Done => Err(lost("blocking work was not begun")),
+        }
     }
 
     fn poll(&mut self, request: &mut Request<'_>) -> Option<Reply> {
-        let State::Started { result, .. } = &self.state else { return None };
-        match result.try_recv() {
-            Ok(result) => {
-                self.state = State::Done;
-                let next = self.next.take()?;
-                Some(next(request, result).into_reply())
-            }
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => {
-                let why = "blocking work panicked";
-                Some(Reply::failed(crate::http::HttpError::new(Status::INTERNAL_SERVER_ERROR, why)))
-            }
-        }
+        let State::Started(begun) = &self.state else { return None };
+        let Poll::Ready(result) = begun.poll() else { return None };
+        self.state = State::Done;
+        Some(match (result, self.next.take()) {
+            (Some(result), Some(next)) => next(request, result).into_reply(),
+            _ => Reply::failed(lost("blocking work panicked")),
+        })
     }
 }
 
-/// On a helper: work that waited while its client left is not begun.
-fn run<T>(work: Box<dyn FnOnce() -> T + Send>, sender: &SyncSender<T>, wanted: &Weak<()>) {
-    if wanted.strong_count() > 0 {
-        // Nobody takes it if the client has left meanwhile.
-        let _ = sender.try_send(work());
-    }
+fn lost(why: &'static str) -> HttpError {
+    HttpError::new(Status::INTERNAL_SERVER_ERROR, why)
 }

@@ -1,6 +1,6 @@
 //! From one to many: events for everybody who listens.
 
-use crate::event::{ConnId, Wakes};
+use crate::event::TaskWaker;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
@@ -108,7 +108,7 @@ struct Inner {
     first: u64,
     /// Tells the events of this run of the program from those of the one before.
     epoch: u64,
-    waiting: HashMap<u64, (ConnId, Rc<Wakes>)>,
+    waiting: HashMap<u64, Rc<TaskWaker>>,
     subscriptions: u64,
 }
 
@@ -173,8 +173,8 @@ impl Broadcast {
             inner.first += 1;
         }
         inner.backlog.push_back(Rc::new(event));
-        for (_, (id, wakes)) in inner.waiting.drain() {
-            wakes.wake(id);
+        for (_, waker) in inner.waiting.drain() {
+            waker.wake();
         }
         id
     }
@@ -261,11 +261,11 @@ impl Subscription {
         Some(Rc::clone(event))
     }
 
-    /// The next event; without one, a connection that is woken as soon as there is.
-    pub(super) fn next_or_wake(&mut self, id: ConnId, wakes: &Rc<Wakes>) -> Option<Rc<Event>> {
+    /// The next event; without one, a task that is woken as soon as there is.
+    pub(super) fn next_or_wake(&mut self, waker: &Rc<TaskWaker>) -> Option<Rc<Event>> {
         let event = self.next();
         if event.is_none() {
-            self.inner.borrow_mut().waiting.insert(self.number, (id, Rc::clone(wakes)));
+            self.inner.borrow_mut().waiting.insert(self.number, Rc::clone(waker));
         }
         event
     }

@@ -104,18 +104,13 @@ impl Collector {
         self.limit
     }
 
-    /// Whether there is room for so many bytes more; otherwise the timer is set.
-    pub(super) fn has_room(
-        &mut self,
-        more: u64,
-        timer: &mut Option<Instant>,
-        cx: &Cx,
-    ) -> Result<bool, HttpError> {
+    /// Makes room for so many bytes more. Otherwise when to ask again.
+    pub(super) fn make_room(&mut self, more: u64, cx: &Cx) -> Result<Option<Instant>, HttpError> {
         let len = self.len + more;
         match &self.kind {
-            Kind::Raw(raw) if len <= raw.memory_max as u64 => Ok(true),
+            Kind::Raw(raw) if len <= raw.memory_max as u64 => Ok(None),
             // Which of its bytes are those of files turns out when they are taken apart.
-            _ => self.room.grow_to(len, timer, cx),
+            _ => self.room.grow_to(len, cx),
         }
     }
 

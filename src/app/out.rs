@@ -2,7 +2,7 @@
 
 use super::broadcast::{Event, Subscription};
 use super::{Error, Result};
-use crate::event::{ConnId, Wakes};
+use crate::event::TaskWaker;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
@@ -86,8 +86,7 @@ impl<E: Into<Error>> IntoNext for Result<Next, E> {
 /// ```
 pub struct Out<'a> {
     pub(super) buffer: &'a mut Vec<u8>,
-    pub(super) id: ConnId,
-    pub(super) wakes: &'a Rc<Wakes>,
+    pub(super) waker: &'a Rc<TaskWaker>,
 }
 
 impl Out<'_> {
@@ -153,7 +152,7 @@ impl Out<'_> {
     /// assert_eq!(app.test().get("/news").until_idle().text(), "it works\n");
     /// ```
     pub fn next(&mut self, subscription: &mut Subscription) -> Option<Rc<Event>> {
-        subscription.next_or_wake(self.id, self.wakes)
+        subscription.next_or_wake(self.waker)
     }
 }
 

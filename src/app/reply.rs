@@ -2,7 +2,7 @@
 
 use super::out::Producer;
 use super::{Error, Request};
-use crate::event::{ConnId, Cx, Wakes};
+use crate::event::{Cx, TaskId, TaskWaker, Until};
 use crate::handlers::files::OneFile;
 use crate::http::bytes::{is_field_byte, is_tchar};
 use crate::http::{Headers, HttpError, RequestHead, Status};
@@ -64,7 +64,7 @@ pub(super) struct Dress {
 /// What waits for something to happen, and then has one answer.
 pub(super) trait Waiter {
     /// The answer, if it has happened or if the time is over.
-    fn poll(&mut self, id: ConnId, wakes: &Rc<Wakes>, over: bool) -> Option<Reply>;
+    fn poll(&mut self, waker: &Rc<TaskWaker>, over: bool) -> Option<Reply>;
 
     /// How long it waits.
     fn patience(&self) -> Duration;
@@ -73,7 +73,10 @@ pub(super) trait Waiter {
 /// Work with what follows it. The exchange of its request starts it, and asks when it is woken.
 pub(super) trait Job {
     /// Gives it to the helpers.
-    fn start(&mut self, id: ConnId, cx: &mut Cx) -> Result<(), Error>;
+    fn start(&mut self, task: TaskId, cx: &mut Cx) -> Result<(), Error>;
+
+    /// What to wait for until the work is done.
+    fn until_done(&self) -> Result<Until, HttpError>;
 
     /// The answer, once the work is done.
     fn poll(&mut self, request: &mut Request<'_>) -> Option<Reply>;

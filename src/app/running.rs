@@ -7,7 +7,7 @@ use super::reply::{Body, Dress, Waiter};
 use super::request::State;
 use super::{Error, Reply, Request};
 use crate::conf::Level;
-use crate::event::Cx;
+use crate::event::{Cx, TaskWaker, Until};
 use crate::http::{HttpError, Status};
 use crate::serve::{Exchange, ExchangeIo, Step};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,14 +38,16 @@ enum Phase {
 struct Stream {
     producer: Box<dyn Producer>,
     buffer: Vec<u8>,
-    until: Until,
+    due: Due,
+    /// Those that it waits for have it.
+    waker: Rc<TaskWaker>,
     /// When it gives a sign of life, if it has nothing to say before.
     beat: Option<Instant>,
 }
 
 /// When a stream is called again.
 #[derive(Clone, Copy)]
-enum Until {
+enum Due {
     Now,
     Instant(Instant),
     /// It is woken.
@@ -75,25 +77,24 @@ impl Running {
         Self { app: Rc::clone(app), chain, state: Box::new(state), phase }
     }
 
-    /// Takes what has come of the body. True when it is complete.
+    /// Takes what has come of the body. `None` when it is complete.
     fn collect_more(
         collector: &mut Collector,
         io: &mut ExchangeIo<'_>,
         cx: &Cx,
-    ) -> Result<bool, HttpError> {
+    ) -> Result<Option<Until>, HttpError> {
         io.body.limit_to(collector.limit());
-        io.ready.take_timer();
         loop {
             let left = io.body.left().unwrap_or(0);
             let piece = io.body.peek()?;
             let taken = piece.len();
             if taken == 0 {
-                return Ok(io.body.is_finished());
+                return Ok((!io.body.is_finished()).then(|| io.body.until_more()));
             }
             // All of it at once, where its length is known: none waits with half of the room.
             let more = (taken as u64).max(left);
-            if !collector.has_room(more, io.timer, cx)? {
-                return Ok(false);
+            if let Some(again) = collector.make_room(more, cx)? {
+                return Ok(Some(io.until(again)));
             }
             collector.take(piece)?;
             io.body.consume(taken);
@@ -125,7 +126,7 @@ impl Running {
         let dress = Dress { status: reply.status, fields: reply.fields() };
         match reply.body {
             Body::Job(mut job) => {
-                if let Err(error) = job.start(io.id, cx) {
+                if let Err(error) = job.start(io.task, cx) {
                     return self.follow(Reply::failed(error), io, cx);
                 }
                 self.phase = Phase::Job(job, dress);
@@ -141,7 +142,9 @@ impl Running {
                     return Ok(Some(Step::Done));
                 }
                 *self.state = State::default();
-                let stream = Stream { producer, buffer: Vec::new(), until: Until::Now, beat: None };
+                let waker = Rc::new(cx.waker(io.task));
+                let (buffer, due) = (Vec::new(), Due::Now);
+                let stream = Stream { producer, buffer, due, waker, beat: None };
                 self.phase = Phase::Stream(stream);
             }
             _ => return Err(broken("a reply that takes no time")),
@@ -155,8 +158,8 @@ impl Running {
             Phase::Collect(collector) => {
                 let Some(own) = collector else { return Err(broken("no body to collect")) };
                 let done = match Self::collect_more(own, io, cx) {
-                    Ok(false) => return Ok(Some(Step::Wait)),
-                    Ok(true) => match collector.take() {
+                    Ok(Some(until)) => return Ok(Some(Step::Wait(until))),
+                    Ok(None) => match collector.take() {
                         Some(own) => own.finish(&mut self.state),
                         None => Err(broken("no body to collect")),
                     },
@@ -180,25 +183,18 @@ impl Running {
                         let reply = reply.dressed_in(dress);
                         self.follow(reply, io, cx)
                     }
-                    None => {
-                        *io.wake_expected = true;
-                        Ok(Some(Step::Wait))
-                    }
+                    None => Ok(Some(Step::Wait(job.until_done()?))),
                 }
             }
             Phase::Waiting(waiter, until, dress) => {
                 let over = cx.now() >= *until || cx.stopping;
-                let (id, wakes) = (io.id, cx.wakes());
-                match guarded_option(|| waiter.poll(id, wakes, over)) {
+                let waker = Rc::new(cx.waker(io.task));
+                match guarded_option(|| waiter.poll(&waker, over)) {
                     Some(reply) => {
                         let reply = reply.dressed_in(dress);
                         self.follow(reply, io, cx)
                     }
-                    None => {
-                        *io.timer = Some(*until);
-                        *io.wake_expected = true;
-                        Ok(Some(Step::Wait))
-                    }
+                    None => Ok(Some(Step::Wait(io.until(*until)))),
                 }
             }
             Phase::Stream(stream) => stream.advance(io, cx).map(Some),
@@ -219,17 +215,17 @@ impl Exchange for Running {
 impl Stream {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         let now = cx.now();
-        let woken = io.ready.take_woken();
+        let woken = io.take_woken();
         // Who waits for the clock or for others comes again after a restart; who is in the middle
         // of something goes on.
-        if cx.stopping && self.producer.is_endless() && !matches!(self.until, Until::Now) {
+        if cx.stopping && self.producer.is_endless() && !matches!(self.due, Due::Now) {
             io.answer.finish()?;
             return Ok(Step::Done);
         }
-        let is_due = match self.until {
-            Until::Now => true,
-            Until::Instant(at) => now >= at,
-            Until::Woken => woken,
+        let is_due = match self.due {
+            Due::Now => true,
+            Due::Instant(at) => now >= at,
+            Due::Woken => woken,
         };
         if !is_due {
             if self.beat.is_some_and(|at| now >= at) {
@@ -244,8 +240,8 @@ impl Stream {
         loop {
             let room = io.answer.room();
             if room == 0 {
-                self.until = Until::Now;
-                return Ok(Step::Wait);
+                self.due = Due::Now;
+                return Ok(Step::Wait(io.answer.until_room()));
             }
             match self.produce(io, cx)? {
                 // Room alone bounds no stream that writes nothing, and none that takes its time.
@@ -253,20 +249,20 @@ impl Stream {
                 // Nor does one that has written nothing all the time need all of the next turn: its
                 // client may be gone, which only writing would show.
                 Next::More if io.answer.room() == room_before => {
-                    self.until = Until::Instant(cx.now() + PAUSE);
+                    self.due = Due::Instant(cx.now() + PAUSE);
                     return Ok(self.wait(io));
                 }
                 Next::More => {
-                    self.until = Until::Now;
+                    self.due = Due::Now;
                     return Ok(Step::Again);
                 }
                 Next::After(span) => {
-                    self.until = Until::Instant(now + span.min(FOREVER));
+                    self.due = Due::Instant(now + span.min(FOREVER));
                     self.beat = self.next_beat(now);
                     return Ok(self.wait(io));
                 }
                 Next::Wait => {
-                    self.until = Until::Woken;
+                    self.due = Due::Woken;
                     self.beat = self.next_beat(now);
                     return Ok(self.wait(io));
                 }
@@ -284,18 +280,16 @@ impl Stream {
 
     /// Waits for its instant or its wake, or for the next sign of life if that is sooner.
     fn wait(&self, io: &mut ExchangeIo<'_>) -> Step {
-        let at = match self.until {
-            Until::Instant(at) => Some(at),
-            Until::Now | Until::Woken => None,
+        let until = match self.due {
+            Due::Instant(at) => io.until(at),
+            Due::Now | Due::Woken => self.waker.until(),
         };
-        *io.timer = at.into_iter().chain(self.beat).min();
-        *io.wake_expected = matches!(self.until, Until::Woken);
-        Step::Wait
+        Step::Wait(until.or(self.beat.map(|beat| io.until(beat))))
     }
 
     /// Calls the producer once, and passes on what it writes.
     fn produce(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Next, HttpError> {
-        let mut out = Out { buffer: &mut self.buffer, id: io.id, wakes: cx.wakes() };
+        let mut out = Out { buffer: &mut self.buffer, waker: &self.waker };
         let producer = &mut self.producer;
         let next = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut out)));
         let next = next.unwrap_or_else(|_| {

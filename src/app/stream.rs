@@ -4,7 +4,7 @@ use super::broadcast::{Event, Subscription};
 use super::out::{IntoNext, Next, Out, Producer};
 use super::reply::{Body, Waiter};
 use super::{IntoReply, Reply, Result};
-use crate::event::{ConnId, Wakes};
+use crate::event::TaskWaker;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
@@ -66,9 +66,9 @@ where
     F: FnOnce(&[Rc<Event>]) -> R,
     R: IntoReply,
 {
-    fn poll(&mut self, id: ConnId, wakes: &Rc<Wakes>, over: bool) -> Option<Reply> {
+    fn poll(&mut self, waker: &Rc<TaskWaker>, over: bool) -> Option<Reply> {
         let mut events = Vec::new();
-        while let Some(event) = self.subscription.next_or_wake(id, wakes) {
+        while let Some(event) = self.subscription.next_or_wake(waker) {
             events.push(event);
         }
         if events.is_empty() && !over {

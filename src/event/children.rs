@@ -3,17 +3,16 @@
 //! A child belongs to the loop, not to whoever started it: an exchange that is cut off just says
 //! so and goes, and nobody ever waits for a process.
 
-use super::{ServiceId, Target};
+use super::{Owner, ServiceId, Source, Sources};
 use crate::sys::process::{Ending, Process};
-use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use mio::Interest;
 use slab::Slab;
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// What is told of a child's end: `Service::child_ended` of this service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct Parent {
     /// The service.
     pub service: ServiceId,
     /// What the service knows the child by.
@@ -32,17 +31,17 @@ pub struct ChildId {
 pub struct Children {
     slab: Slab<Child>,
     serial: u32,
-    ended: Vec<(Owner, Ending)>,
+    ended: Vec<(Parent, Ending)>,
 }
 
 #[derive(Debug)]
 struct Child {
     process: Process,
-    owner: Owner,
+    parent: Parent,
     serial: u32,
     fate: Fate,
     /// The kernel tells when it ends; otherwise it has to be asked.
-    is_watched: bool,
+    watch: Option<Source<OwnedFd>>,
 }
 
 /// What is to become of a child.
@@ -65,15 +64,19 @@ const GRACE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Children {
-    pub(super) fn adopt(&mut self, process: Process, owner: Owner, registry: &Registry) -> ChildId {
+    pub(super) fn adopt(
+        &mut self,
+        mut process: Process,
+        parent: Parent,
+        sources: &Sources,
+    ) -> ChildId {
         self.serial = self.serial.wrapping_add(1);
         let entry = self.slab.vacant_entry();
         let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
-        let token = Target::Child(index).token();
-        let is_watched = process.watch().is_some_and(|fd| {
-            registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE).is_ok()
-        });
-        let child = Child { process, owner, serial: self.serial, fate: Fate::Free, is_watched };
+        let watch = process
+            .take_watch()
+            .and_then(|watch| sources.add(watch, Owner::Child(index), Interest::READABLE).ok());
+        let child = Child { process, parent, serial: self.serial, fate: Fate::Free, watch };
         entry.insert(child);
         ChildId { index, serial: self.serial }
     }
@@ -138,9 +141,9 @@ impl Children {
             child.process.kill();
         }
         if let Some(ending) = child.process.collect() {
-            let owner = child.owner;
+            let parent = child.parent;
             self.slab.remove(index as usize);
-            self.ended.push((owner, ending));
+            self.ended.push((parent, ending));
         }
     }
 
@@ -158,7 +161,7 @@ impl Children {
                 Fate::Asked(at) if at <= now => child.kill(),
                 _ => {}
             }
-            if !child.is_watched {
+            if child.watch.is_none() {
                 unwatched.push(index);
             }
         }
@@ -168,7 +171,7 @@ impl Children {
     }
 
     /// Takes one that has ended and was collected.
-    pub fn pop_ended(&mut self) -> Option<(Owner, Ending)> {
+    pub fn pop_ended(&mut self) -> Option<(Parent, Ending)> {
         self.ended.pop()
     }
 }
@@ -191,7 +194,7 @@ impl Child {
             Fate::Limited(at) | Fate::Asked(at) => Some(at),
             Fate::Free | Fate::Killed => None,
         };
-        let look = (!self.is_watched).then(|| now + LOOK_EVERY);
+        let look = (self.watch.is_none()).then(|| now + LOOK_EVERY);
         [due, look].into_iter().flatten().min()
     }
 }
@@ -199,6 +202,7 @@ impl Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Target;
     use crate::sys::process::{self, Launch, Limits};
     use mio::{Events, Poll};
     use std::fs::File;
@@ -222,14 +226,13 @@ mod tests {
     }
 
     /// Runs a loop, with a clock that goes a second each round, until a child has ended.
-    fn end_of_one(children: &mut Children, poll: &mut Poll) -> (Owner, Ending) {
+    fn end_of_one(children: &mut Children, poll: &mut Poll, sources: &Sources) -> (Parent, Ending) {
         let mut events = Events::with_capacity(8);
         for round in 0..2000u64 {
             poll.poll(&mut events, Some(Duration::from_millis(10))).unwrap();
             for event in &events {
-                let Some(Target::Child(index)) = Target::from_token(event.token()) else {
-                    panic!()
-                };
+                let Some(Target::Source(id)) = Target::from_token(event.token()) else { panic!() };
+                let Some(Owner::Child(index)) = sources.mark(id, event) else { panic!() };
                 children.collect(index);
             }
             children.see_to(Instant::now() + Duration::from_secs(round));
@@ -241,39 +244,44 @@ mod tests {
     }
 
     #[test]
-    fn every_child_is_collected_and_its_owner_told() {
+    fn every_child_is_collected_and_its_parent_told() {
         let mut poll = Poll::new().unwrap();
         let mut children = Children::default();
-        let owner = |tag| Owner { service: ServiceId(3), tag };
+        let sources = Sources::new(poll.registry().try_clone().unwrap());
+        let parent = |tag| Parent { service: ServiceId(3), tag };
         let (process, _) = started("exit 4");
-        let first = children.adopt(process, owner(1), poll.registry());
-        assert_eq!(end_of_one(&mut children, &mut poll), (owner(1), Ending::Exited(4)));
+        let first = children.adopt(process, parent(1), &sources);
+        assert_eq!(end_of_one(&mut children, &mut poll, &sources), (parent(1), Ending::Exited(4)));
         assert!(children.is_empty());
         let (process, _out) = started("exec sleep 600");
-        let second = children.adopt(process, owner(2), poll.registry());
+        let second = children.adopt(process, parent(2), &sources);
         // The name of the first means nobody any more.
         children.kill(first);
         children.dismiss_at(second, Instant::now());
-        assert_eq!(end_of_one(&mut children, &mut poll), (owner(2), Ending::Signalled(15)));
+        assert_eq!(
+            end_of_one(&mut children, &mut poll, &sources),
+            (parent(2), Ending::Signalled(15))
+        );
     }
 
     #[test]
     fn who_does_not_listen_is_killed_with_all_it_has_started() {
         let mut poll = Poll::new().unwrap();
         let mut children = Children::default();
-        let owner = Owner { service: ServiceId(0), tag: 0 };
+        let sources = Sources::new(poll.registry().try_clone().unwrap());
+        let parent = Parent { service: ServiceId(0), tag: 0 };
         let (process, mut out) = started("trap '' TERM; echo .; while :; do sleep 600; done");
         out.read_exact(&mut [0; 2]).unwrap();
-        let id = children.adopt(process, owner, poll.registry());
+        let id = children.adopt(process, parent, &sources);
         children.dismiss(id, Instant::now());
-        assert_eq!(end_of_one(&mut children, &mut poll), (owner, Ending::Signalled(9)));
+        assert_eq!(end_of_one(&mut children, &mut poll, &sources), (parent, Ending::Signalled(9)));
         // A leader that obeys leaves a straggler that does not.
         let script = "(trap '' TERM; echo .; while :; do sleep 600; done) & echo .; wait";
         let (process, mut out) = started(script);
         out.read_exact(&mut [0; 4]).unwrap();
-        let id = children.adopt(process, owner, poll.registry());
+        let id = children.adopt(process, parent, &sources);
         children.dismiss(id, Instant::now());
-        assert_eq!(end_of_one(&mut children, &mut poll), (owner, Ending::Signalled(15)));
+        assert_eq!(end_of_one(&mut children, &mut poll, &sources), (parent, Ending::Signalled(15)));
         assert_eq!(out.read(&mut [0]).unwrap(), 0, "the straggler holds the pipe no longer");
     }
 }

@@ -2,16 +2,15 @@
 
 use super::outside::{Busy, Outside, Stopper};
 use super::{
-    Buffers, ChildId, Children, Clock, ConnId, Door, Owner, RunQueue, ServiceId, Starts, Target,
-    Timers,
+    Buffers, ChildId, Children, Clock, Owner, Parent, RunQueue, ServiceId, Source, Sources, Starts,
+    TaskId, TaskWaker, Timers, Wakes,
 };
 use crate::conf::{Level, SPOOL_TOTAL};
 use crate::sys::process::Process;
 use crate::sys::spool_budget::SpoolBudget;
-use mio::event::Source;
 use mio::{Interest, Registry};
-use std::cell::RefCell;
 use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -29,7 +28,7 @@ pub struct Notice {
 /// Everything a connection, an exchange or a handler may ask of the loop. One a process.
 #[derive(Debug)]
 pub struct Cx {
-    registry: Registry,
+    sources: Sources,
     /// The time of this turn.
     pub clock: Clock,
     /// Instants asked for.
@@ -46,7 +45,7 @@ pub struct Cx {
     pub spool: SpoolBudget,
     /// The server stops: what has no end of its own should come to one.
     pub stopping: bool,
-    /// Connections that were woken and are not yet marked.
+    /// Tasks that were woken and are not yet told.
     wakes: Rc<Wakes>,
     /// What other threads do for the loop, and may ask of it.
     outside: Outside,
@@ -58,22 +57,11 @@ pub struct Cx {
     notices: Vec<Notice>,
 }
 
-/// Connections to be driven soon. Shared by those who wake others from where there is no [`Cx`].
-#[derive(Debug, Default)]
-pub struct Wakes(RefCell<Vec<ConnId>>);
-
-impl Wakes {
-    /// As [`Cx::wake`].
-    pub fn wake(&self, id: ConnId) {
-        self.0.borrow_mut().push(id);
-    }
-}
-
 impl Cx {
     /// Services on top of a poll's registry.
     pub fn new(registry: Registry) -> Self {
         Self {
-            registry,
+            sources: Sources::new(registry),
             clock: Clock::new(),
             timers: Timers::default(),
             runq: RunQueue::default(),
@@ -95,42 +83,32 @@ impl Cx {
         self.clock.now()
     }
 
-    /// Lets a connection's door hear of a source: once, for both directions it has, for life.
+    /// Has the poll tell `owner` of a descriptor: see [`Sources::add`].
     ///
     /// # Errors
     /// What `epoll_ctl` says: no memory, too many watches.
-    pub fn register(
+    pub fn source<F: AsFd>(
         &self,
-        source: &mut impl Source,
-        id: ConnId,
-        door: Door,
+        io: F,
+        owner: Owner,
         interest: Interest,
-    ) -> io::Result<()> {
-        self.registry.register(source, Target::Connection(id, door).token(), interest)
+    ) -> io::Result<Source<F>> {
+        self.sources.add(io, owner, interest)
     }
 
-    /// Lets a service hear of a source that lives longer than an exchange.
-    ///
-    /// # Errors
-    /// As `register`.
-    pub fn register_pool(
-        &self,
-        source: &mut impl Source,
-        pool: ServiceId,
-        slot: u16,
-        interest: Interest,
-    ) -> io::Result<()> {
-        self.registry.register(source, Target::Pool(pool, slot).token(), interest)
+    /// What the poll knows.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
-    /// The registry, for listeners and signals.
+    /// The registry, for listeners, signals and sockets of clients.
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        self.sources.registry()
     }
 
-    /// Takes charge of a program: it will be collected when it ends, and its owner told.
-    pub fn adopt(&mut self, process: Process, owner: Owner) -> ChildId {
-        self.children.adopt(process, owner, &self.registry)
+    /// Takes charge of a program: it will be collected when it ends, and its parent told.
+    pub fn adopt(&mut self, process: Process, parent: Parent) -> ChildId {
+        self.children.adopt(process, parent, &self.sources)
     }
 
     /// Asks a child to end, with all it has started, and kills them if they have not two seconds
@@ -149,39 +127,28 @@ impl Cx {
         self.children.dismiss_at(child, at);
     }
 
-    /// Has a connection driven soon: its exchange finds `woken` set. A connection that is gone is
-    /// not reached.
-    pub fn wake(&self, id: ConnId) {
-        self.wakes.wake(id);
+    /// A promise to wake a task.
+    pub fn waker(&self, task: TaskId) -> TaskWaker {
+        TaskWaker::new(task, &self.wakes)
     }
 
-    /// The list that `wake` adds to, for whoever wakes without being lent this.
+    /// Tasks that were woken and not yet told.
     pub fn wakes(&self) -> &Rc<Wakes> {
         &self.wakes
     }
 
-    /// Takes one who was woken.
-    pub fn pop_woken(&self) -> Option<ConnId> {
-        self.wakes.0.borrow_mut().pop()
-    }
-
-    /// Whether somebody was woken.
-    pub fn has_woken(&self) -> bool {
-        !self.wakes.0.borrow().is_empty()
-    }
-
-    /// Has `work`, which may block, done by a helper thread. `id` is woken when it is done, or has
+    /// Has `work`, which may block, done by a helper thread. `task` is woken when it is done, or has
     /// panicked: `work` brings its result to where the exchange looks for it.
     ///
     /// # Errors
     /// Too much work waits already, or there are no threads to be had.
-    pub fn help(&mut self, id: ConnId, work: Box<dyn FnOnce() + Send>) -> Result<(), Busy> {
-        self.outside.help(&self.registry, id, work, self.clock.now())
+    pub fn help(&mut self, task: TaskId, work: Box<dyn FnOnce() + Send>) -> Result<(), Busy> {
+        self.outside.help(self.sources.registry(), task, work, self.clock.now())
     }
 
     /// Wakes those whose work is done: another thread has said that there are some.
     pub fn hear_outside(&self) {
-        self.outside.take_finished(|id| self.wakes.wake(id));
+        self.outside.take_finished(|task| self.wakes.wake(task));
     }
 
     /// Whether helpers have something to do, or have done what was not yet heard of. For clients
@@ -195,7 +162,7 @@ impl Cx {
     /// # Errors
     /// No descriptor for it.
     pub fn stopper(&mut self) -> io::Result<Stopper> {
-        self.outside.stopper(&self.registry)
+        self.outside.stopper(self.sources.registry())
     }
 
     /// How often other threads asked for a stop; asking forgets it.

@@ -1,7 +1,7 @@
 //! The result of work that a helper thread does.
 
 use super::outside::Busy;
-use super::{ConnId, Cx};
+use super::{Cx, TaskId, Until};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::task::Poll;
@@ -15,26 +15,31 @@ pub struct Helped<T> {
 }
 
 impl<T: Send + 'static> Helped<T> {
-    /// Gives `work` to a helper; `id` is woken when there is something to [`poll`](Self::poll).
+    /// Gives `work` to a helper; `task` is woken when there is something to [`poll`](Self::poll).
     ///
     /// # Errors
     /// As [`Cx::help`].
     pub fn begin(
-        id: ConnId,
+        task: TaskId,
         cx: &mut Cx,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Self, Busy> {
         let (sender, result) = sync_channel(1);
         let wanted = Arc::new(());
         let still_wanted = Arc::downgrade(&wanted);
-        let task = move || {
+        let job = move || {
             if still_wanted.strong_count() > 0 {
                 // Not received if the client has left meanwhile.
                 let _ = sender.try_send(work());
             }
         };
-        cx.help(id, Box::new(task))?;
+        cx.help(task, Box::new(job))?;
         Ok(Self { result, _wanted: wanted })
+    }
+
+    /// What the task waits for until the work is done: helpers tell of its end in any case.
+    pub fn until_done(&self) -> Until {
+        Until::armed()
     }
 
     /// The result, if it is there; `None` if the work has panicked.

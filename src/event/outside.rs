@@ -5,7 +5,7 @@
 //! loop does the rest. There are none until the first piece of work is given to them.
 
 use super::admission::{Order, QueueLimits, WaitQueue};
-use super::{ConnId, Target};
+use super::{Target, TaskId};
 use mio::{Registry, Waker};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,13 +51,13 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Somebody has added to the queue, or closed it.
     added: Condvar,
-    finished: Mutex<Vec<ConnId>>,
+    finished: Mutex<Vec<TaskId>>,
     /// How often a stop was asked for.
     stop: AtomicU32,
 }
 
 struct Queue {
-    waiting: WaitQueue<(ConnId, Box<dyn FnOnce() + Send>)>,
+    waiting: WaitQueue<(TaskId, Box<dyn FnOnce() + Send>)>,
     idle: usize,
     closed: bool,
 }
@@ -85,7 +85,7 @@ impl Outside {
     pub(super) fn help(
         &mut self,
         registry: &Registry,
-        id: ConnId,
+        task: TaskId,
         work: Box<dyn FnOnce() + Send>,
         now: Instant,
     ) -> Result<(), Busy> {
@@ -93,7 +93,7 @@ impl Outside {
         let shared = self.shared(registry).map_err(|_| Busy)?;
         let mut queue = locked(&shared.queue);
         queue.waiting.make_room(None, 0).map_err(|_| Busy)?;
-        let ticket = queue.waiting.push(None, (id, work), now);
+        let ticket = queue.waiting.push(None, (task, work), now);
         let needed = queue.waiting.len() > queue.idle && helpers < HELPERS;
         drop(queue);
         shared.added.notify_one();
@@ -115,7 +115,7 @@ impl Outside {
     }
 
     /// See `Cx::hear_outside`.
-    pub(super) fn take_finished(&self, mut tell: impl FnMut(ConnId)) {
+    pub(super) fn take_finished(&self, mut tell: impl FnMut(TaskId)) {
         if let Some(shared) = &self.shared {
             let finished = std::mem::take(&mut *locked(&shared.finished));
             finished.into_iter().for_each(&mut tell);
@@ -162,17 +162,17 @@ impl Shared {
         // On Linux this is the priority of the thread, not of the process. It is a courtesy: where
         // it is refused, the work is done all the same.
         let _ = rustix::process::setpriority_process(None, NICENESS);
-        while let Some((id, work)) = self.next() {
+        while let Some((task, work)) = self.next() {
             // The panic is told where the result is looked for and not found.
             let _ = catch_unwind(AssertUnwindSafe(work));
-            locked(&self.finished).push(id);
+            locked(&self.finished).push(task);
             // The loop is gone when nobody hears it.
             let _ = self.waker.wake();
         }
     }
 
     /// The next piece of work; `None` when there will be none.
-    fn next(&self) -> Option<(ConnId, Box<dyn FnOnce() + Send>)> {
+    fn next(&self) -> Option<(TaskId, Box<dyn FnOnce() + Send>)> {
         let mut queue = locked(&self.queue);
         loop {
             if queue.closed {
@@ -211,20 +211,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Cx;
+    use super::super::{ConnId, Cx};
     use super::*;
     use mio::{Events, Poll};
     use std::sync::mpsc;
     use std::time::Duration;
 
-    fn hear(poll: &mut Poll, cx: &Cx) -> Vec<ConnId> {
+    fn hear(poll: &mut Poll, cx: &Cx) -> Vec<TaskId> {
         let mut events = Events::with_capacity(8);
         let mut woken = Vec::new();
         while woken.is_empty() {
             poll.poll(&mut events, Some(Duration::from_secs(20))).unwrap();
             assert!(!events.is_empty(), "nobody woke the loop");
             cx.hear_outside();
-            woken.extend(std::iter::from_fn(|| cx.pop_woken()));
+            woken.extend(std::iter::from_fn(|| cx.wakes().pop()));
         }
         woken
     }
@@ -233,7 +233,7 @@ mod tests {
     fn work_is_done_elsewhere_and_its_owner_woken_even_if_it_panics() {
         let mut poll = Poll::new().unwrap();
         let mut cx = Cx::new(poll.registry().try_clone().unwrap());
-        let id = ConnId { index: 7, generation: 1 };
+        let id = TaskId { conn: ConnId { index: 7, generation: 1 }, stream: 1 };
         let (sender, receiver) = mpsc::channel();
         let here = std::thread::current().id();
         cx.help(id, Box::new(move || sender.send(std::thread::current().id()).unwrap())).unwrap();
@@ -247,7 +247,7 @@ mod tests {
     fn the_queue_is_bounded() {
         let mut poll = Poll::new().unwrap();
         let mut cx = Cx::new(poll.registry().try_clone().unwrap());
-        let id = ConnId { index: 0, generation: 1 };
+        let id = TaskId { conn: ConnId { index: 0, generation: 1 }, stream: 1 };
         let gate = Arc::new(Mutex::new(()));
         let closed = gate.lock().unwrap();
         let mut given = 0;

@@ -1,15 +1,15 @@
-//! Instants at which a connection asked to be driven, or a service to be called.
+//! Instants at which a task asked to be advanced, or a service to be called.
 //!
-//! A heap that is never searched: a connection's own `timer` field says what it waits for, and an
+//! A heap that is never searched: a transaction's own `timer` field says what it waits for, and an
 //! entry that disagrees with it is stale. Cancelling is overwriting the field. The interface leaves
 //! room for a wheel, should there ever be more than some ten thousand armed at once.
 
-use super::{ConnId, ServiceId};
+use super::{ServiceId, TaskId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// The armed instants of all connections and services.
+/// The armed instants of all tasks and services.
 #[derive(Debug, Default)]
 pub struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Sleeper)>>,
@@ -18,17 +18,17 @@ pub struct Timers {
 /// Who has armed an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sleeper {
-    /// A connection, for its exchange.
-    Connection(ConnId),
+    /// A task.
+    Task(TaskId),
     /// A service: its `flush_batch` is called.
     Service(ServiceId),
 }
 
 impl Timers {
-    /// Arms `at` for a connection. What it had armed before stays in the heap, and is recognised
+    /// Arms `at` for a task. What it had armed before stays in the heap, and is recognised
     /// as stale by whoever is told of it.
-    pub fn arm(&mut self, at: Instant, id: ConnId) {
-        self.heap.push(Reverse((at, Sleeper::Connection(id))));
+    pub fn arm(&mut self, at: Instant, task: TaskId) {
+        self.heap.push(Reverse((at, Sleeper::Task(task))));
     }
 
     /// Arms `at` for a service. Timers cannot be cancelled; a spurious call must be harmless.
@@ -53,6 +53,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::ConnId;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -63,13 +64,16 @@ mod tests {
             step in 1u64..300,
         ) {
             let start = Instant::now();
-            let id = |n: usize| ConnId { index: n as u32, generation: 0 };
+            let id = |n: usize| TaskId {
+                conn: ConnId { index: n as u32, generation: 0 },
+                stream: 0,
+            };
             let mut timers = Timers::default();
             let mut expected = Vec::new();
             for (n, delay) in delays.iter().enumerate() {
                 let at = start + Duration::from_millis(*delay);
                 timers.arm(at, id(n));
-                expected.push((at, Sleeper::Connection(id(n))));
+                expected.push((at, Sleeper::Task(id(n))));
             }
             expected.sort();
             let (mut got, mut now) = (Vec::new(), start);

@@ -3,9 +3,11 @@
 //! A connection's token carries a generation beside its slot: an event of a closed connection
 //! names a generation that no longer lives there, and reaches nobody.
 
+use super::SourceId;
 use mio::Token;
 
 const _: () = assert!(size_of::<usize>() == 8, "tokens need 64 bits");
+const _: () = assert!(ConnId::GENERATIONS == SourceId::GENERATIONS);
 
 /// A connection: its slot in the table and which tenant of the slot it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,17 +23,13 @@ impl ConnId {
     pub const GENERATIONS: u32 = 1 << 24;
 }
 
-/// A connection's entrances. HTTP/1 has one exchange at a time, so four are enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// The client's socket.
-    Client,
-    /// Where an exchange's answer comes from: a pipe, a socket.
-    Upstream,
-    /// Where an exchange's body goes to, if that is another descriptor: a child's stdin.
-    Feed,
-    /// Where an exchange hears complaints from: a child's stderr.
-    Errors,
+/// One request on one connection: whoever waits, is woken, or owns a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    /// The connection.
+    pub conn: ConnId,
+    /// Which of its requests: a wake or an instant of a former one reaches nobody.
+    pub stream: u32,
 }
 
 /// The number of a service, under which its own descriptors are registered (idle workers, say).
@@ -43,65 +41,44 @@ pub struct ServiceId(pub u32);
 pub enum Target {
     /// A listener, by its number.
     Listener(u32),
-    /// One door of a connection.
-    Connection(ConnId, Door),
+    /// The socket of a client.
+    Connection(ConnId),
+    /// What else somebody waits for: the table of sources knows who.
+    Source(SourceId),
     /// The signal source.
     Signals,
-    /// The folders of the certificates.
-    Certificates,
-    /// A descriptor that a service keeps beyond single exchanges.
-    Pool(ServiceId, u16),
-    /// A child, by its number among `Children`.
-    Child(u32),
     /// Another thread has something for the loop: finished work, the wish to stop.
     Outside,
 }
 
 const KIND_SHIFT: u32 = 60;
-const DOOR_SHIFT: u32 = 56;
 const GENERATION_SHIFT: u32 = 32;
 
 impl Target {
     /// As a token.
     pub fn token(self) -> Token {
-        let pack = |kind: usize, rest: usize| Token(kind << KIND_SHIFT | rest);
+        let pack = |kind: usize, generation: u32, index: u32| {
+            Token(kind << KIND_SHIFT | (generation as usize) << GENERATION_SHIFT | index as usize)
+        };
         match self {
-            Self::Connection(id, door) => pack(
-                0,
-                (door as usize) << DOOR_SHIFT
-                    | (id.generation as usize) << GENERATION_SHIFT
-                    | id.index as usize,
-            ),
-            Self::Listener(number) => pack(1, number as usize),
-            Self::Signals => pack(2, 0),
-            Self::Child(number) => pack(4, number as usize),
-            Self::Certificates => pack(5, 0),
-            Self::Pool(pool, slot) => pack(3, (pool.0 as usize) << 16 | usize::from(slot)),
-            Self::Outside => pack(6, 0),
+            Self::Connection(id) => pack(0, id.generation, id.index),
+            Self::Listener(number) => pack(1, 0, number),
+            Self::Signals => pack(2, 0, 0),
+            Self::Source(id) => pack(3, id.generation, id.index),
+            Self::Outside => pack(4, 0, 0),
         }
     }
 
     /// What a token says; `None` for one that was not made here.
     pub fn from_token(Token(bits): Token) -> Option<Self> {
-        let low = bits as u32;
+        let index = bits as u32;
+        let generation = (bits >> GENERATION_SHIFT) as u32 & (ConnId::GENERATIONS - 1);
         match bits >> KIND_SHIFT {
-            0 => {
-                let door = match bits >> DOOR_SHIFT & 0xf {
-                    0 => Door::Client,
-                    1 => Door::Upstream,
-                    2 => Door::Feed,
-                    3 => Door::Errors,
-                    _ => return None,
-                };
-                let generation = (bits >> GENERATION_SHIFT) as u32 & (ConnId::GENERATIONS - 1);
-                Some(Self::Connection(ConnId { index: low, generation }, door))
-            }
-            1 => Some(Self::Listener(low)),
+            0 => Some(Self::Connection(ConnId { index, generation })),
+            1 => Some(Self::Listener(index)),
             2 => Some(Self::Signals),
-            3 => Some(Self::Pool(ServiceId((bits >> 16) as u32), low as u16)),
-            4 => Some(Self::Child(low)),
-            5 => Some(Self::Certificates),
-            6 => Some(Self::Outside),
+            3 => Some(Self::Source(SourceId { index, generation })),
+            4 => Some(Self::Outside),
             _ => None,
         }
     }
@@ -113,22 +90,12 @@ mod tests {
 
     #[test]
     fn every_target_goes_round() {
-        let mut targets = vec![
-            Target::Signals,
-            Target::Certificates,
-            Target::Outside,
-            Target::Listener(0),
-            Target::Listener(u32::MAX),
-            Target::Child(0),
-            Target::Child(u32::MAX),
-            Target::Pool(ServiceId(0), 0),
-            Target::Pool(ServiceId(u32::MAX), u16::MAX),
-        ];
-        for door in [Door::Client, Door::Upstream, Door::Feed, Door::Errors] {
-            for index in [0, 1, u32::MAX] {
-                for generation in [0, 1, ConnId::GENERATIONS - 1] {
-                    targets.push(Target::Connection(ConnId { index, generation }, door));
-                }
+        let mut targets =
+            vec![Target::Signals, Target::Outside, Target::Listener(0), Target::Listener(u32::MAX)];
+        for index in [0, 1, u32::MAX] {
+            for generation in [0, 1, ConnId::GENERATIONS - 1] {
+                targets.push(Target::Connection(ConnId { index, generation }));
+                targets.push(Target::Source(SourceId { index, generation }));
             }
         }
         for target in targets {

@@ -1,7 +1,7 @@
 //! The answer of an exchange, framed as it is written.
 
 use super::Request;
-use crate::event::CHUNK;
+use crate::event::{CHUNK, Until};
 use crate::http::{Headers, HttpError, Method, Status, StatusLine};
 use crate::http1::chunked;
 use crate::net::{FileSlice, SendQueue};
@@ -112,6 +112,11 @@ impl<'a> Answer<'a> {
     /// How many bytes may be written now. At 0 the client is slow: wait.
     pub fn room(&self) -> usize {
         CHUNK.saturating_sub(usize::try_from(self.queue.pending()).unwrap_or(usize::MAX))
+    }
+
+    /// What to wait for until more may be written.
+    pub fn until_room(&self) -> Until {
+        if self.room() > 0 { Until::over() } else { Until::armed() }
     }
 
     /// Whether the head was written.

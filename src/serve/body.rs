@@ -1,5 +1,6 @@
 //! The request body, as slices of the receive buffer.
 
+use crate::event::Until;
 use crate::http::{HttpError, Status};
 use crate::http1::BodyLength;
 use crate::http1::chunked::{Decoder, Step};
@@ -153,6 +154,15 @@ impl<'a> BodyIn<'a> {
     /// 400 for a broken transfer coding, 413 for a chunked body beyond its limit.
     pub fn peek(&mut self) -> Result<&[u8], HttpError> {
         self.state.peek(self.buffer)
+    }
+
+    /// What to wait for until more has arrived.
+    pub fn until_more(&mut self) -> Until {
+        if self.is_finished() {
+            return Until::over();
+        }
+        self.state.wanted = true;
+        Until::armed()
     }
 
     /// Allows no more than `limit` bytes of content, if it was more.

@@ -1,16 +1,17 @@
 //! An answer that takes time.
 
 use super::{Answer, BodyIn, Request, Reroute, Response};
-use crate::event::{ConnId, Cx, Ready};
+use crate::event::{Cx, TaskId, Until};
 use crate::http::HttpError;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// An answer in progress: an upload, a script, a stream. Owns its descriptors; they are registered
-/// under the doors of its connection and close when it is dropped.
+/// An answer in progress: an upload, a script, a stream. Owns its sources, which close when it is
+/// dropped.
 pub trait Exchange {
-    /// Moves what can be moved: body in, answer out. Called when it begins, and whenever a door's
-    /// bit, the timer or a wake is set, body bytes have arrived, or the send queue has room again.
+    /// Moves what can be moved: body in, answer out. Called when it begins, and whenever something
+    /// that it waits for may have come: an event of a source, its instant, a wake, body bytes, room in
+    /// the send queue. It may be called too early or for nothing.
     ///
     /// # Errors
     /// Before the answer's head: the error's page. After it, the answer is cut off and the
@@ -26,10 +27,8 @@ pub trait Exchange {
 pub enum Step {
     /// To be called again soon; others first.
     Again,
-    /// To be called when something changes. At least one thing that will change it must be armed: a
-    /// door whose bit is clear, the timer, a wake that somebody promised, body that is not finished,
-    /// or a send queue without room.
-    Wait,
+    /// To be called when what it waits for has come.
+    Wait(Until),
     /// The answer it wrote is complete.
     Done,
     /// It has written nothing, and this is the answer.
@@ -58,18 +57,68 @@ pub enum Abort {
 
 /// What an exchange may use while it is advanced.
 pub struct ExchangeIo<'a> {
-    /// Its connection, for `Cx::register` and for pools that will wake it.
-    pub id: ConnId,
+    /// Its name, for what it is to be woken by and for its sources.
+    pub task: TaskId,
     /// The request it answers.
     pub request: &'a Request,
-    /// What may succeed: clear a bit when you meet WouldBlock.
-    pub ready: &'a mut Ready,
     /// The request body.
     pub body: BodyIn<'a>,
     /// The answer.
     pub answer: Answer<'a>,
-    /// When to be called at the latest. Stays as it was set until it is reached or overwritten.
-    pub timer: &'a mut Option<Instant>,
-    /// Set it when you wait for a `Cx::wake` that somebody has promised.
-    pub wake_expected: &'a mut bool,
+    alarm: &'a mut Alarm,
+}
+
+/// What makes an exchange be advanced beside its sources, its body and its client.
+#[derive(Debug, Default)]
+pub struct Alarm {
+    /// When it is advanced at the latest.
+    at: Option<Instant>,
+    /// It was woken since it last asked.
+    woken: bool,
+}
+
+impl<'a> ExchangeIo<'a> {
+    /// What the exchange of `request` works with.
+    pub fn new(
+        task: TaskId,
+        request: &'a Request,
+        body: BodyIn<'a>,
+        answer: Answer<'a>,
+        alarm: &'a mut Alarm,
+    ) -> Self {
+        Self { task, request, body, answer, alarm }
+    }
+
+    /// What to wait for until an instant. One that was armed before and comes sooner stays armed: it
+    /// is cheaper to be called too early than to disarm.
+    pub fn until(&mut self, at: Instant) -> Until {
+        self.alarm.at = Some(self.alarm.at.map_or(at, |armed| armed.min(at)));
+        Until::armed()
+    }
+
+    /// Whether somebody has woken it; asking forgets it.
+    pub fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.alarm.woken)
+    }
+}
+
+impl Alarm {
+    /// When the exchange is advanced at the latest.
+    pub fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// An instant has come. Whether it was the armed one.
+    pub fn ring(&mut self, at: Instant) -> bool {
+        let due = self.at == Some(at);
+        if due {
+            self.at = None;
+        }
+        due
+    }
+
+    /// Somebody has woken the exchange.
+    pub fn wake(&mut self) {
+        self.woken = true;
+    }
 }

@@ -19,7 +19,7 @@ pub use answer::{
 };
 pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
-pub use exchange::{Abort, Exchange, ExchangeIo, Step};
+pub use exchange::{Abort, Alarm, Exchange, ExchangeIo, Step};
 pub use explain::{Foretold, Note};
 pub use handler::{Handler, Outcome};
 pub use request::{Peer, Request, Reroute};

@@ -532,14 +532,16 @@ impl Bench {
     /// Does what the loop does between two polls.
     fn drive(&mut self, connection: &mut ClientConnection) -> Verdict {
         while let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) {
-            if sleeper == Sleeper::Connection(connection.id()) {
-                connection.timer_due(at);
+            if let Sleeper::Task(task) = sleeper
+                && task.conn == connection.id()
+            {
+                connection.timer_due(task, at);
             }
         }
         self.cx.hear_outside();
-        while let Some(id) = self.cx.pop_woken() {
-            if id == connection.id() {
-                connection.ready_mut().set_woken();
+        while let Some(task) = self.cx.wakes().pop() {
+            if task.conn == connection.id() {
+                connection.wake(task);
             }
         }
         // Both are tried: the kernel is not asked what may succeed.
@@ -564,7 +566,7 @@ impl Bench {
     fn has_more(&mut self) -> bool {
         let mut next = Vec::new();
         self.cx.runq.take(&mut next);
-        !next.is_empty() || self.cx.has_woken()
+        !next.is_empty() || !self.cx.wakes().is_empty()
     }
 
     /// Waits for what the connection waits for. False when nothing will come.

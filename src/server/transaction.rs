@@ -10,12 +10,12 @@ use super::access_log::Entry;
 use super::drive::DriveContext;
 use super::routing::{ConnectionInfo, Next, Routing, reroute, route, route_authorized};
 use crate::conf::Level;
-use crate::event::{BUFFER_SMALL, ConnId, Cx, Ready};
+use crate::event::{BUFFER_SMALL, Cx, TaskId};
 use crate::http::{HttpError, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
-    Abort, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo, Outcome,
-    Request, Reroute, Response, Step,
+    Abort, Alarm, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo,
+    Outcome, Request, Reroute, Response, Step,
 };
 use crate::site::{Site, Untraced};
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ pub(super) struct Transaction {
     error: Option<Cow<'static, str>>,
     /// Bytes of its body that were read, once the rest of the body belongs to the protocol.
     bytes_in: u64,
-    timer: Option<Instant>,
+    alarm: Alarm,
     /// The instant that the timers know of.
     armed: Option<Instant>,
     /// The exchange asked for body that had not arrived.
@@ -99,8 +99,7 @@ pub(super) trait Stream {
 
 /// The parts of a stream.
 pub(super) struct Lent<'a> {
-    pub(super) id: ConnId,
-    pub(super) ready: &'a mut Ready,
+    pub(super) task: TaskId,
     pub(super) recv: &'a mut RecvBuffer,
     pub(super) queue: &'a mut SendQueue,
 }
@@ -136,7 +135,7 @@ impl Default for Transaction {
             began: Instant::now(),
             error: None,
             bytes_in: 0,
-            timer: None,
+            alarm: Alarm::default(),
             armed: None,
             wants_body: false,
             is_whole: false,
@@ -216,7 +215,8 @@ impl Transaction {
         match self.step(stream, cx) {
             None => {}
             Some(Ok(Step::Again)) => return Advanced::Yields,
-            Some(Ok(Step::Wait)) => return Advanced::Waits,
+            Some(Ok(Step::Wait(until))) if until.is_over() => return Advanced::Yields,
+            Some(Ok(Step::Wait(_))) => return Advanced::Waits,
             Some(Ok(Step::Done)) if self.answer.is_finished() => self.state = State::Answered,
             Some(Ok(Step::Done)) => self.fail(broken("it ended unfinished"), stream, cx),
             Some(Ok(_)) if self.answer.is_started() => {
@@ -238,35 +238,19 @@ impl Transaction {
     ) -> Option<Result<Step, HttpError>> {
         let State::Exchange(exchange) = &mut self.state else { return None };
         self.answer.last = !stream.can_continue(&self.request, &self.body);
-        let Lent { id, ready, recv, queue } = stream.lend();
+        let Lent { task, recv, queue } = stream.lend();
         let common_headers = with_headers(cx.cx.clock.standing_lines(), &self.request);
-        let mut wake_expected = false;
-        let mut io = ExchangeIo {
-            id,
-            request: &self.request,
-            ready,
-            body: BodyIn::new(&mut self.body, recv),
-            answer: Answer::new(&mut self.answer, queue, &common_headers),
-            timer: &mut self.timer,
-            wake_expected: &mut wake_expected,
-        };
+        let body = BodyIn::new(&mut self.body, recv);
+        let answer = Answer::new(&mut self.answer, queue, &common_headers);
+        let mut io = ExchangeIo::new(task, &self.request, body, answer, &mut self.alarm);
         let step = exchange.advance(&mut io, cx.cx);
         self.wants_body = self.body.take_wanted() && !self.body.is_finished();
-        if self.timer != self.armed {
-            self.armed = self.timer;
-            if let Some(at) = self.timer {
-                cx.cx.timers.arm(at, id);
+        if self.alarm.at() != self.armed {
+            self.armed = self.alarm.at();
+            if let Some(at) = self.armed {
+                cx.cx.timers.arm(at, task);
             }
         }
-        debug_assert!(
-            !matches!(step, Ok(Step::Wait))
-                || self.wants_body
-                || self.timer.is_some()
-                || wake_expected
-                || !queue.is_empty()
-                || ready.waits_upstream(),
-            "an exchange waits for nothing"
-        );
         if self.wants_body && self.request.framing.expects_continue && !self.answer.is_started() {
             self.request.framing.expects_continue = false;
             if self.body.received() == 0 {
@@ -341,21 +325,20 @@ impl Transaction {
         };
         match outcome {
             Ok(Outcome::Respond(response)) => self.respond(response, stream, cx),
-            Ok(Outcome::Start(exchange)) => self.start(exchange, stream),
+            Ok(Outcome::Start(exchange)) => self.start(exchange),
             Ok(Outcome::Reroute(_)) => self.answer_error(broken("a redirect"), stream, cx),
             Err(error) => self.answer_error(error, stream, cx),
         }
     }
 
-    fn start(&mut self, exchange: Box<dyn Exchange>, stream: &mut impl Stream) {
+    fn start(&mut self, exchange: Box<dyn Exchange>) {
         if matches!(self.state, State::New) {
             // Without a route the body is not read: what is dropped of it has a bound of its own.
             self.body = BodyState::new(self.request.framing.body, self.route.body_limit);
         }
         self.state = State::Exchange(exchange);
         self.answer = AnswerState::new(&self.request);
-        (self.timer, self.armed, self.wants_body) = (None, None, false);
-        stream.lend().ready.open_upstream_doors();
+        (self.alarm, self.armed, self.wants_body) = (Alarm::default(), None, false);
     }
 
     /// Queues a complete answer.
@@ -463,17 +446,22 @@ impl Transaction {
         self.answer = AnswerState::default();
         self.error = None;
         self.bytes_in = 0;
-        (self.timer, self.armed, self.wants_body) = (None, None, false);
+        (self.alarm, self.armed, self.wants_body) = (Alarm::default(), None, false);
         (self.is_whole, self.is_cut, self.ends_input) = (false, false, false);
     }
 
     /// An armed instant has come. False if it is not what the exchange waits for now.
     pub(super) fn timer_due(&mut self, at: Instant) -> bool {
-        let due = matches!(self.state, State::Exchange(_)) && self.timer == Some(at);
+        let due = matches!(self.state, State::Exchange(_)) && self.alarm.ring(at);
         if due {
-            (self.timer, self.armed) = (None, None);
+            self.armed = None;
         }
         due
+    }
+
+    /// Somebody has woken its exchange.
+    pub(super) fn wake(&mut self) {
+        self.alarm.wake();
     }
 
     /// Whether nothing is left to be made of its answer.

@@ -1,9 +1,8 @@
 //! Certificate files that change: when to look at them again.
 
-use crate::event::Target;
+use crate::event::{Owner, Source, Sources};
 use crate::sys::watch::FolderWatch;
-use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use mio::Interest;
 use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ const UNASKED: Duration = Duration::from_secs(60);
 /// The folders of the certificates.
 #[derive(Debug, Default)]
 pub struct CertificateWatch {
-    watch: Option<FolderWatch>,
+    watch: Option<Source<FolderWatch>>,
     /// When to look; `None`: never.
     due: Option<Instant>,
     /// When the first of the changes was heard of that were not looked at.
@@ -41,9 +40,9 @@ impl CertificateWatch {
 
     /// Watches `folders` and nothing else from now on: to be called before the files are looked at,
     /// so that no change between the two is missed. What is wrong is returned once.
-    pub fn follow(&mut self, folders: &[PathBuf], registry: &Registry) -> Option<String> {
+    pub fn follow(&mut self, folders: &[PathBuf], sources: &Sources) -> Option<String> {
         let mut unwatched = String::new();
-        self.watch = watch(folders, registry, &mut unwatched).unwrap_or_else(|error| {
+        self.watch = watch(folders, sources, &mut unwatched).unwrap_or_else(|error| {
             let _ = write!(unwatched, "\n{error}");
             None
         });
@@ -54,7 +53,7 @@ impl CertificateWatch {
 
     /// Something has changed.
     pub fn mark(&mut self, now: Instant) {
-        if self.watch.as_ref().is_some_and(FolderWatch::take) {
+        if self.watch.as_ref().is_some_and(|watch| watch.get_ref().take()) {
             let first = *self.heard.get_or_insert(now);
             self.due = Some((now + QUIET).min(first + LATEST));
         }
@@ -90,9 +89,9 @@ impl CertificateWatch {
 /// One watch for all folders that can be watched; the others are named in `unwatched`.
 fn watch(
     folders: &[PathBuf],
-    registry: &Registry,
+    sources: &Sources,
     unwatched: &mut String,
-) -> io::Result<Option<FolderWatch>> {
+) -> io::Result<Option<Source<FolderWatch>>> {
     let watch = FolderWatch::new()?;
     for folder in folders {
         if let Err(error) = watch.add(folder) {
@@ -102,9 +101,7 @@ fn watch(
             let _ = folder.parent().map(|above| watch.add(above));
         }
     }
-    let token = Target::Certificates.token();
-    registry.register(&mut SourceFd(&watch.raw_fd()), token, Interest::READABLE)?;
-    Ok(Some(watch))
+    sources.add(watch, Owner::Certificates, Interest::READABLE).map(Some)
 }
 
 #[cfg(test)]
@@ -115,14 +112,15 @@ mod tests {
     fn it_looks_soon_after_changes_and_every_minute_without() {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
+        let sources = Sources::new(poll.registry().try_clone().unwrap());
         let (begin, ms) = (Instant::now(), Duration::from_millis);
         let mut watch = CertificateWatch::new(begin);
         assert!(!watch.take_due(begin + ms(499)) && watch.take_due(begin + ms(500)));
         let missing = folder.path().join("missing");
         let folders = [folder.path().to_owned(), missing.clone()];
-        let said = watch.follow(&folders, poll.registry()).unwrap();
+        let said = watch.follow(&folders, &sources).unwrap();
         assert!(said.starts_with(&format!("\n{}: ", missing.display())), "{said}");
-        assert_eq!(watch.follow(&folders, poll.registry()), None, "it was said");
+        assert_eq!(watch.follow(&folders, &sources), None, "it was said");
         watch.mark(begin + ms(600));
         assert_eq!(watch.wakes_at(), Some(begin + ms(60_500)), "nothing has changed");
         assert!(!watch.take_due(begin + ms(60_499)) && watch.take_due(begin + ms(60_500)));

@@ -162,9 +162,9 @@ impl Process {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// A descriptor that becomes readable when it ends, if there are such descriptors.
-    pub fn watch(&self) -> Option<&OwnedFd> {
-        self.watch.as_ref()
+    /// The descriptor that becomes readable when it ends, if there are such descriptors; once.
+    pub fn take_watch(&mut self) -> Option<OwnedFd> {
+        self.watch.take()
     }
 
     /// Asks it, and whatever it has started, to end.

@@ -3,7 +3,7 @@
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Tells that something has changed in one of a few folders; not what.
@@ -51,10 +51,12 @@ impl FolderWatch {
             }
         }
     }
+}
 
-    /// For registering with the poll.
-    pub fn raw_fd(&self) -> RawFd {
-        self.inotify.as_raw_fd()
+/// For the poll.
+impl AsFd for FolderWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A task of the loop that waits for a place, and gives it back by being dropped.
 
 use super::{Admission, Client, Refusal, Ticket};
-use crate::event::{ConnId, Cx, Wakes};
+use crate::event::{Cx, TaskId, Until, Wakes};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// A place, or the wait for one. Its task is woken when the place is there. Dropped, it is given to the next.
 #[derive(Debug)]
 pub struct Place {
-    admission: Rc<RefCell<Admission<ConnId>>>,
+    admission: Rc<RefCell<Admission<TaskId>>>,
     ticket: Ticket,
-    task: ConnId,
+    task: TaskId,
     wakes: Rc<Wakes>,
 }
 
@@ -26,13 +26,13 @@ impl Place {
     /// # Errors
     /// The refusal, if no more may wait.
     pub fn enter(
-        admission: &Rc<RefCell<Admission<ConnId>>>,
+        admission: &Rc<RefCell<Admission<TaskId>>>,
         client: Client,
-        task: ConnId,
+        task: TaskId,
         cx: &Cx,
     ) -> Result<Self, Refusal> {
         let (ticket, gone) = admission.borrow_mut().enter(client, task, cx.now())?;
-        gone.into_iter().for_each(|task| cx.wake(task));
+        gone.into_iter().for_each(|task| cx.wakes().wake(task));
         Ok(Self { admission: Rc::clone(admission), ticket, task, wakes: Rc::clone(cx.wakes()) })
     }
 
@@ -40,6 +40,11 @@ impl Place {
     pub fn poll(&self, now: Instant) -> Poll<Result<(), Refusal>> {
         self.admit();
         self.admission.borrow_mut().poll(self.ticket, now)
+    }
+
+    /// What to wait for until it is: whoever gives a place back wakes the next.
+    pub fn until_there(&self) -> Until {
+        Until::armed()
     }
 
     /// When to look again, should nothing have woken the task by then.
@@ -74,9 +79,10 @@ impl Drop for Place {
 mod tests {
     use super::super::{Limits, Order, QueueLimits};
     use super::*;
+    use crate::event::ConnId;
 
-    fn task(index: u32) -> ConnId {
-        ConnId { index, generation: 0 }
+    fn task(index: u32) -> TaskId {
+        TaskId { conn: ConnId { index, generation: 0 }, stream: 1 }
     }
 
     fn cx() -> Cx {
@@ -97,14 +103,14 @@ mod tests {
         assert_eq!(enter(3).unwrap_err(), Refusal::FullOfClient);
         drop(first);
         assert!(is_there(&second) && !is_there(&third) && third.look_again(cx.now()).is_none());
-        assert_eq!(cx.pop_woken(), Some(task(1)));
+        assert_eq!(cx.wakes().pop(), Some(task(1)));
         // Work goes on that the client has left.
         let work = second.hold();
         drop(second);
-        assert!(!is_there(&third) && cx.pop_woken().is_none());
+        assert!(!is_there(&third) && cx.wakes().pop().is_none());
         assert_eq!(third.look_again(cx.now()), Some(cx.now() + LOOK_AGAIN));
         drop(work);
-        assert!(is_there(&third) && cx.pop_woken().is_none(), "it need not be woken");
+        assert!(is_there(&third) && cx.wakes().pop().is_none(), "it need not be woken");
         drop(third);
         assert!(is_there(&enter(4).unwrap()));
     }

@@ -16,7 +16,7 @@ use crate::serve::{Abort, Exchange, ExchangeIo, Step};
 use rustix::io::Errno;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The exchange.
 pub(super) struct Script {
@@ -32,8 +32,8 @@ enum State {
     Ready(Input),
     /// Other scripts have to end first.
     Queued(Input, Place),
-    /// Somebody writes to the script's file: to be tried again.
-    Busy(Input),
+    /// Somebody writes to the script's file: to be tried again then.
+    Busy(Input, Instant),
     Running(Box<Running>),
     Over,
 }
@@ -55,17 +55,15 @@ impl Script {
         &self,
         input: Input,
         place: Place,
-        io: &mut ExchangeIo<'_>,
+        io: &ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<State, HttpError> {
         let start = Start { scripts: &self.scripts, request: io.request, which: &self.which };
-        match start.run(input, place, io.id, io.ready, cx) {
-            Ok(running) => {
-                *io.timer = None;
-                Ok(State::Running(Box::new(running)))
-            }
+        match start.run(input, place, io.task, cx) {
+            Ok(running) => Ok(State::Running(Box::new(running))),
             Err((error, input)) => match Errno::from_io_error(&error) {
-                Some(Errno::TXTBSY) => Ok(State::Busy(input)),
+                // It was there a moment ago, so it will soon be complete.
+                Some(Errno::TXTBSY) => Ok(State::Busy(input, cx.now() + BUSY)),
                 _ => Err(refused(&error, start.diagnose(&error))),
             },
         }
@@ -77,40 +75,35 @@ impl Exchange for Script {
         loop {
             self.state = match std::mem::replace(&mut self.state, State::Over) {
                 State::Gathering(mut spool) => {
-                    if !spool.gather(io, cx)? {
+                    if let Some(until) = spool.gather(io, cx)? {
                         self.state = State::Gathering(spool);
-                        return Ok(Step::Wait);
+                        return Ok(Step::Wait(until));
                     }
                     State::Ready(Input::Spooled(spool.finish()?))
                 }
                 State::Ready(input) => {
-                    let place = Place::enter(&self.scripts.admission, None, io.id, cx);
+                    let place = Place::enter(&self.scripts.admission, None, io.task, cx);
                     State::Queued(input, place.map_err(overloaded)?)
                 }
                 State::Queued(input, place) => match place.poll(cx.now()) {
                     Poll::Ready(Ok(())) => self.start(input, place, io, cx)?,
                     Poll::Ready(Err(refusal)) => return Err(overloaded(refusal)),
                     Poll::Pending => {
-                        *io.timer = place.look_again(cx.now());
-                        *io.wake_expected = true;
+                        let again = place.look_again(cx.now()).map(|at| io.until(at));
+                        let there = place.until_there();
                         self.state = State::Queued(input, place);
-                        return Ok(Step::Wait);
+                        return Ok(Step::Wait(there.or(again)));
                     }
                 },
-                State::Busy(input) => {
-                    if io.ready.take_timer() {
-                        State::Ready(input)
-                    } else {
-                        // It was there a moment ago, so it will soon be complete.
-                        io.timer.get_or_insert(cx.now() + BUSY);
-                        self.state = State::Busy(input);
-                        return Ok(Step::Wait);
-                    }
+                State::Busy(input, due) if cx.now() >= due => State::Ready(input),
+                State::Busy(input, due) => {
+                    self.state = State::Busy(input, due);
+                    return Ok(Step::Wait(io.until(due)));
                 }
                 State::Running(mut running) => {
                     let step = running.advance(&self.scripts, io, cx);
                     match step {
-                        Ok(Step::Wait | Step::Again) | Err(_) => {}
+                        Ok(Step::Wait(_) | Step::Again) | Err(_) => {}
                         Ok(_) => running.leave(&self.scripts, cx),
                     }
                     self.state = State::Running(running);

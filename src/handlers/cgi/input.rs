@@ -1,5 +1,6 @@
 //! What a script reads, and the way to its standard input.
 
+use crate::event::Source;
 use crate::handlers::gateway::{Spool, Spooled};
 use std::fs::File;
 
@@ -36,18 +37,17 @@ impl Input {
 
 /// The way to a script's standard input.
 pub(super) struct Feed {
-    pub(super) pipe: File,
+    pub(super) pipe: Source<File>,
     /// Bytes that were gathered, and how many of them were written; `None`: as they come.
     pub(super) kept: Option<(Vec<u8>, usize)>,
-    pub(super) registered: bool,
 }
 
 impl Feed {
-    pub(super) fn new(pipe: File, input: Input) -> Self {
+    pub(super) fn new(pipe: Source<File>, input: Input) -> Self {
         let kept = match input {
             Input::Spooled(Spooled::Memory(bytes)) => Some((bytes, 0)),
             _ => None,
         };
-        Self { pipe, kept, registered: false }
+        Self { pipe, kept }
     }
 }

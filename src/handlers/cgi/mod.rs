@@ -25,7 +25,7 @@ pub use locate::RunBy;
 
 use crate::conf;
 use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits};
-use crate::event::{ConnId, Cx, ServiceId};
+use crate::event::{Cx, ServiceId, TaskId, TaskWaker};
 use crate::handlers::files::{in_trouble, no_folder};
 use crate::handlers::script_names::ScriptNames;
 use crate::handlers::{ANY_METHOD, add_slash};
@@ -77,7 +77,7 @@ pub struct CgiHandler {
 /// What the requests of a route have in common.
 struct Scripts {
     setup: Setup,
-    admission: Rc<RefCell<Admission<ConnId>>>,
+    admission: Rc<RefCell<Admission<TaskId>>>,
     /// Each has its place until its process has been collected.
     running: RefCell<Slab<(Rc<Run>, Place)>>,
     /// Under which its processes are known.
@@ -91,8 +91,8 @@ struct Scripts {
 struct Run {
     /// How logs call it.
     name: String,
-    /// The connection it answers, as long as it does.
-    exchange: Cell<Option<ConnId>>,
+    /// Wakes the request that it answers, as long as it does.
+    waker: RefCell<Option<TaskWaker>>,
     /// It was told to end.
     dismissed: Cell<bool>,
     ended: Cell<Option<Ending>>,
@@ -255,8 +255,8 @@ impl Service for Scripts {
         let run = self.running.borrow_mut().try_remove(tag as usize);
         let Some((run, _place)) = run else { return };
         run.ended.set(Some(ending));
-        if let Some(id) = run.exchange.get() {
-            cx.wake(id);
+        if let Some(waker) = run.waker.take() {
+            waker.wake();
         }
         let level = match ending {
             // A script whose reader has gone is ended by SIGPIPE: that is no news.

@@ -3,17 +3,15 @@
 use super::head::{self, Head, Output};
 use super::input::Feed;
 use super::{Run, SCRATCH, SIGPIPE, Scripts, refused};
-use crate::event::{ChildId, Cx, Door};
+use crate::event::{ChildId, Cx, Source};
 use crate::handlers::gateway::StderrReader;
 use crate::http::{HttpError, Status, StatusLine};
 use crate::serve::{ExchangeIo, Step};
 use crate::sys::process::Ending;
 use crate::sys::spool_budget::Reservation;
 use mio::Interest;
-use mio::unix::SourceFd;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +20,7 @@ pub(super) struct Running {
     child: ChildId,
     run: Rc<Run>,
     feed: Option<Feed>,
-    output: File,
+    output: Source<File>,
     stderr: StderrReader,
     stage: Stage,
     /// What its body occupies on the disk.
@@ -67,7 +65,7 @@ impl Running {
         child: ChildId,
         run: Rc<Run>,
         feed: Option<Feed>,
-        output: File,
+        output: Source<File>,
         stderr: StderrReader,
         now: Instant,
     ) -> Self {
@@ -86,11 +84,11 @@ impl Running {
         let has_ended = self.run.ended.get().is_some();
         if has_ended {
             // Its last words may not have made an event yet.
-            io.ready.set_readable(Door::Upstream);
-            io.ready.set_readable(Door::Errors);
+            self.output.assume_readable();
+            self.stderr.pipe.assume_readable();
         }
         self.feed(io, cx)?;
-        let heard_all = self.listen(&mut scratch, io, cx);
+        let heard_all = self.stderr.read(&mut scratch, cx);
         let flow = match self.closed {
             Some(_) => Flow::Ended,
             None => self.read(&mut scratch, io, cx)?,
@@ -102,8 +100,16 @@ impl Running {
             // What it has started may hold the pipe; the script itself has said all.
             Flow::Silent if has_ended => self.finish(io),
             flow => {
-                self.watch(matches!(flow, Flow::Full), scripts.setup.cgi.limits.timeout, io, cx)?;
-                Ok(if heard_all { Step::Wait } else { Step::Again })
+                let is_full = matches!(flow, Flow::Full);
+                let until = match is_full {
+                    true => io.answer.until_room(),
+                    false => self.output.until_readable(),
+                };
+                let due = self.watch(is_full, scripts.setup.cgi.limits.timeout, io, cx)?;
+                if !heard_all {
+                    return Ok(Step::Again);
+                }
+                Ok(Step::Wait(until.or(due.map(|due| io.until(due)))))
             }
         }
     }
@@ -112,7 +118,7 @@ impl Running {
     fn feed(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<(), HttpError> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
         let mut all = false;
-        while io.ready.writable(Door::Feed) {
+        while feed.pipe.is_writable() {
             let piece = match &feed.kept {
                 Some((bytes, at)) => bytes.get(*at..).unwrap_or_default(),
                 None => io.body.peek()?,
@@ -129,15 +135,9 @@ impl Running {
                         None => io.body.consume(n),
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    io.ready.clear_writable(Door::Feed);
-                    if !feed.registered {
-                        let source = &mut SourceFd(&feed.pipe.as_raw_fd());
-                        cx.register(source, io.id, Door::Feed, Interest::WRITABLE)
-                            .map_err(|error| refused(&error, None))?;
-                        feed.registered = true;
-                    }
+                    let registered = feed.pipe.register(Interest::WRITABLE);
+                    registered.map_err(|error| refused(&error, None))?;
                 }
                 // It does not want to read it. That is its right.
                 Err(_) => {
@@ -150,18 +150,6 @@ impl Running {
             self.feed = None;
         }
         Ok(())
-    }
-
-    /// Whether all was heard that it has said to its standard error.
-    fn listen(&mut self, scratch: &mut [u8], io: &mut ExchangeIo<'_>, cx: &mut Cx) -> bool {
-        if !io.ready.readable(Door::Errors) {
-            return true;
-        }
-        let all = self.stderr.read(scratch, cx);
-        if all {
-            io.ready.clear_readable(Door::Errors);
-        }
-        all
     }
 
     /// Reads its output, as far as the client takes it.
@@ -179,7 +167,7 @@ impl Running {
             if room == 0 {
                 return Ok(Flow::Full);
             }
-            let Some(n) = self.receive(scratch.get_mut(..room).unwrap_or_default(), io, cx)? else {
+            let Some(n) = self.receive(scratch.get_mut(..room).unwrap_or_default(), cx)? else {
                 return Ok(Flow::Silent);
             };
             let piece = scratch.get(..n).unwrap_or_default();
@@ -205,29 +193,18 @@ impl Running {
     }
 
     /// Reads once; `None`: nothing is there, and an event will tell.
-    fn receive(
-        &mut self,
-        into: &mut [u8],
-        io: &mut ExchangeIo<'_>,
-        cx: &Cx,
-    ) -> Result<Option<usize>, HttpError> {
-        while io.ready.readable(Door::Upstream) {
-            match self.output.read(into) {
-                Ok(n) => {
-                    self.active = cx.now();
-                    return Ok(Some(n));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    io.ready.clear_readable(Door::Upstream);
-                }
-                Err(error) => {
-                    let reason = format!("the script's output cannot be read: {error}");
-                    return Err(HttpError::fatal(Status::BAD_GATEWAY, reason));
-                }
+    fn receive(&mut self, into: &mut [u8], cx: &Cx) -> Result<Option<usize>, HttpError> {
+        match self.output.read(into) {
+            Ok(n) => {
+                self.active = cx.now();
+                Ok(Some(n))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => {
+                let reason = format!("the script's output cannot be read: {error}");
+                Err(HttpError::fatal(Status::BAD_GATEWAY, reason))
             }
         }
-        Ok(None)
     }
 
     /// The head is complete; `body` came with it. A short answer is known whole before its head
@@ -244,7 +221,7 @@ impl Running {
             return Ok(Some(Flow::Elsewhere(Step::Reroute(to))));
         }
         while body.len() < SCRATCH {
-            match self.receive(scratch, io, cx)? {
+            match self.receive(scratch, cx)? {
                 Some(0) => {
                     self.stage = Stage::Whole { head, body };
                     return Ok(Some(Flow::Ended));
@@ -327,29 +304,27 @@ impl Running {
         }
     }
 
-    /// Has its silence end at some time, if it is the script that is waited for.
+    /// When its silence ends, if it is the script that is waited for.
     fn watch(
         &mut self,
         client_is_slow: bool,
         timeout: Duration,
-        io: &mut ExchangeIo<'_>,
+        io: &ExchangeIo<'_>,
         cx: &Cx,
-    ) -> Result<(), HttpError> {
-        let streams = self.feed.as_ref().is_some_and(|feed| feed.kept.is_none());
-        let body_is_missing = streams && io.ready.writable(Door::Feed) && !io.body.is_finished();
+    ) -> Result<Option<Instant>, HttpError> {
+        let takes_more = |feed: &Feed| feed.kept.is_none() && feed.pipe.is_writable();
+        let body_is_missing = self.feed.as_ref().is_some_and(takes_more) && !io.body.is_finished();
         if client_is_slow || body_is_missing {
             // The connection has time limits of its own for that.
-            (*io.timer, self.active) = (None, cx.now());
-            return Ok(());
+            self.active = cx.now();
+            return Ok(None);
         }
         let due = self.active + timeout;
         if due <= cx.now() {
             let reason = format!("{} said nothing for {} s", self.run.name, timeout.as_secs_f32());
             return Err(HttpError::fatal(Status::GATEWAY_TIMEOUT, reason));
         }
-        // An instant that is armed already may be too early; then this is done again.
-        io.timer.get_or_insert(due);
-        Ok(())
+        Ok(Some(due))
     }
 
     /// Its output has ended. Scripts themselves end right after that.
@@ -358,9 +333,7 @@ impl Running {
         if self.run.ended.get().is_some() || until <= cx.now() || self.has_kept_length() {
             return self.finish(io);
         }
-        *io.timer = Some(until);
-        *io.wake_expected = true;
-        Ok(Step::Wait)
+        Ok(Step::Wait(io.until(until)))
     }
 
     /// It said nothing that is an answer.
@@ -376,13 +349,13 @@ impl Running {
     pub(super) fn leave(&mut self, scripts: &Scripts, cx: &mut Cx) {
         let timeout = scripts.setup.cgi.limits.timeout;
         self.hear_last_words(scripts, cx);
-        self.run.exchange.set(None);
+        self.run.waker.take();
         cx.dismiss_at(self.child, cx.now() + timeout);
     }
 
     pub(super) fn abort(&mut self, scripts: &Scripts, cx: &mut Cx) {
         self.hear_last_words(scripts, cx);
-        self.run.exchange.set(None);
+        self.run.waker.take();
         self.run.dismissed.set(true);
         cx.dismiss(self.child);
     }

@@ -5,19 +5,17 @@ use super::locate::RunBy;
 use super::running::Running;
 use super::{Run, Scripts, diagnosis};
 use crate::event::admission::Place;
-use crate::event::{ConnId, Cx, Door, Owner, Ready};
+use crate::event::{Cx, Owner, Parent, TaskId};
 use crate::handlers::gateway::{Allowance, Environ, Spooled, StderrReader};
 use crate::serve::Request;
 use crate::sys::fs::Root;
 use crate::sys::process::{self, Launch, Limits};
 use mio::Interest;
-use mio::unix::SourceFd;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -67,12 +65,11 @@ impl Start<'_> {
         &self,
         input: Input,
         place: Place,
-        who: ConnId,
-        ready: &mut Ready,
+        task: TaskId,
         cx: &mut Cx,
     ) -> Result<Running, (io::Error, Input)> {
         let mut input = input;
-        match self.try_run(&mut input, place, who, ready, cx) {
+        match self.try_run(&mut input, place, task, cx) {
             Ok(running) => Ok(running),
             Err(error) => Err((error, input)),
         }
@@ -82,8 +79,7 @@ impl Start<'_> {
         &self,
         input: &mut Input,
         place: Place,
-        who: ConnId,
-        ready: &mut Ready,
+        task: TaskId,
         cx: &mut Cx,
     ) -> io::Result<Running> {
         let (output, stdout) = pipe_from()?;
@@ -123,30 +119,33 @@ impl Start<'_> {
         let name = String::from_utf8_lossy(&self.name()).into_owned();
         let run = Rc::new(Run {
             name: format!("script {name} (pid {})", process.pid()),
-            exchange: Cell::new(Some(who)),
+            waker: RefCell::new(Some(cx.waker(task))),
             dismissed: Cell::new(false),
             ended: Cell::new(None),
         });
         let tag = self.scripts.running.borrow_mut().insert((run.clone(), place));
         let tag = u32::try_from(tag).unwrap_or(u32::MAX);
-        let child = cx.adopt(process, Owner { service: self.scripts.service.get(), tag });
+        let child = cx.adopt(process, Parent { service: self.scripts.service.get(), tag });
         // A script takes longer to say something than we to get here: its pipes are waited for.
-        for (file, door) in [(&output, Door::Upstream), (&errors, Door::Errors)] {
-            let source = &mut SourceFd(&file.as_raw_fd());
-            match cx.register(source, who, door, Interest::READABLE) {
-                Ok(()) => ready.clear_readable(door),
-                Err(error) => {
-                    run.exchange.set(None);
-                    cx.kill(child);
-                    return Err(error);
-                }
+        let owner = Owner::Task(task);
+        let source = |file: File| cx.source(file, owner, Interest::READABLE);
+        let (output, errors) = match source(output).and_then(|out| Ok((out, source(errors)?))) {
+            Ok(both) => both,
+            Err(error) => {
+                run.waker.take();
+                cx.kill(child);
+                return Err(error);
             }
-        }
+        };
         let reserved = match input {
             Input::Spooled(Spooled::File { reserved, .. }) => reserved.take(),
             _ => None,
         };
-        let feed = pipe.map(|pipe| Feed::new(pipe, std::mem::replace(input, Input::None)));
+        let feed = pipe.map(|pipe| {
+            // It is registered when it is full: most bodies fit.
+            let pipe = cx.sources().add_untried(pipe, owner);
+            Feed::new(pipe, std::mem::replace(input, Input::None))
+        });
         let stderr = StderrReader::new(errors, run.name.clone(), LINE_MAX, Allowance::Run);
         let mut running = Running::new(child, run, feed, output, stderr, cx.now());
         running.reserved = reserved;

@@ -5,7 +5,7 @@
 
 use super::entry::{Content, Entry};
 use super::respond;
-use crate::event::{ConnId, Cx, Helped, Wakes};
+use crate::event::{Cx, Helped, TaskWaker, Until};
 use crate::http::HttpError;
 use crate::serve::{Exchange, ExchangeIo, Step};
 use flate2::Compression;
@@ -25,17 +25,12 @@ pub const HERE_MAX: u64 = 4 * 1024;
 pub const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Those who wait for a file that is being compressed; `None` while it is not.
-pub type Awaited = RefCell<Option<Vec<ConnId>>>;
+pub type Awaited = RefCell<Option<Vec<TaskWaker>>>;
 
 /// Waits until a file is compressed, and answers with it. The first to wait has it compressed.
 pub struct Compress {
     entry: Rc<Entry>,
-    work: Option<Begun>,
-}
-
-struct Begun {
-    result: Helped<Option<Vec<u8>>>,
-    wakes: Rc<Wakes>,
+    work: Option<Helped<Option<Vec<u8>>>>,
 }
 
 impl Compress {
@@ -45,56 +40,47 @@ impl Compress {
     }
 
     /// Has the file compressed, unless somebody else has.
-    fn begin(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) {
+    fn begin(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Until {
         if let Some(awaited) = &mut *self.entry.awaited.borrow_mut() {
-            if !awaited.contains(&io.id) {
-                awaited.push(io.id);
-            }
-            *io.wake_expected = true;
-            return;
+            awaited.retain(|waker| waker.task() != io.task);
+            let waker = cx.waker(io.task);
+            let until = waker.until();
+            awaited.push(waker);
+            return until;
         }
         let work = match work_for(&self.entry.plain.content) {
             Ok(work) => work,
             // No descriptor for the helper: as if it could not be compressed.
             Err(_) => Box::new(|| None),
         };
-        match Helped::begin(io.id, cx, work) {
-            Ok(result) => {
+        match Helped::begin(io.task, cx, work) {
+            Ok(work) => {
                 *self.entry.awaited.borrow_mut() = Some(Vec::new());
-                self.work = Some(Begun { result, wakes: Rc::clone(cx.wakes()) });
-                *io.timer = None;
-                *io.wake_expected = true;
+                self.work.insert(work).until_done()
             }
-            Err(_) => *io.timer = Some(cx.now() + ASK_AGAIN),
+            Err(_) => io.until(cx.now() + ASK_AGAIN),
         }
     }
 
     /// The work is done, or not wanted any more: whoever waits for it looks.
     fn end(&mut self) {
-        if let Some(begun) = self.work.take() {
-            let awaited = self.entry.awaited.take();
-            awaited.into_iter().flatten().for_each(|id| begun.wakes.wake(id));
+        if self.work.take().is_some() {
+            self.entry.awaited.take().into_iter().flatten().for_each(|waker| waker.wake());
         }
     }
 }
 
 impl Exchange for Compress {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
-        if let Some(begun) = &self.work {
-            let Poll::Ready(bytes) = begun.result.poll() else {
-                *io.wake_expected = true;
-                return Ok(Step::Wait);
-            };
+        if let Some(work) = &self.work {
+            let Poll::Ready(bytes) = work.poll() else { return Ok(Step::Wait(work.until_done())) };
             self.entry.compressed(bytes.flatten());
             self.end();
         }
         // Without a range there are no parts, and no boundary between them.
         match respond::respond(&self.entry, &io.request.head, String::new)? {
             Some(response) => Ok(Step::Respond(response)),
-            None => {
-                self.begin(io, cx);
-                Ok(Step::Wait)
-            }
+            None => Ok(Step::Wait(self.begin(io, cx))),
         }
     }
 }

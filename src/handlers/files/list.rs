@@ -87,15 +87,16 @@ impl List {
                 self.changes = self.cache.borrow().changes();
                 let (reader, view) =
                     (self.folder.reader().map_err(in_trouble)?, self.page.view.clone());
-                match Helped::begin(io.id, cx, move || view.read(&reader)) {
+                match Helped::begin(io.task, cx, move || view.read(&reader)) {
                     Ok(work) => self.state = State::Reading(work),
                     Err(_) => return Ok(Some(later(io, cx))),
                 }
             }
             State::Reading(work) => match work.poll() {
                 Poll::Pending => {
+                    let until = work.until_done();
                     self.state = State::Reading(work);
-                    return Ok(Some(wait(io)));
+                    return Ok(Some(Step::Wait(until)));
                 }
                 Poll::Ready(read) => {
                     let Read { found, more } = read.ok_or_else(lost)?.map_err(unreadable)?;
@@ -115,7 +116,7 @@ impl List {
                     return Ok(Some(step));
                 }
                 let (view, all) = (self.page.view.clone(), Arc::clone(&lines));
-                match Helped::begin(io.id, cx, move || view.html(&all, more)) {
+                match Helped::begin(io.task, cx, move || view.html(&all, more)) {
                     Ok(work) => self.state = State::Writing(work),
                     Err(_) => {
                         self.state = State::Chosen { lines, more };
@@ -125,8 +126,9 @@ impl List {
             }
             State::Writing(work) => match work.poll() {
                 Poll::Pending => {
+                    let until = work.until_done();
                     self.state = State::Writing(work);
-                    return Ok(Some(wait(io)));
+                    return Ok(Some(Step::Wait(until)));
                 }
                 Poll::Ready(html) => {
                     let response = listing::respond(html.ok_or_else(lost)?);
@@ -162,15 +164,8 @@ impl Exchange for List {
     }
 }
 
-fn wait(io: &mut ExchangeIo<'_>) -> Step {
-    *io.timer = None;
-    *io.wake_expected = true;
-    Step::Wait
-}
-
 fn later(io: &mut ExchangeIo<'_>, cx: &Cx) -> Step {
-    *io.timer = Some(cx.now() + ASK_AGAIN);
-    Step::Wait
+    Step::Wait(io.until(cx.now() + ASK_AGAIN))
 }
 
 fn lost() -> HttpError {

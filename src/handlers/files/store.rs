@@ -60,7 +60,7 @@ impl Exchange for Store {
         }
         match io.body.is_finished() {
             true => self.publish(io.request).map(Step::Respond),
-            false => Ok(Step::Wait),
+            false => Ok(Step::Wait(io.body.until_more())),
         }
     }
 }

@@ -3,9 +3,9 @@
 use super::testing::{age, body_bytes, cx, entry_of, head_text, request};
 use super::*;
 use crate::conf::{At, Files, Overwrite, Upload};
-use crate::event::{Buffers, ConnId, Ready};
+use crate::event::{Buffers, ConnId, TaskId};
 use crate::net::{RecvBuffer, Script, SendQueue, Transport};
-use crate::serve::{Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Step};
+use crate::serve::{Alarm, Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Step};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -111,21 +111,18 @@ impl Site {
         let lines: Rc<[u8]> = Rc::from(&b""[..]);
         let (mut answer, mut queue) = (AnswerState::default(), SendQueue::default());
         loop {
-            let mut helped = false;
-            let mut io = ExchangeIo {
-                id: ConnId { index: 0, generation: 0 },
-                request,
-                ready: &mut Ready::default(),
-                body: BodyIn::new(&mut state, &mut buffer),
-                answer: Answer::new(&mut answer, &mut queue, &lines),
-                timer: &mut None,
-                wake_expected: &mut helped,
-            };
-            match exchange.advance(&mut io, &mut self.cx)? {
+            let mut alarm = Alarm::default();
+            let task = TaskId { conn: ConnId { index: 0, generation: 0 }, stream: 0 };
+            let body = BodyIn::new(&mut state, &mut buffer);
+            let to = Answer::new(&mut answer, &mut queue, &lines);
+            let mut io = ExchangeIo::new(task, request, body, to, &mut alarm);
+            let step = exchange.advance(&mut io, &mut self.cx)?;
+            let helped = !state.take_wanted();
+            match step {
                 Step::Respond(response) => return Ok(response),
                 Step::Again => {}
-                Step::Wait if helped => std::thread::yield_now(),
-                Step::Wait => match buffer.fill(&mut transport, &mut pool) {
+                Step::Wait(_) if helped => std::thread::yield_now(),
+                Step::Wait(_) => match buffer.fill(&mut transport, &mut pool) {
                     Ok(filled) if filled.bytes > 0 => {}
                     _ => return Err(HttpError::new(Status::REQUEST_TIMEOUT, "the client left")),
                 },

@@ -3,7 +3,7 @@
 //! A request body is gathered here before a program is bothered with it, so that a slow client
 //! occupies a buffer and not a process.
 
-use crate::event::Cx;
+use crate::event::{Cx, Until};
 use crate::http::{HttpError, Status};
 use crate::serve::ExchangeIo;
 use crate::sys::spool_budget::Reservation;
@@ -72,25 +72,26 @@ impl Spool {
         self.len() == 0
     }
 
-    /// Takes what has arrived of a request body. True when that is all of it; otherwise more is
-    /// wanted, or there is no room for it, and the exchange waits.
+    /// Takes what has arrived of a request body. `None` when that is all of it; otherwise the exchange
+    /// waits for more of it, or for room to keep it.
     ///
     /// # Errors
     /// The body is broken or too long; 507 when the disk is full, or the body longer than all that may
     /// wait there; 503 when there was no room for long.
-    pub fn gather(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<bool, HttpError> {
-        io.ready.take_timer();
+    pub fn gather(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Option<Until>, HttpError> {
         loop {
             let left = io.body.left().unwrap_or(0);
             let piece = io.body.peek()?;
             let n = piece.len();
             if n == 0 {
-                return Ok(io.body.is_finished());
+                return Ok((!io.body.is_finished()).then(|| io.body.until_more()));
             }
             // All of it at once, where its length is known: none waits with half of the room.
             let len = self.len() + (n as u64).max(left);
-            if len > self.above && !self.room.grow_to(len, io.timer, cx)? {
-                return Ok(false);
+            if len > self.above
+                && let Some(again) = self.room.grow_to(len, cx)?
+            {
+                return Ok(Some(io.until(again)));
             }
             self.push(piece).map_err(|error| full(&error))?;
             io.body.consume(n);
@@ -147,17 +148,12 @@ impl Spool {
 }
 
 impl Room {
-    /// Makes room for a body of `len` bytes. `false`: there is none now, and the timer is set. Nothing more
-    /// is to be received until then.
+    /// Makes room for a body of `len` bytes. Otherwise when to ask again: nothing more is to be received
+    /// until then.
     ///
     /// # Errors
     /// 507: the body is longer than all that may wait on the disk. 503: there was no room for long.
-    pub fn grow_to(
-        &mut self,
-        len: u64,
-        timer: &mut Option<Instant>,
-        cx: &Cx,
-    ) -> Result<bool, HttpError> {
+    pub fn grow_to(&mut self, len: u64, cx: &Cx) -> Result<Option<Instant>, HttpError> {
         if len > cx.spool.limit() {
             let reason = "the body is longer than `limits.spool_total`";
             return Err(HttpError::fatal(Status::INSUFFICIENT_STORAGE, reason));
@@ -166,7 +162,7 @@ impl Room {
         let patience = if reserved.bytes() > 0 { PATIENCE_HOLDING } else { PATIENCE };
         if reserved.grow(len.saturating_sub(reserved.bytes())) {
             self.until = None;
-            return Ok(true);
+            return Ok(None);
         }
         let until = *self.until.get_or_insert(cx.now() + patience);
         if cx.now() >= until {
@@ -174,8 +170,7 @@ impl Room {
             return Err(HttpError::fatal(Status::SERVICE_UNAVAILABLE, reason)
                 .with_header("Retry-After", "10"));
         }
-        *timer = Some(until.min(cx.now() + LOOK_AGAIN));
-        Ok(false)
+        Ok(Some(until.min(cx.now() + LOOK_AGAIN)))
     }
 }
 

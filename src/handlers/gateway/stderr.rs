@@ -4,7 +4,7 @@
 //! look at it, and counted.
 
 use crate::conf::Level;
-use crate::event::Cx;
+use crate::event::{Cx, Source};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct StderrReader {
     /// Never waits.
-    pub pipe: File,
+    pub pipe: Source<File>,
     /// What lines begin with.
     who: String,
     /// A line that has not ended.
@@ -50,7 +50,7 @@ const PIECES_MAX: usize = 8;
 
 impl StderrReader {
     /// That of `who`. Lines longer than `line_max` become several.
-    pub fn new(pipe: File, who: String, line_max: usize, allowance: Allowance) -> Self {
+    pub fn new(pipe: Source<File>, who: String, line_max: usize, allowance: Allowance) -> Self {
         let left = allowance.bytes();
         Self {
             pipe,
@@ -76,7 +76,6 @@ impl StderrReader {
             match self.pipe.read(scratch) {
                 Ok(0) => self.has_ended = true,
                 Ok(n) => self.take(scratch.get(..n).unwrap_or_default(), cx),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(_) => self.has_ended = true,
             }
@@ -155,6 +154,7 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Owner, ServiceId};
     use crate::handlers::files::testing::cx;
     use crate::sys::process;
     use std::io::Write;
@@ -164,16 +164,19 @@ mod tests {
     fn said(allowance: Allowance, pieces: &[&[u8]]) -> Vec<String> {
         let (read, write) = process::pipe().unwrap();
         process::set_nonblocking(&read).unwrap();
-        let mut reader = StderrReader::new(read.into(), "x".into(), LINE_MAX, allowance);
-        let mut write = File::from(write);
         let (mut cx, mut scratch) = (cx(), [0; 4096]);
+        let pipe = cx.sources().add_untried(read.into(), Owner::Service(ServiceId(0), 0));
+        let mut reader = StderrReader::new(pipe, "x".into(), LINE_MAX, allowance);
+        let mut write = File::from(write);
         for piece in pieces {
             for part in piece.chunks(30_000) {
                 write.write_all(part).unwrap();
+                reader.pipe.assume_readable();
                 while !reader.read(&mut scratch, &mut cx) {}
             }
         }
         drop(write);
+        reader.pipe.assume_readable();
         assert!(reader.read(&mut scratch, &mut cx));
         reader.finish(&mut cx);
         cx.take_notices().into_iter().map(|notice| notice.text).collect()

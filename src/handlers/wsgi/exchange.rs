@@ -5,7 +5,7 @@ use super::heads::{Judged, broken, lines_for_elsewhere};
 use super::job::{Inbox, Job, JobBody, Piece};
 use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
-use crate::event::Cx;
+use crate::event::{Cx, Until};
 use crate::handlers::gateway::{Environ, Spool, Spooled};
 use crate::http::{HttpError, Known, Method, Status, StatusLine};
 use crate::http1::BodyLength;
@@ -49,7 +49,12 @@ impl AppExchange {
     }
 
     /// All of the body is there: asks the pool.
-    fn submit(&mut self, spool: Spool, io: &ExchangeIo<'_>, cx: &mut Cx) -> Result<(), HttpError> {
+    fn submit(
+        &mut self,
+        spool: Spool,
+        io: &ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Until, HttpError> {
         let request = io.request;
         let announced = !matches!(request.framing.body, BodyLength::None)
             || request.head.get(Known::ContentLength).is_some();
@@ -74,10 +79,11 @@ impl AppExchange {
         let head_only = request.head.method() == Method::Head;
         let call = writer.finish(&bytes, kind, head_only);
         let call = call.ok_or_else(|| HttpError::new(Status::BAD_REQUEST, "a NUL in a header"))?;
-        let job = Rc::new(Job::new((io.id, request.peer), call, file, cx));
+        let job = Rc::new(Job::new((io.task, request.peer), call, file, cx));
         self.pool.submit(job.clone(), cx);
+        let until = job.waker.until();
         self.stage = Stage::Waiting(job);
-        Ok(())
+        Ok(until)
     }
 
     /// The environment, as two blocks.
@@ -134,9 +140,9 @@ impl AppExchange {
                 Some(Err(error)) => Err(error),
                 Some(Ok(())) => Err(broken("no answer at all")),
                 None => {
-                    *io.wake_expected = true;
+                    let until = job.waker.until();
                     self.stage = Stage::Waiting(job);
-                    Ok(Step::Wait)
+                    Ok(Step::Wait(until))
                 }
             };
         };
@@ -182,7 +188,8 @@ impl AppExchange {
                 // Nothing of an answer that was cut is left to wait with.
                 let cut = job
                     .inbox(|inbox| inbox.end.take_if(|end| end.is_err() && inbox.body.len() == 0));
-                return cut.map_or(Ok(Step::Wait), |end| end.map(|()| Step::Wait));
+                let wait = Step::Wait(io.answer.until_room());
+                return cut.map_or(Ok(()), |end| end).map(|()| wait);
             }
             let answer = &mut io.answer;
             let (moved, was_full) = job.inbox(|inbox| {
@@ -208,10 +215,7 @@ impl AppExchange {
                 continue;
             }
             return match job.inbox(|inbox| inbox.end.take()) {
-                None => {
-                    *io.wake_expected = true;
-                    Ok(Step::Wait)
-                }
+                None => Ok(Step::Wait(job.waker.until())),
                 Some(Ok(())) => {
                     io.answer.finish()?;
                     Ok(Step::Done)
@@ -226,13 +230,14 @@ impl Exchange for AppExchange {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Gathering(mut spool) => {
-                if io.request.is_rerouted() || spool.gather(io, cx)? {
-                    self.submit(spool, io, cx)?;
-                    *io.wake_expected = true;
-                } else {
-                    self.stage = Stage::Gathering(spool);
-                }
-                Ok(Step::Wait)
+                let rest = if io.request.is_rerouted() { None } else { spool.gather(io, cx)? };
+                Ok(Step::Wait(match rest {
+                    None => self.submit(spool, io, cx)?,
+                    Some(until) => {
+                        self.stage = Stage::Gathering(spool);
+                        until
+                    }
+                }))
             }
             Stage::Waiting(job) => self.begin(job, io, cx),
             Stage::Streaming(job) => {

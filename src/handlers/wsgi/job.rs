@@ -3,7 +3,7 @@
 
 use super::heads::Judged;
 use super::wire::Call;
-use crate::event::{ConnId, Cx};
+use crate::event::{Cx, TaskId, TaskWaker};
 use crate::handlers::gateway::spool::temporary_file;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
@@ -26,8 +26,8 @@ const LOST_MAX: u8 = 2;
 /// A request that the pool is asked to have answered.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// Who waits for it.
-    pub(super) conn: ConnId,
+    /// Wakes the request that waits for it.
+    pub(super) waker: TaskWaker,
     /// Its client.
     pub(super) peer: Peer,
     /// Since when.
@@ -85,14 +85,14 @@ impl Inbox {
 
 impl Job {
     pub(super) fn new(
-        (conn, peer): (ConnId, Peer),
+        (task, peer): (TaskId, Peer),
         call: Call,
         body: Option<JobBody>,
         cx: &Cx,
     ) -> Self {
         let (place, inbox) = (Place::Queued, Inbox::new(&cx.spool));
         let state = RefCell::new(State { place, call, body, inbox, lost: 0 });
-        Self { conn, peer, since: cx.now(), state }
+        Self { waker: cx.waker(task), peer, since: cx.now(), state }
     }
 
     pub(super) fn place(&self) -> Place {
@@ -324,6 +324,7 @@ pub(super) enum Piece<'a> {
 mod tests {
     use super::super::wire::BodyKind;
     use super::*;
+    use crate::event::ConnId;
     use crate::handlers::files::testing::cx;
     use proptest::prelude::*;
 
@@ -339,7 +340,8 @@ mod tests {
         let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false).unwrap();
         let cx = cx();
         cx.spool.set_limit(4 * SHARE);
-        let job = Job::new((ConnId { index: 0, generation: 0 }, Peer::Local), call, None, &cx);
+        let task = TaskId { conn: ConnId { index: 0, generation: 0 }, stream: 0 };
+        let job = Job::new((task, Peer::Local), call, None, &cx);
         assert!(!job.is_full());
         let piece = [b'x'; MEMORY_MAX];
         (0..=SHARE / piece.len() as u64)

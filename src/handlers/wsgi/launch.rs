@@ -33,13 +33,13 @@ pub(super) struct Started {
     pub(super) process: Process,
     /// What it writes to its standard error.
     pub(super) errors: OwnedFd,
+    /// Our end of its socket; nothing of it blocks.
+    pub(super) socket: OwnedFd,
     pub(super) line: Line,
 }
 
-/// What a worker is spoken to with.
+/// What a worker is spoken to with, beside its socket.
 pub(super) struct Line {
-    /// Our end of its socket; nothing of it blocks.
-    pub(super) socket: OwnedFd,
     /// The page of memory that it shares with us.
     pub(super) board: File,
     /// What has to be sent first.
@@ -120,7 +120,7 @@ impl Recipe {
         let mut greeting = [PAGES, WORKER].concat().into_bytes();
         let words: Vec<&[u8]> = self.words.iter().map(Vec::as_slice).collect();
         greeting.extend_from_slice(&wire::setup(&words));
-        Ok(Started { process, errors, line: Line { socket: ours, board, greeting } })
+        Ok(Started { process, errors, socket: ours, line: Line { board, greeting } })
     }
 
     /// The Python it is started with, for people.

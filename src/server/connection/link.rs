@@ -4,7 +4,7 @@
 use super::CloseReason;
 use super::timeout::Timeout;
 use crate::conf::Timeouts;
-use crate::event::{ConnId, Door, Ready};
+use crate::event::{ConnId, Readiness};
 use crate::net::{RecvBuffer, SendQueue, Tls, Transport};
 use crate::serve::{Peer, Request};
 use crate::server::drive::{DriveContext, FreeList};
@@ -23,7 +23,7 @@ pub(super) struct Link {
     port: u16,
     /// The name in the client's certificate, once it was asked for.
     client: Option<Rc<str>>,
-    pub(super) ready: Ready,
+    pub(super) ready: Readiness,
     pub(super) recv: RecvBuffer,
     /// What waits to be sent; `None` when nothing does.
     send: Option<Box<SendQueue>>,
@@ -73,11 +73,6 @@ impl Link {
         counted: bool,
         due: Instant,
     ) -> Self {
-        // Both are tried before they are waited for: the first request has often arrived with the
-        // connection, and its socket is empty.
-        let mut ready = Ready::default();
-        ready.set_readable(Door::Client);
-        ready.set_writable(Door::Client);
         let timeout = match transport.tls() {
             Some(_) => Timeout::Handshake,
             None => Timeout::Header,
@@ -88,7 +83,8 @@ impl Link {
             peer,
             port,
             client: None,
-            ready,
+            // The first request has often arrived with the connection, and its socket is empty.
+            ready: Readiness::UNTRIED,
             recv: RecvBuffer::default(),
             send: None,
             deadline: due,
@@ -107,15 +103,15 @@ impl Link {
             Ok(filled) => {
                 // A short read has emptied the socket: the next data makes a new event. Not so when
                 // the peer has closed, for that event has come together with the last data.
-                if filled.short && !self.ready.closed(Door::Client) || filled.ended {
-                    self.ready.clear_readable(Door::Client);
+                if filled.short && !self.ready.is_closed() || filled.ended {
+                    self.ready.clear_readable();
                 }
                 self.peer_ended |= filled.ended;
                 cx.budget.spend(filled.moved);
                 Ok(filled.moved as u64)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.ready.clear_readable(Door::Client);
+                self.ready.clear_readable();
                 Ok(0)
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
@@ -138,10 +134,10 @@ impl Link {
             self.transport.say_goodbye();
         }
         if self.transport.wants_write()
-            && self.ready.writable(Door::Client)
+            && self.ready.is_writable()
             && self.transport.flush().map_err(CloseReason::of_send)?
         {
-            self.ready.clear_writable(Door::Client);
+            self.ready.clear_writable();
         }
         Ok(self.transport.take_sent())
     }
@@ -150,14 +146,14 @@ impl Link {
         let Some(queue) = &mut self.send else { return Ok(0) };
         let mut sent = 0;
         if !queue.is_empty() {
-            if !self.ready.writable(Door::Client) {
+            if !self.ready.is_writable() {
                 return Ok(0);
             }
             let flushed = queue
                 .flush(&mut self.transport, &mut cx.budget, &mut cx.cx.buffers)
                 .map_err(CloseReason::of_send)?;
             if flushed.blocked {
-                self.ready.clear_writable(Door::Client);
+                self.ready.clear_writable();
             }
             sent = flushed.bytes;
             if !queue.is_empty() {
@@ -170,13 +166,13 @@ impl Link {
         Ok(sent)
     }
 
-    /// Readiness, what was received, the queue of what is to be sent, and the transport beside them.
+    /// What was received, the queue of what is to be sent, and the transport beside them.
     pub(super) fn parts(
         &mut self,
         free: &mut FreeList,
-    ) -> (&mut Ready, &mut RecvBuffer, &mut SendQueue, &Transport) {
+    ) -> (&mut RecvBuffer, &mut SendQueue, &Transport) {
         let queue = self.send.get_or_insert_with(|| free.queue());
-        (&mut self.ready, &mut self.recv, queue, &self.transport)
+        (&mut self.recv, queue, &self.transport)
     }
 
     /// Whether something that was queued has not left.
@@ -202,7 +198,7 @@ impl Link {
     /// Whether data of the client may lie unread: closing would then reset the connection, and the
     /// answer on its way would be lost with it.
     pub(super) fn may_have_unread(&self) -> bool {
-        !self.recv.is_empty() || self.ready.readable(Door::Client)
+        !self.recv.is_empty() || self.ready.is_readable()
     }
 
     /// Drops what was received. Returns how much that was.

@@ -12,7 +12,7 @@ mod simulation;
 mod timeout;
 
 use super::drive::DriveContext;
-use crate::event::{ConnId, Door, Ready};
+use crate::event::{ConnId, Readiness, TaskId};
 use crate::net::Transport;
 use crate::serve::{Abort, Peer};
 use close_reason::CloseReason;
@@ -116,14 +116,16 @@ impl ClientConnection {
         http1.cut_off(why, reason, &mut self.link, cx);
     }
 
-    /// An armed instant has come. False if it is not what the exchange waits for now.
-    pub fn timer_due(&mut self, at: Instant) -> bool {
+    /// An instant that one of its tasks has armed has come. False if it is not waited for any more.
+    pub fn timer_due(&mut self, task: TaskId, at: Instant) -> bool {
         let Protocol::Http1(http1) = &mut self.protocol;
-        let due = http1.timer_due(at);
-        if due {
-            self.link.ready.set_timer();
-        }
-        due
+        http1.timer_due(task.stream, at)
+    }
+
+    /// Somebody has woken one of its tasks. False if that has ended.
+    pub fn wake(&mut self, task: TaskId) -> bool {
+        let Protocol::Http1(http1) = &mut self.protocol;
+        http1.wake(task.stream)
     }
 
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
@@ -148,7 +150,7 @@ fn pass(
     match step {
         Progress::Still if received > 0 || sent > 0 => Ok(Progress::Moved),
         // The step has begun to want what was held back: no further edge would tell.
-        Progress::Still if link.ready.readable(Door::Client) && http1.wants_input(link) => {
+        Progress::Still if link.ready.is_readable() && http1.wants_input(link) => {
             Ok(Progress::Moved)
         }
         other => Ok(other),
@@ -158,10 +160,10 @@ fn pass(
 /// Receives, if what would be received is wanted. Not wanting is how a client is held back: no
 /// interest is changed, the bit simply stays set.
 fn fill(link: &mut Link, http1: &mut Http1, cx: &mut DriveContext<'_>) -> Result<u64, CloseReason> {
-    if link.ready.gone() && !link.ready.readable(Door::Client) {
+    if link.ready.is_gone() && !link.ready.is_readable() {
         return Err(CloseReason::Reset);
     }
-    if !link.ready.readable(Door::Client) || !http1.wants_input(link) {
+    if !link.ready.is_readable() || !http1.wants_input(link) {
         return Ok(0);
     }
     if http1.expects_much() {
@@ -209,7 +211,7 @@ impl ClientConnection {
     }
 
     /// What may succeed; events are marked here.
-    pub fn ready_mut(&mut self) -> &mut Ready {
+    pub fn ready_mut(&mut self) -> &mut Readiness {
         &mut self.link.ready
     }
 
@@ -248,19 +250,19 @@ impl ClientConnection {
 
     /// Whether data may have arrived that no drive has seen yet.
     pub fn may_have_input(&self) -> bool {
-        self.link.ready.readable(Door::Client)
+        self.link.ready.is_readable()
     }
 
     /// Has it read even without an event: before an idle connection is closed, its request may be
     /// there already.
     pub fn assume_readable(&mut self) {
-        self.link.ready.set_readable(Door::Client);
+        self.link.ready.set_readable();
     }
 
     /// Has it try both to read and to write, where the kernel is not asked for events.
     pub fn assume_ready(&mut self) {
-        self.link.ready.set_readable(Door::Client);
-        self.link.ready.set_writable(Door::Client);
+        self.link.ready.set_readable();
+        self.link.ready.set_writable();
     }
 
     /// When its timeout fires: the earlier, the longer it was idle.

@@ -24,7 +24,7 @@ use super::load::{ConfigSource, Loaded};
 use super::table::ConnTable;
 use super::watch::CertificateWatch;
 use crate::conf::Level;
-use crate::event::{Budget, ConnId, Cx, Door, Sleeper, Stopper, Target};
+use crate::event::{Budget, ConnId, Cx, Owner, Sleeper, Stopper, Target};
 use crate::serve::Abort;
 use crate::site::Site;
 use crate::tls::{Plan, Secured};
@@ -247,7 +247,7 @@ impl EventLoop {
     /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
     /// is open, nothing is to be written and no certificate is to be looked at.
     fn wait(&self) -> Option<Duration> {
-        if !self.cx.runq.is_empty() || self.cx.has_woken() || self.cx.has_called() {
+        if !self.cx.runq.is_empty() || !self.cx.wakes().is_empty() || self.cx.has_called() {
             return Some(Duration::ZERO);
         }
         let now = self.cx.now();
@@ -267,16 +267,18 @@ impl EventLoop {
     /// Sets the bits an event is about. Returns whether signals have arrived.
     fn mark(&mut self, event: &mio::event::Event) -> bool {
         match Target::from_token(event.token()) {
-            Some(Target::Connection(id, door)) => {
+            Some(Target::Connection(id)) => {
                 if let Some(connection) = self.table.get(id) {
-                    connection.ready_mut().mark(door, event);
+                    connection.ready_mut().mark(event);
                     enqueue(connection, &mut self.cx);
                 }
             }
+            Some(Target::Source(id)) => {
+                if let Some(owner) = self.cx.sources().mark(id, event) {
+                    self.tell(owner);
+                }
+            }
             Some(Target::Listener(number)) => self.acceptor.mark(number),
-            Some(Target::Child(number)) => self.cx.children.collect(number),
-            Some(Target::Pool(service, tag)) => self.services.event(service, tag, &mut self.cx),
-            Some(Target::Certificates) => self.watch.mark(self.cx.now()),
             Some(Target::Outside) => {
                 self.cx.hear_outside();
                 return true;
@@ -287,26 +289,40 @@ impl EventLoop {
         false
     }
 
+    /// Something has happened to a source of `owner`.
+    fn tell(&mut self, owner: Owner) {
+        match owner {
+            Owner::Task(task) => {
+                if let Some(connection) = self.table.get(task.conn) {
+                    enqueue(connection, &mut self.cx);
+                }
+            }
+            Owner::Service(service, tag) => self.services.event(service, tag, &mut self.cx),
+            Owner::Child(number) => self.cx.children.collect(number),
+            Owner::Certificates => self.watch.mark(self.cx.now()),
+        }
+    }
+
     /// Ends children whose time has come, and tells services of those that have ended.
     fn see_to_children(&mut self) {
         self.cx.children.see_to(self.cx.now());
-        while let Some((owner, ending)) = self.cx.children.pop_ended() {
-            self.services.child_ended(owner, ending, &mut self.cx);
+        while let Some((parent, ending)) = self.cx.children.pop_ended() {
+            self.services.child_ended(parent, ending, &mut self.cx);
         }
     }
 
     fn expire_timers(&mut self) {
         for _ in 0..TIMERS_PER_TURN {
             let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) else { break };
-            let id = match sleeper {
-                Sleeper::Connection(id) => id,
+            let task = match sleeper {
+                Sleeper::Task(task) => task,
                 Sleeper::Service(service) => {
                     self.cx.schedule(service);
                     continue;
                 }
             };
-            if let Some(connection) = self.table.get(id)
-                && connection.timer_due(at)
+            if let Some(connection) = self.table.get(task.conn)
+                && connection.timer_due(task, at)
             {
                 enqueue(connection, &mut self.cx);
             }
@@ -338,9 +354,10 @@ impl EventLoop {
     }
 
     fn mark_woken(&mut self) {
-        while let Some(id) = self.cx.pop_woken() {
-            if let Some(connection) = self.table.get(id) {
-                connection.ready_mut().set_woken();
+        while let Some(task) = self.cx.wakes().pop() {
+            if let Some(connection) = self.table.get(task.conn)
+                && connection.wake(task)
+            {
                 enqueue(connection, &mut self.cx);
             }
         }
@@ -376,7 +393,8 @@ impl EventLoop {
             Some(Ok(Verdict::Keep)) if connection.register_once() => {
                 let fd = connection.transport().raw_fd();
                 let both = Interest::READABLE | Interest::WRITABLE;
-                if self.cx.register(&mut SourceFd(&fd), id, Door::Client, both).is_err() {
+                let token = Target::Connection(id).token();
+                if self.cx.registry().register(&mut SourceFd(&fd), token, both).is_err() {
                     // No memory for a watch: no event would ever come.
                     self.remove(id);
                 }

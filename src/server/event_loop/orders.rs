@@ -132,7 +132,7 @@ impl EventLoop {
         // Before anybody is shown a certificate, nobody is shown its key.
         self.site.closed.refresh_all();
         // Links may have been turned, folders moved: the files may lie elsewhere now.
-        if let Some(unwatched) = self.watch.follow(&plan.folders(), self.cx.registry()) {
+        if let Some(unwatched) = self.watch.follow(&plan.folders(), self.cx.sources()) {
             let text = "what changes here is noticed within a minute, not at once:";
             self.cx.report(Level::Warning, format!("{text}{unwatched}"));
         }

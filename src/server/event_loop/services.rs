@@ -2,7 +2,7 @@
 
 use super::guarded::guarded;
 use crate::conf::Level;
-use crate::event::{Cx, Owner, ServiceId};
+use crate::event::{Cx, Parent, ServiceId};
 use crate::serve::{Readiness, Scale, Service};
 use crate::site::Site;
 use crate::sys::process::Ending;
@@ -100,9 +100,9 @@ impl ServiceTable {
         }
     }
 
-    pub(super) fn child_ended(&self, owner: Owner, ending: Ending, cx: &mut Cx) {
-        if let Some(service) = self.of(owner.service) {
-            call(cx, |cx| service.child_ended(owner.tag, ending, cx));
+    pub(super) fn child_ended(&self, parent: Parent, ending: Ending, cx: &mut Cx) {
+        if let Some(service) = self.of(parent.service) {
+            call(cx, |cx| service.child_ended(parent.tag, ending, cx));
         }
     }
 

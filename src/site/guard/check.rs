@@ -4,20 +4,18 @@
 use super::lock::Lock;
 use crate::conf::Level;
 use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits, Refusal};
-use crate::event::{ConnId, Cx};
+use crate::event::{Cx, Helped, TaskId};
 use crate::http::{Credentials, HttpError, Status};
 use crate::serve::{Exchange, ExchangeIo, Request, Step};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
 /// Which requests have their passwords checked now, and which wait. A check costs a core for a tenth of a
 /// second and more, so that guessing could keep all others from getting in: who guesses at many passwords
 /// only keeps itself waiting.
-pub(super) type VerifyQueue = RefCell<Admission<ConnId>>;
+pub(super) type VerifyQueue = RefCell<Admission<TaskId>>;
 
 /// One helper is left for work of other kinds.
 const LIMITS: Limits = Limits {
@@ -48,9 +46,7 @@ enum State {
     Started {
         /// Held while it counts.
         place: Place,
-        right: Receiver<bool>,
-        /// Dropped when nobody wants to know any more.
-        _wanted: Arc<()>,
+        right: Helped<bool>,
     },
 }
 
@@ -88,29 +84,24 @@ impl Check {
     }
 
     /// Has a helper compare the password.
-    fn start(&self, place: Place, id: ConnId, cx: &mut Cx) -> Result<State, HttpError> {
+    fn start(&self, place: Place, task: TaskId, cx: &mut Cx) -> Result<State, HttpError> {
         let (hash, is_user) = self.lock.hash(self.credentials.user());
         let password = self.credentials.password().to_owned();
-        let (sender, right) = sync_channel(1);
-        let (wanted, work) = (Arc::new(()), place.hold());
-        let still_wanted: Weak<()> = Arc::downgrade(&wanted);
-        let task = move || {
-            if still_wanted.strong_count() > 0 {
-                let is_right = bcrypt::verify(&password, &hash).unwrap_or(false) && is_user;
-                // The place is free before anybody can know.
-                drop(work);
-                let _ = sender.try_send(is_right);
-            }
-        };
-        cx.help(id, Box::new(task)).map_err(|_| busy(Refusal::Full))?;
-        Ok(State::Started { place, right, _wanted: wanted })
+        let work = place.hold();
+        let right = Helped::begin(task, cx, move || {
+            let is_right = bcrypt::verify(&password, &hash).unwrap_or(false) && is_user;
+            // The place is free before anybody can know.
+            drop(work);
+            is_right
+        });
+        Ok(State::Started { place, right: right.map_err(|_| busy(Refusal::Full))? })
     }
 
     fn step(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Option<Step>, HttpError> {
         match std::mem::replace(&mut self.state, State::New) {
             State::New => {
                 let client = io.request.peer.network();
-                let place = Place::enter(self.lock.queue(), client, io.id, cx).map_err(busy)?;
+                let place = Place::enter(self.lock.queue(), client, io.task, cx).map_err(busy)?;
                 self.state = State::Waiting(place);
             }
             State::Waiting(place) => {
@@ -120,34 +111,31 @@ impl Check {
                 }
                 match place.poll(cx.now()) {
                     Poll::Pending => {
-                        *io.timer = place.look_again(cx.now());
-                        *io.wake_expected = true;
+                        let again = place.look_again(cx.now()).map(|at| io.until(at));
+                        let there = place.until_there();
                         self.state = State::Waiting(place);
-                        return Ok(Some(Step::Wait));
+                        return Ok(Some(Step::Wait(there.or(again))));
                     }
                     Poll::Ready(Err(refusal)) => return Err(busy(refusal)),
-                    Poll::Ready(Ok(())) => {
-                        *io.timer = None;
-                        self.state = self.start(place, io.id, cx)?;
-                    }
+                    Poll::Ready(Ok(())) => self.state = self.start(place, io.task, cx)?,
                 }
             }
-            State::Started { place, right, _wanted } => match right.try_recv() {
-                Ok(true) => {
+            State::Started { place, right } => match right.poll() {
+                Poll::Ready(Some(true)) => {
                     self.lock.remember(&self.credentials, cx.now());
                     return Ok(Some(Step::Admitted(self.credentials.user().into())));
                 }
-                Ok(false) => {
+                Poll::Ready(Some(false)) => {
                     let error = self.wrong(io.request);
                     cx.complain(Level::Warning, error.reason.to_string());
                     return Err(error);
                 }
-                Err(TryRecvError::Empty) => {
-                    *io.wake_expected = true;
-                    self.state = State::Started { place, right, _wanted };
-                    return Ok(Some(Step::Wait));
+                Poll::Pending => {
+                    let until = right.until_done();
+                    self.state = State::Started { place, right };
+                    return Ok(Some(Step::Wait(until)));
                 }
-                Err(TryRecvError::Disconnected) => {
+                Poll::Ready(None) => {
                     let why = "a password could not be checked";
                     return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, why));
                 }

@@ -62,19 +62,19 @@ impl Pool {
     }
 
     /// Requests that have waited too long.
-    pub(super) fn expire_queue(&self, inner: &mut Inner, now: Instant, cx: &Cx) {
+    pub(super) fn expire_queue(&self, inner: &mut Inner, now: Instant) {
         while let Some(job) = inner.queue.pop_expired(now, self.app.queue_timeout) {
             job.fail(match inner.was_ready {
                 true => self.unavailable("no worker was free in time", 1),
                 false => self.unavailable("no worker was ready in time", 1).with_advice(STARTS),
             });
-            cx.wake(job.conn);
+            job.waker.wake();
         }
         // Where nobody will answer, nobody has to wait.
         while let Some(error) = self.down(inner, now) {
             let Some(job) = inner.queue.pop() else { break };
             job.fail(error);
-            cx.wake(job.conn);
+            job.waker.wake();
         }
     }
 }

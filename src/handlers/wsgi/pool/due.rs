@@ -32,7 +32,7 @@ impl Pool {
     pub(super) fn look(&self, inner: &mut Inner, cx: &mut Cx) {
         let now = cx.now();
         inner.due = None;
-        self.expire_queue(inner, now, cx);
+        self.expire_queue(inner, now);
         for number in 0..inner.seats.len() {
             self.look_at(inner, number, cx);
         }
@@ -85,7 +85,7 @@ impl Pool {
                 );
                 if let Some(job) = seat.worker.front() {
                     job.fail(HttpError::new(Status::GATEWAY_TIMEOUT, "the worker took too long"));
-                    cx.wake(job.conn);
+                    job.waker.wake();
                 }
                 seat.fate = Fate::Hung;
                 self.interrupt(seat, text, cx);

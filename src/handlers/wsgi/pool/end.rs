@@ -49,7 +49,7 @@ impl Pool {
             if !job.is_over() {
                 let reason = format!("the worker that had it is gone: {ending}");
                 job.fail(HttpError::new(Status::BAD_GATEWAY, reason));
-                cx.wake(job.conn);
+                job.waker.wake();
             }
         }
         for job in fresh.into_iter().rev().filter(|job| !job.is_over()) {

@@ -62,7 +62,7 @@ impl Pool {
         for (job, text) in cut {
             inner.queue.put_last(job.peer.network(), now);
             job.cut(HttpError::new(Status::SERVICE_UNAVAILABLE, "it was taken too slowly"));
-            cx.wake(job.conn);
+            job.waker.wake();
             cx.complain(Level::Warning, text);
             // Its worker may go on.
             super::call(inner.pool, cx);

@@ -162,7 +162,7 @@ impl Pool {
             let full = self.unavailable("its queue is full", 1);
             let Some(job) = inner.queue.make_room(peer.network()) else { return Err(full) };
             job.fail(full);
-            cx.wake(job.conn);
+            job.waker.wake();
         }
         Ok(())
     }
@@ -212,7 +212,6 @@ impl Pool {
             return;
         }
         if let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) {
-            seat.worker.set_writable();
             seat.worker.flush();
         }
         self.receive(inner, number, cx);
@@ -266,7 +265,7 @@ impl Pool {
         }
         while let Some(job) = inner.queue.pop() {
             job.fail(self.unavailable("it was stopped", 1).with_advice(STOPS));
-            cx.wake(job.conn);
+            job.waker.wake();
         }
         for seat in inner.seats_mut() {
             if seat.worker.load() > 0 || seat.worker.stage == Stage::Starting {

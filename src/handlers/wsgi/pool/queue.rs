@@ -138,14 +138,15 @@ impl Queue {
 mod tests {
     use super::super::super::wire::{BodyKind, Call};
     use super::*;
-    use crate::event::{ConnId, Cx};
+    use crate::event::{ConnId, Cx, TaskId};
     use crate::handlers::files::testing::cx;
     use crate::serve::Peer;
 
     fn job(n: u32, client: u8, cx: &Cx) -> Rc<Job> {
         let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false).unwrap();
         let peer = Peer::Ip(IpAddr::from([127, 0, 0, client]), 1);
-        Rc::new(Job::new((ConnId { index: n, generation: 0 }, peer), call, None, cx))
+        let task = TaskId { conn: ConnId { index: n, generation: 0 }, stream: 0 };
+        Rc::new(Job::new((task, peer), call, None, cx))
     }
 
     #[test]
@@ -159,8 +160,8 @@ mod tests {
             assert!(queue.jobs.len() <= 2 * queue.len() + OVER_MIN + 1);
         }
         assert_eq!(queue.len(), 2);
-        assert_eq!(queue.pop().unwrap().conn.index, 0);
-        assert_eq!(queue.pop().unwrap().conn.index, 999);
+        assert_eq!(queue.pop().unwrap().waker.task().conn.index, 0);
+        assert_eq!(queue.pop().unwrap().waker.task().conn.index, 999);
         assert!(queue.pop().is_none() && queue.is_empty() && queue.jobs.is_empty());
     }
 
@@ -172,14 +173,15 @@ mod tests {
         }
         let client = |n| Some(IpAddr::from([127, 0, 0, n]));
         assert!(queue.make_room(client(1)).is_none(), "it has most itself");
-        assert_eq!(queue.make_room(client(4)).unwrap().conn.index, 3);
+        assert_eq!(queue.make_room(client(4)).unwrap().waker.task().conn.index, 3);
         assert!(queue.make_room(client(3)).is_none(), "it would have as many as the one with most");
         queue.put_last(client(1), cx.now());
         assert!(queue.make_room(client(1)).is_none());
-        assert_eq!(queue.make_room(client(2)).unwrap().conn.index, 1);
+        assert_eq!(queue.make_room(client(2)).unwrap().waker.task().conn.index, 1);
         queue.push(job(1, 1, &cx));
-        let order: Vec<_> =
-            std::iter::from_fn(|| queue.pop_fairly(cx.now())).map(|job| job.conn.index).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop_fairly(cx.now()))
+            .map(|job| job.waker.task().conn.index)
+            .collect();
         assert_eq!(order, [2, 4, 0, 1]);
         for n in 0..600 {
             queue.put_last(Some(IpAddr::from([10, 0, (n / 256) as u8, (n % 256) as u8])), cx.now());
@@ -189,6 +191,6 @@ mod tests {
         queue.push(job(7, 1, &cx));
         queue.push(job(8, 2, &cx));
         queue.put_last(client(1), cx.now());
-        assert_eq!(queue.pop_fairly(cx.now() + LATE_FOR).unwrap().conn.index, 7);
+        assert_eq!(queue.pop_fairly(cx.now() + LATE_FOR).unwrap().waker.task().conn.index, 7);
     }
 }

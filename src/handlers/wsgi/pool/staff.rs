@@ -6,12 +6,12 @@ use super::due::GROW_AFTER;
 use super::seat::{Fate, Seat};
 use super::{Inner, Pool};
 use crate::conf::Level;
-use crate::event::{Cx, Owner, Start};
+use crate::event::{Cx, Owner, Parent, ServiceId, Source, Start};
 use crate::handlers::gateway::{Allowance, StderrReader};
 use mio::Interest;
-use mio::unix::SourceFd;
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// A worker beyond `min` that had nothing to do for this long is one too many.
@@ -19,6 +19,19 @@ const SHRINK_AFTER: Duration = Duration::from_secs(30);
 
 /// A line of a worker's log; a longer one becomes several.
 const LINE_MAX: usize = 8 * 1024;
+
+/// The socket and the standard error of the worker at `slot`.
+fn sources(
+    socket: OwnedFd,
+    errors: File,
+    (pool, slot): (ServiceId, u16),
+    cx: &Cx,
+) -> io::Result<(Source<OwnedFd>, Source<File>)> {
+    let both = Interest::READABLE | Interest::WRITABLE;
+    let socket = cx.source(socket, Owner::Service(pool, slot), both)?;
+    let errors = cx.source(errors, Owner::Service(pool, slot + 1), Interest::READABLE)?;
+    Ok((socket, errors))
+}
 
 impl Pool {
     /// Starts as many workers as are missing, and retires those that are too many.
@@ -84,34 +97,25 @@ impl Pool {
         cx: &mut Cx,
     ) -> io::Result<()> {
         let Some(pool) = inner.pool else { return Ok(()) };
-        let Started { process, errors, line } = self.recipe.start()?;
+        let Started { process, errors, socket, line } = self.recipe.start()?;
         inner.serial = inner.serial.wrapping_add(1);
         let serial = inner.serial;
         let place = inner.seats.iter().position(Option::is_none).unwrap_or(inner.seats.len());
         let slot = u16::try_from(place * 2).unwrap_or(u16::MAX - 1);
         let pid = process.pid();
         // From here on the child is the loop's: whatever fails below, it is collected.
-        let child = Child { id: cx.adopt(process, Owner { service: pool, tag: serial }), pid };
+        let child = Child { id: cx.adopt(process, Parent { service: pool, tag: serial }), pid };
         let number = (1..).find(|n| !inner.seats().any(|seat| seat.worker.number == *n));
-        let mut worker =
-            Worker::new(serial, number.unwrap_or(0), generation, child, line, cx.now());
+        let sources = sources(socket, errors.into(), (pool, slot), cx);
+        let (socket, errors) = sources.inspect_err(|_| cx.kill(child.id))?;
+        let number = number.unwrap_or(0);
+        let mut worker = Worker::new(serial, number, generation, child, socket, line, cx.now());
         worker.is_watching = self.app.reload;
-        let both = Interest::READABLE | Interest::WRITABLE;
-        let registered = cx
-            .register_pool(&mut SourceFd(&worker.socket().as_raw_fd()), pool, slot, both)
-            .and_then(|()| {
-                let log = &mut SourceFd(&errors.as_raw_fd());
-                cx.register_pool(log, pool, slot + 1, Interest::READABLE)
-            });
-        if let Err(error) = registered {
-            cx.kill(child.id);
-            return Err(error);
-        }
         let jitter = self.app.recycle.jitter;
         // Any sequence will do that does not repeat soon.
         let spread = u64::from(serial).wrapping_mul(0x9E37_79B9) % jitter.saturating_add(1);
         let who = format!("app {} (pid {pid})", self.app.name.value);
-        let stderr = StderrReader::new(errors.into(), who, LINE_MAX, Allowance::Second);
+        let stderr = StderrReader::new(errors, who, LINE_MAX, Allowance::Second);
         let recycle_at = self.app.recycle.requests.map(|requests| requests + spread);
         let seat = Seat {
             worker,

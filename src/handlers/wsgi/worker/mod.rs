@@ -10,13 +10,14 @@ mod receive;
 use super::heads::Heads;
 use super::job::{Job, Place};
 use super::launch::{Child, Line};
+use crate::event::Source;
 use outgoing::Outgoing;
 use pace::Pace;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -75,7 +76,7 @@ pub(super) struct Worker {
     changes: u64,
     /// Requests that it gave back since its last answer.
     returns: usize,
-    socket: OwnedFd,
+    socket: Source<OwnedFd>,
     board: File,
     out: Outgoing,
     buffer: Box<[u8]>,
@@ -167,6 +168,7 @@ impl Worker {
         number: u32,
         generation: u32,
         child: Child,
+        socket: Source<OwnedFd>,
         line: Line,
         now: Instant,
     ) -> Self {
@@ -189,7 +191,7 @@ impl Worker {
             is_broken: false,
             changes: 0,
             returns: 0,
-            socket: line.socket,
+            socket,
             board: line.board,
             out: Outgoing::new(line.greeting),
             buffer: vec![0; BUFFER].into_boxed_slice(),
@@ -200,10 +202,6 @@ impl Worker {
             pace: Pace::new(now),
             front_since: now,
         }
-    }
-
-    pub(super) fn socket(&self) -> &OwnedFd {
-        &self.socket
     }
 
     /// Requests in flight.
@@ -218,7 +216,7 @@ impl Worker {
         }
         let is_stuck = self.busy_for(now) >= STALLED || self.paused_since.is_some();
         let is_quick = self.pace.is_quick() && !is_stuck;
-        let depth = if is_quick && !self.out.is_blocked { FLIGHTS_MAX } else { 1 };
+        let depth = if is_quick && self.socket.is_writable() { FLIGHTS_MAX } else { 1 };
         // Each has a slot of the board of its own.
         let oldest = self.flights.front().map_or(self.next_id, |flight| flight.id);
         let slots = (SLOTS as usize).saturating_sub(self.next_id.wrapping_sub(oldest) as usize);
@@ -281,14 +279,9 @@ impl Worker {
         self.flights.push_back(Flight { id, job: Some(job), has_head: false, revoked: None });
     }
 
-    /// The socket has room again.
-    pub(super) fn set_writable(&mut self) {
-        self.out.is_blocked = false;
-    }
-
     /// Sends what the socket takes. A socket that is broken has its end found by reading.
     pub(super) fn flush(&mut self) {
-        let _ = self.out.flush(&self.socket);
+        let _ = self.out.flush(&mut self.socket);
     }
 
     /// Tells the worker that nobody waits for a request any more: if it has not begun it, it will
@@ -367,7 +360,7 @@ impl Worker {
 
     /// Nothing more will be sent to it: it ends when it has answered.
     pub(super) fn end_input(&self) {
-        let _ = rustix::net::shutdown(self.socket.as_fd(), rustix::net::Shutdown::Write);
+        let _ = rustix::net::shutdown(self.socket.get_ref(), rustix::net::Shutdown::Write);
     }
 
     /// After its end: what it had begun, and what it had not.

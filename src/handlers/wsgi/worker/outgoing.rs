@@ -1,11 +1,12 @@
 //! What is to be sent to a worker, with the descriptors that go along.
 
 use super::BUFFER;
+use crate::event::Source;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -16,7 +17,6 @@ pub(super) struct Outgoing {
     sent: usize,
     /// Descriptors, and where in `bytes` the frame begins that they go with.
     files: VecDeque<(usize, Rc<File>)>,
-    pub(super) is_blocked: bool,
 }
 
 impl Outgoing {
@@ -34,8 +34,8 @@ impl Outgoing {
     }
 
     /// Sends what the socket takes.
-    pub(super) fn flush(&mut self, socket: &OwnedFd) -> io::Result<()> {
-        while self.sent < self.bytes.len() && !self.is_blocked {
+    pub(super) fn flush(&mut self, socket: &mut Source<OwnedFd>) -> io::Result<()> {
+        while self.sent < self.bytes.len() {
             let (until, file) = match self.files.front() {
                 // The descriptor goes with the first byte of its frame.
                 Some((at, file)) if *at == self.sent => {
@@ -46,21 +46,22 @@ impl Outgoing {
                 None => (self.bytes.len(), None),
             };
             let piece = self.bytes.get(self.sent..until).unwrap_or_default();
-            let sent = match &file {
-                None => rustix::net::send(socket, piece, SendFlags::NOSIGNAL),
-                Some(file) => send_with(socket, piece, file),
-            };
+            let sent = socket.write_by(|socket| match &file {
+                None => Ok(rustix::net::send(socket, piece, SendFlags::NOSIGNAL)?),
+                Some(file) => Ok(send_with(socket, piece, file)?),
+            });
             match sent {
                 Ok(sent) => {
-                    self.is_blocked = sent < piece.len();
+                    if sent < piece.len() {
+                        socket.note_short_write();
+                    }
                     self.sent += sent;
                     if file.is_some() && sent > 0 {
                         self.files.pop_front();
                     }
                 }
-                Err(Errno::WOULDBLOCK) => self.is_blocked = true,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
         }
         if self.sent == self.bytes.len() {

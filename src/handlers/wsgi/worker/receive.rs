@@ -3,13 +3,12 @@
 use super::super::job::{Job, Place};
 use super::super::wire::{self, Frame};
 use super::{BUFFER, FLIGHTS_MAX, Flight, News, Shared, Worker};
-use crate::event::{ConnId, Cx};
+use crate::event::{Cx, TaskId};
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
-use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use std::fs::File;
-use std::io::IoSliceMut;
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -36,8 +35,8 @@ struct Batch {
     /// Requests that are completely answered.
     answered: u32,
     frames: usize,
-    /// The connection that was woken last: many small frames wake it once.
-    woken: Option<ConnId>,
+    /// The task that was woken last: many small frames wake it once.
+    woken: Option<TaskId>,
 }
 
 impl Worker {
@@ -71,8 +70,7 @@ impl Worker {
             }
             let (received, with_files) = match self.fill() {
                 Ok(filled) => filled,
-                Err(Errno::WOULDBLOCK) => break,
-                Err(Errno::INTR) => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => (0, false),
             };
             if received == 0 {
@@ -88,6 +86,7 @@ impl Worker {
             }
             // A short read has emptied the socket, unless it stopped at a descriptor.
             if is_short && !with_files {
+                self.socket.note_short_read();
                 break;
             }
         }
@@ -110,13 +109,14 @@ impl Worker {
     }
 
     /// Receives once. Returns the bytes, and whether descriptors came along.
-    fn fill(&mut self) -> Result<(usize, bool), Errno> {
+    fn fill(&mut self) -> io::Result<(usize, bool)> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let message =
-            rustix::net::recvmsg(&self.socket, &mut [IoSliceMut::new(free)], &mut control, flags)?;
+        let message = self.socket.read_by(|socket| {
+            Ok(rustix::net::recvmsg(socket, &mut [IoSliceMut::new(free)], &mut control, flags)?)
+        })?;
         let mut with_files = false;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(files) = message {
@@ -245,8 +245,9 @@ impl Worker {
                 job.fail(error);
                 self.cancel(id);
             }
-            if batch.woken.replace(job.conn) != Some(job.conn) {
-                cx.wake(job.conn);
+            let task = job.waker.task();
+            if batch.woken.replace(task) != Some(task) {
+                job.waker.wake();
             }
         }
         if !ends {

@@ -2,7 +2,7 @@
 
 use super::heads::log_no_request;
 use super::{Http1, Reading, Writing, stream};
-use crate::event::Cx;
+use crate::event::{Cx, TaskId};
 use crate::http::{HttpError, Status};
 use crate::serve::Abort;
 use crate::server::connection::link::Link;
@@ -93,7 +93,7 @@ impl Http1 {
             && !linger.is_paused()
             && let Some(at) = linger.add(dropped, cx.now())
         {
-            cx.timers.arm(at, link.id);
+            cx.timers.arm(at, TaskId { conn: link.id, stream: self.answered });
         }
         Ok(Progress::Still)
     }
@@ -141,7 +141,8 @@ impl Http1 {
             // Whatever comes of it, the connection ends now.
             let _ = self.refuse_unparsed(&error(), next, link, cx);
         } else if let Some(current) = self.current.as_mut().filter(|it| it.waits_for_body()) {
-            current.fail_because(Abort::Timeout, error(), &mut stream::lend(link, cx), cx);
+            let mut stream = stream::lend(link, self.answered, cx);
+            current.fail_because(Abort::Timeout, error(), &mut stream, cx);
             let _ = self.follow_answer(link, cx);
         } else if link.is_amid_handshake() {
             log_no_request(Status::REQUEST_TIMEOUT, reason.to_owned(), link, cx);
@@ -162,7 +163,8 @@ impl Http1 {
         if !current.is_answered() {
             let why = "a panic, which the error log tells of";
             let error = HttpError::fatal(Status::INTERNAL_SERVER_ERROR, why);
-            current.fail_because(Abort::Failed, error, &mut stream::lend(link, cx), cx);
+            let mut stream = stream::lend(link, self.answered, cx);
+            current.fail_because(Abort::Failed, error, &mut stream, cx);
         }
         // An answer that was complete is delivered.
         match (&self.reading, &self.writing) {

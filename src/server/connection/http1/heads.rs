@@ -80,7 +80,7 @@ impl Http1 {
         // Here from now on, so that it is found wherever a handler fails.
         let current = self.current.insert(next);
         link.describe(&mut current.request);
-        let (mut stream, transport) = stream::lend_beside(link, cx);
+        let (mut stream, transport) = stream::lend_beside(link, self.answered, cx);
         let info = ConnectionInfo {
             shown: transport.tls().and_then(Tls::server_name),
             certificates: cx.tls,
@@ -119,7 +119,7 @@ impl Http1 {
     ) -> Result<Progress, CloseReason> {
         let current = self.current.insert(next);
         link.describe(&mut current.request);
-        current.refuse_unparsed(error, &mut stream::lend(link, cx), cx);
+        current.refuse_unparsed(error, &mut stream::lend(link, self.answered, cx), cx);
         self.follow_answer(link, cx)
     }
 
@@ -135,7 +135,8 @@ impl Http1 {
         let media_type = "text/plain; charset=utf-8";
         let response = Response::text(Status::BAD_REQUEST, media_type, PLAIN_TEXT);
         let reason = "plain HTTP where TLS is spoken";
-        current.refuse_with(response, reason.into(), &mut stream::lend(link, cx), cx);
+        let mut stream = stream::lend(link, self.answered, cx);
+        current.refuse_with(response, reason.into(), &mut stream, cx);
         self.follow_answer(link, cx)
     }
 

@@ -9,7 +9,7 @@ mod stream;
 
 use super::link::Link;
 use super::{CloseReason, Progress, Timeout};
-use crate::event::{CHUNK, Door};
+use crate::event::CHUNK;
 use crate::serve::{BodyIn, BodyState};
 use crate::server::drive::DriveContext;
 use crate::server::transaction::{Advanced, End, Transaction};
@@ -120,10 +120,10 @@ impl Http1 {
             return self.finish_response(link, cx);
         }
         let before = (current.body().received(), link.recv.unread().len(), link.pending());
-        match current.advance(&mut stream::lend(link, cx), cx) {
+        match current.advance(&mut stream::lend(link, self.answered, cx), cx) {
             Advanced::Yields => {
                 // What a client that is gone has sent before is still of use.
-                let hung_up = link.ready.gone() && current.body().is_finished();
+                let hung_up = link.ready.is_gone() && current.body().is_finished();
                 if hung_up { Err(CloseReason::Reset) } else { Ok(Progress::Yield) }
             }
             Advanced::Waits => {
@@ -131,8 +131,8 @@ impl Http1 {
                 let cut_short =
                     wants_body && link.peer_ended && link.recv.is_empty() && !link.owes_bytes();
                 // As above; but now it is not read.
-                let reading = wants_body && link.ready.readable(Door::Client);
-                if cut_short || link.ready.gone() && !reading {
+                let reading = wants_body && link.ready.is_readable();
+                if cut_short || link.ready.is_gone() && !reading {
                     return Err(CloseReason::Reset);
                 }
                 let after = (current.body().received(), link.recv.unread().len(), link.pending());
@@ -286,12 +286,18 @@ impl Http1 {
     }
 
     /// An armed instant has come. False if it is not what is waited for now.
-    pub(super) fn timer_due(&mut self, at: Instant) -> bool {
+    pub(super) fn timer_due(&mut self, stream: u32, at: Instant) -> bool {
         match (&mut self.writing, &mut self.current) {
             (Writing::Lingering(linger), _) => linger.resume(at),
-            (_, Some(current)) => current.timer_due(at),
+            (_, Some(current)) => stream == self.answered && current.timer_due(at),
             _ => false,
         }
+    }
+
+    /// The request of that number was woken. False if it is not in progress any more.
+    pub(super) fn wake(&mut self, stream: u32) -> bool {
+        let current = self.current.as_mut().filter(|_| stream == self.answered);
+        current.map(|current| current.wake()).is_some()
     }
 
     /// Whether the last answer was sent, and what the client still sends is dropped.

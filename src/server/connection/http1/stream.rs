@@ -1,7 +1,7 @@
 //! What HTTP/1 lends the transaction in progress, and how it renders a complete response.
 
 use super::DISCARD_MAX;
-use crate::event::{ConnId, Ready};
+use crate::event::TaskId;
 use crate::http::Method;
 use crate::net::{RecvBuffer, SendQueue, Transport};
 use crate::serve::{
@@ -14,32 +14,36 @@ use crate::server::transaction::{Lent, Stream};
 
 /// The one stream of a link.
 pub(super) struct Http1Stream<'a> {
-    id: ConnId,
-    ready: &'a mut Ready,
+    task: TaskId,
     recv: &'a mut RecvBuffer,
     queue: &'a mut SendQueue,
     /// The server stops: answers end their connections.
     stopping: bool,
 }
 
-/// The stream of a link.
-pub(super) fn lend<'a>(link: &'a mut Link, cx: &mut DriveContext<'_>) -> Http1Stream<'a> {
-    lend_beside(link, cx).0
+/// The stream of a link, on which request number `stream` is answered.
+pub(super) fn lend<'a>(
+    link: &'a mut Link,
+    stream: u32,
+    cx: &mut DriveContext<'_>,
+) -> Http1Stream<'a> {
+    lend_beside(link, stream, cx).0
 }
 
 /// The stream of a link, and its transport beside it.
 pub(super) fn lend_beside<'a>(
     link: &'a mut Link,
+    stream: u32,
     cx: &mut DriveContext<'_>,
 ) -> (Http1Stream<'a>, &'a Transport) {
-    let id = link.id;
-    let (ready, recv, queue, transport) = link.parts(cx.free);
-    (Http1Stream { id, ready, recv, queue, stopping: cx.stopping }, transport)
+    let task = TaskId { conn: link.id, stream };
+    let (recv, queue, transport) = link.parts(cx.free);
+    (Http1Stream { task, recv, queue, stopping: cx.stopping }, transport)
 }
 
 impl Stream for Http1Stream<'_> {
     fn lend(&mut self) -> Lent<'_> {
-        Lent { id: self.id, ready: self.ready, recv: self.recv, queue: self.queue }
+        Lent { task: self.task, recv: self.recv, queue: self.queue }
     }
 
     fn can_continue(&self, request: &Request, unread: &BodyState) -> bool {

@@ -1,7 +1,7 @@
 //! Who is reaped, when, and for what.
 
 use super::{Timeout, World};
-use crate::event::ConnId;
+use crate::event::{ConnId, TaskId};
 use std::time::Duration;
 
 const FIXED: &[u8] = b"GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -143,8 +143,8 @@ fn an_exchange_at_work_has_its_own_time() {
     let id = begin(&mut world, b"GET /Wake HTTP/1.1\r\nHost: h\r\n\r\n");
     world.wait(Duration::from_secs(100 * 24 * 3600));
     assert!(world.is_open(id));
-    world.stage.granted.borrow_mut().insert(id);
-    world.cx.wake(id);
+    world.stage.granted.borrow_mut().insert(TaskId { conn: id, stream: 1 });
+    world.wake(id, 1);
     world.settle();
     assert!(world.heard(id).ends_with("awake\n"));
     world.wait_seconds(60);

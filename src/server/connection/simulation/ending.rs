@@ -1,6 +1,7 @@
 //! How connections end.
 
 use super::{Timeout, World};
+use crate::event::TaskId;
 use crate::serve::Abort;
 use crate::server::connection::http1::DISCARD_RATE;
 use std::time::Duration;
@@ -248,9 +249,13 @@ fn what_was_for_a_former_connection_reaches_nobody() {
     assert_eq!(former.index, present.index);
     world.pass(Duration::from_millis(10));
     world.deliver(former);
-    world.cx.wake(former);
+    world.wake(former, 1);
     world.turn();
-    assert!(world.cx.runq.is_empty() && !world.cx.has_woken());
-    let ready = world.table.get(present).unwrap().ready_mut();
-    assert!(!ready.take_woken() && !ready.take_timer());
+    assert!(world.cx.runq.is_empty() && world.cx.wakes().is_empty());
+    let due = world.cx.now();
+    for stream in 0..3 {
+        let task = TaskId { conn: present, stream };
+        let connection = world.table.get(present).unwrap();
+        assert!(!connection.wake(task) && !connection.timer_due(task, due));
+    }
 }

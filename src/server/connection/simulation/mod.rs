@@ -18,7 +18,7 @@ mod stage;
 
 use super::{ClientConnection, Timeout, Verdict};
 use crate::conf::{LogFormat, LogTarget};
-use crate::event::{Budget, ConnId, Cx, Door, Sleeper};
+use crate::event::{Budget, ConnId, Cx, Sleeper, TaskId};
 use crate::net::{Incoming, Script, Tls, Transport};
 use crate::serve::{Abort, Peer};
 use crate::server::access_log::AccessLog;
@@ -112,6 +112,11 @@ impl World {
         }
     }
 
+    /// Somebody wakes the request number `stream` of a connection.
+    fn wake(&self, id: ConnId, stream: u32) {
+        self.cx.wakes().wake(TaskId { conn: id, stream });
+    }
+
     fn is_open(&mut self, id: ConnId) -> bool {
         self.table.get(id).is_some()
     }
@@ -124,10 +129,10 @@ impl World {
         let (ended, gone) = (script.has_ended(), script.is_gone());
         let ready = connection.ready_mut();
         if readable {
-            ready.set_readable(Door::Client);
+            ready.set_readable();
         }
         if writable {
-            ready.set_writable(Door::Client);
+            ready.set_writable();
         }
         if ended {
             ready.set_ended(gone);
@@ -138,16 +143,17 @@ impl World {
     /// One turn of the loop, without the poll.
     fn turn(&mut self) {
         while let Some((at, sleeper)) = self.cx.timers.pop_due(self.cx.now()) {
-            if let Sleeper::Connection(id) = sleeper
-                && let Some(connection) = self.table.get(id)
-                && connection.timer_due(at)
+            if let Sleeper::Task(task) = sleeper
+                && let Some(connection) = self.table.get(task.conn)
+                && connection.timer_due(task, at)
             {
                 enqueue(connection, &mut self.cx);
             }
         }
-        while let Some(id) = self.cx.pop_woken() {
-            if let Some(connection) = self.table.get(id) {
-                connection.ready_mut().set_woken();
+        while let Some(task) = self.cx.wakes().pop() {
+            if let Some(connection) = self.table.get(task.conn)
+                && connection.wake(task)
+            {
                 enqueue(connection, &mut self.cx);
             }
         }
@@ -162,7 +168,7 @@ impl World {
     fn settle(&mut self) {
         for _ in 0..TURNS_MAX {
             self.turn();
-            if self.cx.runq.is_empty() && !self.cx.has_woken() {
+            if self.cx.runq.is_empty() && self.cx.wakes().is_empty() {
                 return;
             }
         }

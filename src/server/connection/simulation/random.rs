@@ -5,7 +5,7 @@ use super::client::{Client, Piece};
 use super::encryption::Encryption;
 use super::rng::Rng;
 use super::stage::{FILE_LEN, SHARED_LEN};
-use crate::event::{CHUNK, ConnId, Door};
+use crate::event::{CHUNK, ConnId};
 use crate::net::{Incoming, Keys};
 use crate::server::connection::link::FOREVER;
 use crate::server::connection::{ClientConnection, Protocol, Timeout};
@@ -144,9 +144,9 @@ impl Play {
             45..65 => self.deliver(),
             65..85 => self.world.turn(),
             85..93 => self.world.pass(self.mood.pause(rng)),
-            93..95 => self.world.cx.wake(id),
+            93..95 => self.world.wake(id, rng.below(4) as u32),
             95..97 => self.grant(),
-            97..98 => self.rumour(id, rng),
+            97..98 => self.rumour(id),
             _ if !self.patient => self.world.sweep(),
             _ => self.world.settle(),
         }
@@ -243,18 +243,17 @@ impl Play {
 
     /// Those who wait for somebody are told.
     fn grant(&self) {
-        for id in self.world.stage.waiting.take() {
-            self.world.stage.granted.borrow_mut().insert(id);
-            self.world.cx.wake(id);
+        for waker in self.world.stage.waiting.take() {
+            self.world.stage.granted.borrow_mut().insert(waker.task());
+            waker.wake();
         }
     }
 
-    /// Bits that mean nothing: late events of doors that were closed.
-    fn rumour(&mut self, id: ConnId, rng: &mut Rng) {
+    /// Bits that mean nothing.
+    fn rumour(&mut self, id: ConnId) {
         if let Some(connection) = self.world.table.get(id) {
-            let door = rng.pick(&[Door::Client, Door::Upstream, Door::Feed]);
-            connection.ready_mut().set_readable(door);
-            connection.ready_mut().set_writable(door);
+            connection.ready_mut().set_readable();
+            connection.ready_mut().set_writable();
             super::enqueue(connection, &mut self.world.cx);
         }
     }
@@ -274,7 +273,7 @@ impl Play {
             }
             let wants = http1.wants_input(link);
             let ready = link.ready;
-            let (readable, writable) = (ready.readable(Door::Client), ready.writable(Door::Client));
+            let (readable, writable) = (ready.is_readable(), ready.is_writable());
             assert!(!(wants && readable), "could receive, and rests");
             assert!(!(owes && writable), "could send, and rests");
             assert!(pending > 0 || !link.has_queued(), "an empty queue is kept");

@@ -1,6 +1,6 @@
 //! Handlers and exchanges that play a part, and watch how they are treated.
 
-use crate::event::{ConnId, Cx};
+use crate::event::{Cx, TaskId, TaskWaker};
 use crate::http::{Headers, HttpError, Method, MethodSet, Status};
 use crate::net::FileSlice;
 use crate::serve::{
@@ -124,8 +124,8 @@ pub(super) struct Stage {
     pub(super) shared: Rc<[u8]>,
     pub(super) file: Rc<File>,
     /// Who waits for somebody to say so, and to whom it was said.
-    pub(super) waiting: RefCell<Vec<ConnId>>,
-    pub(super) granted: RefCell<HashSet<ConnId>>,
+    pub(super) waiting: RefCell<Vec<Rc<TaskWaker>>>,
+    pub(super) granted: RefCell<HashSet<TaskId>>,
     /// Exchanges begun, ended by themselves, aborted, dropped.
     pub(super) begun: Cell<usize>,
     pub(super) over: Cell<usize>,
@@ -209,6 +209,7 @@ impl Handler for Player {
                     due: None,
                     done: 0,
                     kept: Vec::new(),
+                    waker: None,
                     life: Life::Working,
                     stage: self.stage.clone(),
                 }))
@@ -232,6 +233,7 @@ struct Actor {
     due: Option<Instant>,
     done: usize,
     kept: Vec<u8>,
+    waker: Option<Rc<TaskWaker>>,
     life: Life,
     stage: Rc<Stage>,
 }
@@ -257,7 +259,7 @@ impl Exchange for Actor {
                 self.stage.over.set(self.stage.over.get() + 1);
                 Life::Over
             }
-            Ok(Step::Again | Step::Wait) => Life::Working,
+            Ok(Step::Again | Step::Wait(_)) => Life::Working,
         };
         step
     }
@@ -347,7 +349,7 @@ impl Actor {
             io.body.consume(n);
         }
         if !io.body.is_finished() {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(io.body.until_more()));
         }
         io.answer.head(Status::OK, &Headers::new(), Some(self.kept.len() as u64));
         self.write_kept(io)
@@ -358,7 +360,7 @@ impl Actor {
         while self.done < self.kept.len() {
             let n = io.answer.room().min(self.kept.len() - self.done);
             if n == 0 {
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(io.answer.until_room()));
             }
             io.answer.write(&self.kept[self.done..self.done + n])?;
             self.done += n;
@@ -374,50 +376,48 @@ impl Actor {
         pass_on(io)
     }
 
-    /// Believes the timer's bit, and checks that it does not lie.
+    /// Looks at the clock: it may be called too early.
     fn ticks(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
-        if self.due.is_none() {
-            io.answer.head(Status::OK, &Headers::new(), None);
-        } else if !io.ready.take_timer() {
-            return Ok(Step::Wait);
-        } else {
-            assert!(self.due.is_some_and(|due| due <= cx.now()), "a tick came too early");
-            io.answer.write(TICK)?;
-            self.done += 1;
+        match self.due {
+            None => io.answer.head(Status::OK, &Headers::new(), None),
+            Some(due) if cx.now() < due => return Ok(Step::Wait(io.until(due))),
+            Some(_) => {
+                io.answer.write(TICK)?;
+                self.done += 1;
+            }
         }
         if self.done >= self.count {
             io.answer.finish()?;
             return Ok(Step::Done);
         }
         let due = cx.now() + self.pause;
-        (self.due, *io.timer) = (Some(due), Some(due));
-        Ok(Step::Wait)
+        self.due = Some(due);
+        Ok(Step::Wait(io.until(due)))
     }
 
     fn admit(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Step {
         let due = *self.due.get_or_insert(cx.now() + self.pause);
         if cx.now() < due {
-            *io.timer = Some(due);
-            return Step::Wait;
+            return Step::Wait(io.until(due));
         }
         Step::Admitted("whoever".into())
     }
 
     /// Looks at the clock and never at the timer's bit.
     fn wake(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
-        let due = *self.due.get_or_insert_with(|| {
-            self.stage.waiting.borrow_mut().push(io.id);
-            cx.now() + self.pause
+        let due = *self.due.get_or_insert(cx.now() + self.pause);
+        let waker = self.waker.get_or_insert_with(|| {
+            let waker = Rc::new(cx.waker(io.task));
+            self.stage.waiting.borrow_mut().push(waker.clone());
+            waker
         });
-        io.ready.take_woken();
-        if !self.stage.granted.borrow_mut().remove(&io.id) && (self.count == 0 || cx.now() < due) {
-            if self.count > 0 {
-                *io.timer = Some(due);
-            }
-            *io.wake_expected = true;
-            return Ok(Step::Wait);
+        io.take_woken();
+        let is_granted = self.stage.granted.borrow_mut().remove(&io.task);
+        if !is_granted && (self.count == 0 || cx.now() < due) {
+            let woken = waker.until();
+            return Ok(Step::Wait(if self.count > 0 { woken.or(io.until(due)) } else { woken }));
         }
-        self.stage.waiting.borrow_mut().retain(|id| *id != io.id);
+        self.stage.waiting.borrow_mut().retain(|waker| waker.task() != io.task);
         whole(io, AWAKE)
     }
 
@@ -430,7 +430,7 @@ impl Actor {
             return Ok(Step::Done);
         }
         if io.answer.room() == 0 {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(io.answer.until_room()));
         }
         io.answer.write(&pattern(self.count)[self.done..=self.done])?;
         self.done += 1;
@@ -449,8 +449,7 @@ impl Actor {
     fn die_early(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Step, HttpError> {
         let due = *self.due.get_or_insert(cx.now() + self.pause);
         if self.count > 0 && cx.now() < due {
-            *io.timer = Some(due);
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(io.until(due)));
         }
         Err(HttpError::new(Status::BAD_GATEWAY, "died early"))
     }
@@ -462,7 +461,7 @@ impl Actor {
                 if io.body.is_finished() {
                     break;
                 }
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(io.body.until_more()));
             }
             io.body.consume(n);
         }
@@ -479,7 +478,7 @@ fn pass_on(io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
     loop {
         let room = io.answer.room();
         if room == 0 {
-            return Ok(Step::Wait);
+            return Ok(Step::Wait(io.answer.until_room()));
         }
         let piece = io.body.peek()?;
         if piece.is_empty() {
@@ -490,7 +489,7 @@ fn pass_on(io: &mut ExchangeIo<'_>) -> Result<Step, HttpError> {
         io.body.consume(piece.len());
     }
     if !io.body.is_finished() {
-        return Ok(Step::Wait);
+        return Ok(Step::Wait(io.body.until_more()));
     }
     io.answer.finish()?;
     Ok(Step::Done)
