@@ -14,6 +14,8 @@ pub struct Clock {
     /// `Server` line (may be empty) and `Date` line, as every head ends with them.
     standing: Rc<[u8]>,
     server_line: Vec<u8>,
+    /// The date as access logs write it.
+    log_date: Vec<u8>,
 }
 
 impl Clock {
@@ -26,6 +28,7 @@ impl Clock {
             next_second: now,
             standing: Rc::from([]),
             server_line: Vec::new(),
+            log_date: Vec::new(),
         };
         clock.set(now, SystemTime::now());
         clock
@@ -77,7 +80,14 @@ impl Clock {
         &self.standing
     }
 
+    /// The date of this turn as the common log format has it: `10/Oct/2026:13:55:36 +0000`.
+    pub fn log_date(&self) -> &[u8] {
+        &self.log_date
+    }
+
     fn render(&mut self) {
+        self.log_date.clear();
+        date::clf(self.unix, &mut self.log_date);
         let date = date::format(self.unix);
         self.standing = [&*self.server_line, b"Date: ", &date, b"\r\n"].concat().into();
     }

@@ -6,6 +6,7 @@ use crate::http1::{BodyLength, Framing};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::rc::Rc;
@@ -30,6 +31,22 @@ impl Peer {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 72 << 72).into(),
             v4 => v4,
         })
+    }
+
+    /// Appends the address as `Display` has it, without the detour over a formatter.
+    pub fn write_to(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ip(IpAddr::V4(ip), _) => {
+                for (at, part) in ip.octets().into_iter().enumerate() {
+                    if at > 0 {
+                        out.push(b'.');
+                    }
+                    out.extend_from_slice(itoa::Buffer::new().format(part).as_bytes());
+                }
+            }
+            // Writing to a Vec does not fail.
+            other => drop(write!(out, "{other}")),
+        }
     }
 }
 

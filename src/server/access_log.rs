@@ -123,16 +123,20 @@ fn user(request: &Request, out: &mut Vec<u8>) {
 /// `host - user [time] "request" status bytes`, and with `combined` `"referer" "agent"`.
 fn common(entry: &Entry<'_>, clock: &Clock, combined: bool, out: &mut Vec<u8>) -> io::Result<()> {
     let head = &entry.request.head;
-    write!(out, "{} - ", entry.request.peer)?;
+    let mut number = itoa::Buffer::new();
+    entry.request.peer.write_to(out);
+    out.extend_from_slice(b" - ");
     user(entry.request, out);
     out.extend_from_slice(b" [");
-    date::clf(clock.unix(), out);
+    out.extend_from_slice(clock.log_date());
     out.extend_from_slice(b"] \"");
     escape::log(some_text(head.request_line()), out);
-    write!(out, "\" {} ", entry.status.code())?;
+    out.extend_from_slice(b"\" ");
+    out.extend_from_slice(number.format(entry.status.code()).as_bytes());
+    out.push(b' ');
     match entry.bytes_out {
         0 => out.push(b'-'),
-        bytes => write!(out, "{bytes}")?,
+        bytes => out.extend_from_slice(number.format(bytes).as_bytes()),
     }
     if combined {
         for header in [Known::Referer, Known::UserAgent] {

@@ -14,10 +14,10 @@ use crate::event::{BUFFER_SMALL, Cx, TaskId};
 use crate::http::{HttpError, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
-    Abort, Alarm, Answer, AnswerState, BodyIn, BodyState, ErrorPages, Exchange, ExchangeIo,
-    Outcome, Request, Reroute, Response, Step,
+    Abort, Alarm, Answer, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo, Outcome, Request,
+    Reroute, Response, Step,
 };
-use crate::site::{Site, Untraced};
+use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
@@ -60,17 +60,32 @@ enum State {
     Answered,
 }
 
-/// Where a request was routed to, kept for as long as it lasts: what logs and error pages need to
-/// know of it.
+/// Where a request was routed to, kept for as long as it lasts. The site is held and the rest are
+/// numbers in it: one count of references a request, and a reload does not stop the services of
+/// a site before its last request is over.
 #[derive(Default)]
 struct RouteMatch {
-    /// A reload does not stop the services of a site before its last request is over.
     site: Option<Rc<Site>>,
-    host: Option<Rc<str>>,
-    route: Option<Rc<str>>,
-    kind: Option<&'static str>,
-    pages: Option<Rc<ErrorPages>>,
-    body_limit: u64,
+    host: Option<u32>,
+    route: Option<u32>,
+}
+
+impl RouteMatch {
+    fn of(host: Option<&VirtualHost>, route: Option<&Route>, site: &Rc<Site>) -> Self {
+        Self {
+            site: Some(Rc::clone(site)),
+            host: host.map(|host| host.number),
+            route: route.map(|route| route.number),
+        }
+    }
+
+    fn host(&self) -> Option<&VirtualHost> {
+        self.site.as_ref()?.hosts.get(self.host? as usize)
+    }
+
+    fn route(&self) -> Option<&Route> {
+        self.host()?.routes.get(self.route? as usize)
+    }
 }
 
 /// One stream of a connection, lent to the transaction on it: body bytes come in, a head and a body
@@ -315,14 +330,7 @@ impl Transaction {
                 }
             }
         };
-        self.route = RouteMatch {
-            site: Some(site.clone()),
-            host: routing.host.map(|host| host.name.clone()),
-            route: routing.route.map(|route| route.path.clone()),
-            kind: routing.route.map(|route| route.kind),
-            pages: routing.host.map(|host| host.pages.clone()),
-            body_limit: routing.route.map_or(u64::MAX, |route| route.body_limit),
-        };
+        self.route = RouteMatch::of(routing.host, routing.route, site);
         match outcome {
             Ok(Outcome::Respond(response)) => self.respond(response, stream, cx),
             Ok(Outcome::Start(exchange)) => self.start(exchange),
@@ -334,7 +342,8 @@ impl Transaction {
     fn start(&mut self, exchange: Box<dyn Exchange>) {
         if matches!(self.state, State::New) {
             // Without a route the body is not read: what is dropped of it has a bound of its own.
-            self.body = BodyState::new(self.request.framing.body, self.route.body_limit);
+            let limit = self.route.route().map_or(u64::MAX, |route| route.body_limit);
+            self.body = BodyState::new(self.request.framing.body, limit);
         }
         self.state = State::Exchange(exchange);
         self.answer = AnswerState::new(&self.request);
@@ -365,7 +374,7 @@ impl Transaction {
             self.request.framing.persistent = false;
             self.ends_input = true;
         }
-        let pages = self.route.pages.as_ref().unwrap_or(&cx.site.pages);
+        let pages = self.route.host().map_or(&cx.site.pages, |host| &host.pages);
         let response = pages.answer(&error, Some(&self.request));
         self.error = Some(error.reason);
         self.respond(response, stream, cx);
@@ -425,9 +434,9 @@ impl Transaction {
             bytes_in: self.bytes_in + self.body.received(),
             bytes_out: self.answer.sent().saturating_sub(unsent),
             began: self.began,
-            host: self.route.host.as_deref(),
-            route: self.route.route.as_deref(),
-            kind: self.route.kind.unwrap_or("-"),
+            host: self.route.host().map(|host| &*host.name),
+            route: self.route.route().map(|route| &*route.path),
+            kind: self.route.route().map_or("-", |route| route.kind),
             error: reason,
         };
         cx.log.record(&entry, &cx.cx.clock);

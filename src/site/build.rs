@@ -64,7 +64,8 @@ pub fn build(
     let used = used_apps(config);
     let apps = config.apps.iter().filter(|app| used.contains(app.name.value.as_str()));
     apps.for_each(|app| builder.app(app));
-    let hosts: Vec<_> = config.hosts.iter().map(|host| builder.host(host)).collect();
+    let hosts = (0..).zip(&config.hosts).map(|(number, host)| builder.host(number, host));
+    let hosts: Vec<_> = hosts.collect();
     let Builder { services, told: apps, closed, .. } = builder;
     diagnostics.sort();
     let (exact, wildcards) = names(&config.hosts);
@@ -138,13 +139,15 @@ impl<'a> Builder<'a> {
         self.served.get_or_init(|| ServedFolders::of(self.config))
     }
 
-    fn host(&mut self, host: &conf::Host) -> VirtualHost {
+    fn host(&mut self, number: u32, host: &conf::Host) -> VirtualHost {
         let hsts = self.hsts(host);
         let mut routes: Vec<_> =
             host.routes.iter().map(|route| self.route(host, route, hsts.as_ref())).collect();
         lookup::sort(&mut routes);
+        (0..).zip(&mut routes).for_each(|(number, route)| route.number = number);
         let name = host.names.first().map_or("*", |name| &name.value);
         VirtualHost {
+            number,
             name: name.into(),
             pages: Rc::new(self.pages(host)),
             https: host.https,
@@ -177,6 +180,8 @@ impl<'a> Builder<'a> {
             }
         };
         Route {
+            // That follows from all routes of the host: see `host`.
+            number: 0,
             path: route.path.value.as_str().into(),
             methods: route.methods,
             internal: route.internal,

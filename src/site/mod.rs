@@ -49,6 +49,8 @@ pub struct Site {
 
 /// One virtual host.
 pub struct VirtualHost {
+    /// Its place among the hosts of its site.
+    pub number: u32,
     /// Its first name, for logs and explanations.
     pub name: Rc<str>,
     /// Its own error pages.
@@ -65,6 +67,8 @@ pub struct VirtualHost {
 
 /// One route of a host.
 pub struct Route {
+    /// Its place among the routes of its host.
+    pub number: u32,
     /// Ends in `/`: that path and everything below; otherwise exactly that path.
     pub path: Rc<str>,
     /// The methods it is for; `None`: all.
@@ -86,7 +90,8 @@ pub struct Route {
 impl Site {
     /// One host for all names, with these routes: for tests.
     pub(crate) fn of_routes(routes: Vec<(String, Rc<dyn Handler>)>) -> Self {
-        let route = |(path, handler): (String, Rc<dyn Handler>)| Route {
+        let route = |(number, (path, handler)): (usize, (String, Rc<dyn Handler>))| Route {
+            number: number as u32,
             path: path.into(),
             methods: None,
             internal: false,
@@ -96,13 +101,14 @@ impl Site {
             guard: None,
             handler,
         };
-        let routes = routes.into_iter().map(route).collect();
+        let routes = routes.into_iter().enumerate().map(route).collect();
         Self {
             timeouts: conf::Timeouts::default(),
             limits: conf::Limits::default(),
             server_header: None,
             pages: Rc::default(),
             hosts: vec![VirtualHost {
+                number: 0,
                 name: "*".into(),
                 pages: Rc::default(),
                 https: conf::Https::Both,
