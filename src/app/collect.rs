@@ -4,48 +4,40 @@
 use super::pairs::{PAIRS_MAX, Pairs};
 use super::request::{Form, State};
 use super::upload::Upload;
-use crate::event::Cx;
-use crate::handlers::files::in_trouble;
-use crate::handlers::gateway::Room;
+use crate::event::{Cx, Until};
+use crate::handlers::gateway::spool::cannot_keep;
+use crate::handlers::gateway::{Gather, Sink, Spool, SpoolFile};
 use crate::http::charset;
 use crate::http::multipart::{self, PartHead, Scanner, Step};
 use crate::http::{HttpError, Known, RequestHead, Status};
+use crate::serve::ExchangeIo;
 use std::cell::OnceCell;
 use std::io;
-use std::time::Instant;
 
 /// Bodies and fields up to this size stay in memory.
-const MEMORY_MAX: usize = 256 * 1024;
+const MEMORY_MAX: u64 = 256 * 1024;
 
 /// All fields of a multipart form together, and a form in a URL's encoding: that is taken apart in
 /// memory, when it is asked for. A longer one is but data.
-const FIELDS_MAX: usize = 1024 * 1024;
+const FIELDS_MAX: u64 = 1024 * 1024;
 
 /// Files of one form: each is a descriptor until its request is answered.
 const FILES_MAX: usize = 100;
 
 /// A body being gathered.
 pub(super) struct Collector {
-    kind: Kind,
+    gather: Gather<Kind>,
     limit: u64,
-    /// Bytes taken.
-    len: u64,
-    room: Room,
 }
 
 enum Kind {
-    /// Whatever it is, as it is.
-    Raw(Raw),
+    /// Whatever it is, as it is. `application/x-www-form-urlencoded` is what `curl` says of everything it is
+    /// told to post.
+    Raw {
+        spool: Spool<Upload>,
+        is_form: bool,
+    },
     Multipart(Box<Multipart>),
-}
-
-struct Raw {
-    memory: Vec<u8>,
-    /// How much may stay there.
-    memory_max: usize,
-    spooled: Option<Upload>,
-    /// `application/x-www-form-urlencoded`: what `curl` says of everything it is told to post.
-    is_form: bool,
 }
 
 struct Multipart {
@@ -54,7 +46,7 @@ struct Multipart {
     pending: Vec<u8>,
     part: Part,
     fields: Vec<Field>,
-    in_fields: usize,
+    in_fields: u64,
     files: Vec<Upload>,
 }
 
@@ -94,47 +86,35 @@ impl Collector {
         } else {
             let is_form = is("application/x-www-form-urlencoded");
             let memory_max = if is_form { FIELDS_MAX } else { MEMORY_MAX };
-            Kind::Raw(Raw { memory: Vec::new(), memory_max, spooled: None, is_form })
+            Kind::Raw { spool: Spool::new(memory_max), is_form }
         };
-        Ok(Self { kind, limit, len: 0, room: Room::default() })
+        Ok(Self { gather: Gather::new(kind), limit })
     }
 
-    /// How much of it is taken.
-    pub(super) fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// Makes room for so many bytes more. Otherwise when to ask again.
-    pub(super) fn make_room(&mut self, more: u64, cx: &Cx) -> Result<Option<Instant>, HttpError> {
-        let len = self.len + more;
-        match &self.kind {
-            Kind::Raw(raw) if len <= raw.memory_max as u64 => Ok(None),
-            // Which of its bytes are those of files turns out when they are taken apart.
-            _ => self.room.grow_to(len, cx),
-        }
-    }
-
-    /// Takes the next bytes.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
-        self.len += bytes.len() as u64;
-        match &mut self.kind {
-            Kind::Raw(raw) => raw.take(bytes).map_err(no_room),
-            Kind::Multipart(form) => form.take(bytes),
-        }
+    /// As [`Gather::advance`].
+    pub(super) fn advance(
+        &mut self,
+        io: &mut ExchangeIo<'_>,
+        cx: &Cx,
+    ) -> Result<Option<Until>, HttpError> {
+        io.body.limit_to(self.limit);
+        self.gather.advance(io, cx)
     }
 
     /// All has come: hands it to the request.
     pub(super) fn finish(self, state: &mut State) -> Result<(), HttpError> {
-        state.room = self.room;
-        match self.kind {
-            Kind::Raw(raw) => {
-                state.form = match (raw.is_form, &raw.spooled) {
+        let (kind, reserved) = self.gather.finish();
+        state.reserved = reserved;
+        match kind {
+            Kind::Raw { spool, is_form } => {
+                let (memory, file) = spool.into_parts();
+                state.form = match (is_form, &file) {
                     (false, _) => Form::Read(Pairs::default()),
                     (true, None) => Form::InData(OnceCell::new()),
                     (true, Some(_)) => Form::Read(Pairs::unread()),
                 };
-                state.data = raw.spooled.is_none().then_some(raw.memory);
-                state.spooled = raw.spooled;
+                state.data = file.is_none().then_some(memory);
+                state.spooled = file;
             }
             Kind::Multipart(form) => {
                 if !form.scanner.is_finished() {
@@ -148,18 +128,31 @@ impl Collector {
     }
 }
 
-impl Raw {
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.spooled.is_none() && self.memory.len() + bytes.len() > self.memory_max {
-            let mut file = Upload::begin(String::new(), "", String::new())?;
-            file.write(&std::mem::take(&mut self.memory))?;
-            self.spooled = Some(file);
+impl Sink for Kind {
+    fn fits_in_memory(&self, len: u64) -> bool {
+        match self {
+            Self::Raw { spool, .. } => spool.fits_in_memory(len),
+            // Which of its bytes are those of files turns out when they are taken apart.
+            Self::Multipart(_) => false,
         }
-        match &mut self.spooled {
-            Some(file) => file.write(bytes)?,
-            None => self.memory.extend_from_slice(bytes),
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), HttpError> {
+        match self {
+            Self::Raw { spool, .. } => spool.take(piece),
+            Self::Multipart(form) => form.take(piece),
         }
-        Ok(())
+    }
+}
+
+/// A body that is no form has no names.
+impl SpoolFile for Upload {
+    fn begin() -> io::Result<Self> {
+        Self::begin(String::new(), "", String::new())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes)
     }
 }
 
@@ -209,7 +202,9 @@ impl Multipart {
             Some(_) if self.files.len() >= FILES_MAX => Err(too_long()),
             Some(filename) => {
                 let kind = head.content_type.unwrap_or_else(|| "application/octet-stream".into());
-                Upload::begin(head.name, filename, kind).map(Part::File).map_err(no_room)
+                Upload::begin(head.name, filename, kind)
+                    .map(Part::File)
+                    .map_err(|error| cannot_keep(&error))
             }
         }
     }
@@ -217,14 +212,14 @@ impl Multipart {
     fn content(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
         match &mut self.part {
             Part::Field(Field { value, .. }) => {
-                self.in_fields += bytes.len();
+                self.in_fields += bytes.len() as u64;
                 if self.in_fields > FIELDS_MAX {
                     return Err(too_long());
                 }
                 value.extend_from_slice(bytes);
                 Ok(())
             }
-            Part::File(file) => file.write(bytes).map_err(no_room),
+            Part::File(file) => file.write(bytes).map_err(|error| cannot_keep(&error)),
             Part::Nothing | Part::None => Ok(()),
         }
     }
@@ -264,13 +259,4 @@ fn too_long() -> HttpError {
         Status::CONTENT_TOO_LARGE,
         "the fields or files of a form are too long or too many",
     )
-}
-
-fn no_room(error: io::Error) -> HttpError {
-    let reason = format!("a body cannot be put on the disk: {error}");
-    let status = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::INSUFFICIENT_STORAGE,
-        _ => in_trouble(error).status,
-    };
-    HttpError::fatal(status, reason)
 }

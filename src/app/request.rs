@@ -8,11 +8,11 @@ use super::session::{Flash, Session};
 use super::upload::Upload;
 use super::{Error, Result};
 use crate::conf::Level;
-use crate::handlers::gateway::Room;
 use crate::http::{
     ErrorForm, Known, RequestHead, Status, accepts_coding, error_form, escape, target,
 };
 use crate::serve;
+use crate::sys::spool_budget::Reservation;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) data: Option<Vec<u8>>,
     pub(super) spooled: Option<Upload>,
     /// What the body occupies on the disk.
-    pub(super) room: Room,
+    pub(super) reserved: Option<Reservation>,
     pub(super) form: Form,
     pub(super) files: Vec<Upload>,
     /// What was answered by an error handler: the status of its reply, unless it has one.

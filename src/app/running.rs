@@ -7,7 +7,7 @@ use super::reply::{Body, Dress, Waiter};
 use super::request::State;
 use super::{Error, Reply, Request};
 use crate::conf::Level;
-use crate::event::{Cx, TaskWaker, Until};
+use crate::event::{Cx, TaskWaker};
 use crate::http::{HttpError, Status};
 use crate::serve::{Exchange, ExchangeIo, Step};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,30 +77,6 @@ impl Running {
         Self { app: Rc::clone(app), chain, state: Box::new(state), phase }
     }
 
-    /// Takes what has come of the body. `None` when it is complete.
-    fn collect_more(
-        collector: &mut Collector,
-        io: &mut ExchangeIo<'_>,
-        cx: &Cx,
-    ) -> Result<Option<Until>, HttpError> {
-        io.body.limit_to(collector.limit());
-        loop {
-            let left = io.body.left().unwrap_or(0);
-            let piece = io.body.peek()?;
-            let taken = piece.len();
-            if taken == 0 {
-                return Ok((!io.body.is_finished()).then(|| io.body.until_more()));
-            }
-            // All of it at once, where its length is known: none waits with half of the room.
-            let more = (taken as u64).max(left);
-            if let Some(again) = collector.make_room(more, cx)? {
-                return Ok(Some(io.until(again)));
-            }
-            collector.take(piece)?;
-            io.body.consume(taken);
-        }
-    }
-
     /// A reply is there: completes it, and begins what it asks for. `None`: goes on in its phase.
     fn follow(
         &mut self,
@@ -157,7 +133,7 @@ impl Running {
         match &mut self.phase {
             Phase::Collect(collector) => {
                 let Some(own) = collector else { return Err(broken("no body to collect")) };
-                let done = match Self::collect_more(own, io, cx) {
+                let done = match own.advance(io, cx) {
                     Ok(Some(until)) => return Ok(Some(Step::Wait(until))),
                     Ok(None) => match collector.take() {
                         Some(own) => own.finish(&mut self.state),

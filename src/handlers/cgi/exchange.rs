@@ -10,7 +10,7 @@ use super::start::{Start, Which};
 use super::{Scripts, refused};
 use crate::event::Cx;
 use crate::event::admission::{Place, Refusal};
-use crate::handlers::gateway::Spool;
+use crate::handlers::gateway::Gather;
 use crate::http::{HttpError, Status};
 use crate::serve::{Abort, Exchange, ExchangeIo, Step};
 use rustix::io::Errno;
@@ -27,7 +27,7 @@ pub(super) struct Script {
 
 enum State {
     /// The body is not there.
-    Gathering(Spool),
+    Gathering(Gather),
     /// It can begin.
     Ready(Input),
     /// Other scripts have to end first.
@@ -44,7 +44,7 @@ const BUSY: Duration = Duration::from_millis(20);
 impl Script {
     pub(super) fn new(scripts: Rc<Scripts>, which: Which, input: Input) -> Self {
         let state = match input {
-            Input::Gather(spool) => State::Gathering(spool),
+            Input::Gather(body) => State::Gathering(body),
             input => State::Ready(input),
         };
         Self { scripts, which, state }
@@ -74,12 +74,12 @@ impl Exchange for Script {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         loop {
             self.state = match std::mem::replace(&mut self.state, State::Over) {
-                State::Gathering(mut spool) => {
-                    if let Some(until) = spool.gather(io, cx)? {
-                        self.state = State::Gathering(spool);
+                State::Gathering(mut body) => {
+                    if let Some(until) = body.advance(io, cx)? {
+                        self.state = State::Gathering(body);
                         return Ok(Step::Wait(until));
                     }
-                    State::Ready(Input::Spooled(spool.finish()?))
+                    State::Ready(Input::Spooled(body.spooled()?))
                 }
                 State::Ready(input) => {
                     let place = Place::enter(&self.scripts.admission, None, io.task, cx);

@@ -1,7 +1,7 @@
 //! What a script reads, and the way to its standard input.
 
 use crate::event::Source;
-use crate::handlers::gateway::{Spool, Spooled};
+use crate::handlers::gateway::{Gather, Spooled};
 use std::fs::File;
 
 /// What a script reads.
@@ -10,7 +10,7 @@ pub(super) enum Input {
     /// Nothing.
     None,
     /// A body that is being gathered.
-    Gather(Spool),
+    Gather(Gather),
     /// A body that was gathered.
     Spooled(Spooled),
     /// A body of so many bytes, as it comes.
@@ -20,16 +20,14 @@ pub(super) enum Input {
 impl Input {
     /// A body to be gathered, up to `above` bytes in memory.
     pub(super) fn gather(above: u64) -> Self {
-        Self::Gather(Spool::new(above))
+        Self::Gather(Gather::spool(above))
     }
 
     /// Its length, as scripts are told it.
     pub(super) fn length(&self) -> Option<u64> {
         match self {
-            Self::None => None,
-            Self::Gather(spool) => Some(spool.len()),
-            Self::Spooled(Spooled::Memory(bytes)) => Some(bytes.len() as u64),
-            Self::Spooled(Spooled::File { len, .. }) => Some(*len),
+            Self::None | Self::Gather(_) => None,
+            Self::Spooled(body) => Some(body.len()),
             Self::Stream(length) => Some(*length),
         }
     }

@@ -1,11 +1,8 @@
-//! Bytes that wait for somebody: in memory as long as they are few, then in a file without a name.
-//!
-//! A request body is gathered here before a program is bothered with it, so that a slow client
-//! occupies a buffer and not a process.
+//! Bytes that are kept: in memory as long as they are few, then in a file.
 
-use crate::event::{Cx, Until};
+use super::gather::Sink;
+use crate::event::Cx;
 use crate::http::{HttpError, Status};
-use crate::serve::ExchangeIo;
 use crate::sys::spool_budget::Reservation;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -13,34 +10,34 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-/// Bytes being gathered.
+/// Bytes being kept; `F`: the file that takes them when they are many.
 #[derive(Debug)]
-pub struct Spool {
+pub struct Spool<F = File> {
     memory: Vec<u8>,
-    file: Option<File>,
+    file: Option<F>,
     /// Bytes in the file.
     filed: u64,
     /// Bytes kept in memory.
     above: u64,
-    room: Room,
 }
 
-/// The room on the disk that a body has, and until when more of it is waited for.
-#[derive(Debug, Default)]
-pub struct Room {
-    reserved: Option<Reservation>,
-    until: Option<Instant>,
+/// A file that a spool makes when it needs one.
+pub trait SpoolFile: Sized {
+    /// A new, empty one.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    fn begin() -> io::Result<Self>;
+
+    /// Adds bytes at its end.
+    ///
+    /// # Errors
+    /// The disk is full, or fails.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// How long a body waits for room on the disk, and how often it looks. Those that are half there, whose
-/// length was not known, could hold one another up: they give up sooner, one after the other.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PATIENCE_HOLDING: Duration = Duration::from_secs(5);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// Bytes that were gathered.
+/// Bytes that were kept.
 #[derive(Debug)]
 pub enum Spooled {
     /// Few.
@@ -56,13 +53,13 @@ pub enum Spooled {
     },
 }
 
-impl Spool {
+impl<F: SpoolFile> Spool<F> {
     /// Nothing yet. Up to `above` bytes are kept in memory.
     pub fn new(above: u64) -> Self {
-        Self { memory: Vec::new(), file: None, filed: 0, above, room: Room::default() }
+        Self { memory: Vec::new(), file: None, filed: 0, above }
     }
 
-    /// Bytes gathered.
+    /// Bytes kept.
     pub fn len(&self) -> u64 {
         self.filed + self.memory.len() as u64
     }
@@ -72,55 +69,37 @@ impl Spool {
         self.len() == 0
     }
 
-    /// Takes what has arrived of a request body. `None` when that is all of it; otherwise the exchange
-    /// waits for more of it, or for room to keep it.
-    ///
-    /// # Errors
-    /// The body is broken or too long; 507 when the disk is full, or the body longer than all that may
-    /// wait there; 503 when there was no room for long.
-    pub fn gather(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<Option<Until>, HttpError> {
-        loop {
-            let left = io.body.left().unwrap_or(0);
-            let piece = io.body.peek()?;
-            let n = piece.len();
-            if n == 0 {
-                return Ok((!io.body.is_finished()).then(|| io.body.until_more()));
-            }
-            // All of it at once, where its length is known: none waits with half of the room.
-            let len = self.len() + (n as u64).max(left);
-            if len > self.above
-                && let Some(again) = self.room.grow_to(len, cx)?
-            {
-                return Ok(Some(io.until(again)));
-            }
-            self.push(piece).map_err(|error| full(&error))?;
-            io.body.consume(n);
-        }
-    }
-
     /// Adds bytes.
     ///
     /// # Errors
-    /// There is no place for a temporary file, or the disk is full.
+    /// There is no place for a file, or the disk is full.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.file.is_none() && self.len() + bytes.len() as u64 <= self.above {
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
-        if self.file.is_none() {
-            let mut file = temporary_file()?;
-            file.write_all(&self.memory)?;
-            self.filed = self.memory.len() as u64;
-            self.memory = Vec::new();
-            self.file = Some(file);
-        }
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes)?;
-            self.filed += bytes.len() as u64;
-        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut file = F::begin()?;
+                file.append(&self.memory)?;
+                self.filed = self.memory.len() as u64;
+                self.memory = Vec::new();
+                self.file.insert(file)
+            }
+        };
+        file.append(bytes)?;
+        self.filed += bytes.len() as u64;
         Ok(())
     }
 
+    /// What was kept: in memory, if there is no file.
+    pub fn into_parts(self) -> (Vec<u8>, Option<F>) {
+        (self.memory, self.file)
+    }
+}
+
+impl Spool {
     /// Bytes of the memory in a file, if there is room for one.
     ///
     /// # Errors
@@ -131,53 +110,67 @@ impl Spool {
             return Ok(Spooled::Memory(bytes));
         }
         let mut spool = Self::new(0);
-        spool.room.reserved = Some(reserved);
-        spool.push(&bytes).map_err(|error| full(&error))?;
-        spool.finish()
+        spool.take(&bytes)?;
+        spool.finish(Some(reserved))
     }
 
-    /// What was gathered.
+    /// What was kept, and what that occupies.
     ///
     /// # Errors
     /// The file cannot be rewound; it has no reason to.
-    pub fn finish(self) -> Result<Spooled, HttpError> {
-        let Some(mut file) = self.file else { return Ok(Spooled::Memory(self.memory)) };
-        file.rewind().map_err(|error| full(&error))?;
-        Ok(Spooled::File { file, len: self.filed, reserved: self.room.reserved })
+    pub fn finish(self, reserved: Option<Reservation>) -> Result<Spooled, HttpError> {
+        let len = self.filed;
+        match self.into_parts() {
+            (memory, None) => Ok(Spooled::Memory(memory)),
+            (_, Some(mut file)) => {
+                file.rewind().map_err(|error| cannot_keep(&error))?;
+                Ok(Spooled::File { file, len, reserved })
+            }
+        }
     }
 }
 
-impl Room {
-    /// Makes room for a body of `len` bytes. Otherwise when to ask again: nothing more is to be received
-    /// until then.
-    ///
-    /// # Errors
-    /// 507: the body is longer than all that may wait on the disk. 503: there was no room for long.
-    pub fn grow_to(&mut self, len: u64, cx: &Cx) -> Result<Option<Instant>, HttpError> {
-        if len > cx.spool.limit() {
-            let reason = "the body is longer than `limits.spool_total`";
-            return Err(HttpError::fatal(Status::INSUFFICIENT_STORAGE, reason));
+impl Spooled {
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { len, .. } => *len,
         }
-        let reserved = self.reserved.get_or_insert_with(|| cx.spool.reserve());
-        let patience = if reserved.bytes() > 0 { PATIENCE_HOLDING } else { PATIENCE };
-        if reserved.grow(len.saturating_sub(reserved.bytes())) {
-            self.until = None;
-            return Ok(None);
-        }
-        let until = *self.until.get_or_insert(cx.now() + patience);
-        if cx.now() >= until {
-            let reason = "no room within `limits.spool_total` in time";
-            return Err(HttpError::fatal(Status::SERVICE_UNAVAILABLE, reason)
-                .with_header("Retry-After", "10"));
-        }
-        Ok(Some(until.min(cx.now() + LOOK_AGAIN)))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
-fn full(error: &io::Error) -> HttpError {
+impl<F: SpoolFile> Sink for Spool<F> {
+    fn fits_in_memory(&self, len: u64) -> bool {
+        len <= self.above
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), HttpError> {
+        self.push(piece).map_err(|error| cannot_keep(&error))
+    }
+}
+
+impl SpoolFile for File {
+    fn begin() -> io::Result<Self> {
+        temporary_file()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+}
+
+/// What a client is told whose body the disk does not take: 507 where it is full, 503 where there are no
+/// descriptors.
+pub fn cannot_keep(error: &io::Error) -> HttpError {
     let status = match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Status::INSUFFICIENT_STORAGE,
-        Some(Errno::MFILE | Errno::NFILE) => Status::SERVICE_UNAVAILABLE,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Status::SERVICE_UNAVAILABLE,
         _ => Status::INTERNAL_SERVER_ERROR,
     };
     HttpError::fatal(status, format!("a body cannot be kept: {error}"))
@@ -226,14 +219,14 @@ mod tests {
     #[test]
     fn few_stay_in_memory_and_many_do_not() {
         for (pieces, in_memory) in [(0, true), (1, true), (5, true), (6, false), (100, false)] {
-            let mut spool = Spool::new(50);
+            let mut spool: Spool = Spool::new(50);
             for n in 0..pieces {
                 spool.push(&[b'0' + n % 10; 10]).unwrap();
             }
             assert_eq!(spool.len(), u64::from(pieces) * 10);
             assert_eq!(spool.is_empty(), pieces == 0);
             let want: Vec<u8> = (0..pieces).flat_map(|n| [b'0' + n % 10; 10]).collect();
-            let got = match spool.finish().unwrap() {
+            let got = match spool.finish(None).unwrap() {
                 Spooled::Memory(bytes) => {
                     assert!(in_memory);
                     bytes

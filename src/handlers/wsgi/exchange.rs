@@ -6,7 +6,7 @@ use super::job::{Inbox, Job, JobBody, Piece};
 use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
 use crate::event::{Cx, Until};
-use crate::handlers::gateway::{Environ, Spool, Spooled};
+use crate::handlers::gateway::{Environ, Gather, Spool, Spooled};
 use crate::http::{HttpError, Known, Method, Status, StatusLine};
 use crate::http1::BodyLength;
 use crate::net::FileSlice;
@@ -35,7 +35,7 @@ pub(super) struct Place {
 
 enum Stage {
     /// Its body is still coming.
-    Gathering(Spool),
+    Gathering(Gather),
     /// The pool has it.
     Waiting(Rc<Job>),
     /// The head is sent, and the body is on its way.
@@ -45,13 +45,13 @@ enum Stage {
 
 impl AppExchange {
     pub(super) fn new(pool: Rc<Pool>, place: Place, spool_above: u64) -> Self {
-        Self { pool, place, stage: Stage::Gathering(Spool::new(spool_above)) }
+        Self { pool, place, stage: Stage::Gathering(Gather::spool(spool_above)) }
     }
 
     /// All of the body is there: asks the pool.
     fn submit(
         &mut self,
-        spool: Spool,
+        body: Gather,
         io: &ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<Until, HttpError> {
@@ -59,8 +59,9 @@ impl AppExchange {
         let announced = !matches!(request.framing.body, BodyLength::None)
             || request.head.get(Known::ContentLength).is_some();
         let has_body = announced && !request.is_rerouted();
-        let length = spool.len();
-        let spooled = match spool.finish()? {
+        let spooled = body.spooled()?;
+        let length = spooled.len();
+        let spooled = match spooled {
             // A frame may be as long as it has to, where there is no room for a file.
             Spooled::Memory(bytes) if bytes.len() > INLINE_MAX => Spool::filed(bytes, cx)?,
             spooled => spooled,
@@ -229,12 +230,12 @@ impl AppExchange {
 impl Exchange for AppExchange {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Gathering(mut spool) => {
-                let rest = if io.request.is_rerouted() { None } else { spool.gather(io, cx)? };
+            Stage::Gathering(mut body) => {
+                let rest = if io.request.is_rerouted() { None } else { body.advance(io, cx)? };
                 Ok(Step::Wait(match rest {
-                    None => self.submit(spool, io, cx)?,
+                    None => self.submit(body, io, cx)?,
                     Some(until) => {
-                        self.stage = Stage::Gathering(spool);
+                        self.stage = Stage::Gathering(body);
                         until
                     }
                 }))
