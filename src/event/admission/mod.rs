@@ -11,7 +11,7 @@
 mod place;
 mod queue;
 
-pub use place::Place;
+pub use place::{Place, TaskQueue};
 pub use queue::{Client, Order, QueueLimits, Refusal, Ticket, WaitQueue, Waiting};
 
 use std::sync::{Arc, Weak};

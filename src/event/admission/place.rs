@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+/// Places for tasks, and the queue for them.
+pub type TaskQueue = RefCell<Admission<TaskId>>;
+
 /// A place, or the wait for one. Its task is woken when the place is there. Dropped, it is given to the next.
 #[derive(Debug)]
 pub struct Place {
-    admission: Rc<RefCell<Admission<TaskId>>>,
+    admission: Rc<TaskQueue>,
     ticket: Ticket,
     task: TaskId,
     wakes: Rc<Wakes>,
@@ -26,7 +29,7 @@ impl Place {
     /// # Errors
     /// The refusal, if no more may wait.
     pub fn enter(
-        admission: &Rc<RefCell<Admission<TaskId>>>,
+        admission: &Rc<TaskQueue>,
         client: Client,
         task: TaskId,
         cx: &Cx,

@@ -5,9 +5,8 @@
 //! | `among` | what of files that lie among the scripts? |
 //! | `locate` | which script answers a path? |
 //! | `start` | with which environment, and how? |
-//! | `exchange` | what has to happen before it runs, and when is it over? |
+//! | `exchange` | what is it as a backend of the gateway? |
 //! | `running` | how do body and answer flow, and how long may it take? |
-//! | `input` | what does it read? |
 //! | `head` | what does the script answer? |
 //! | `diagnosis` | why could it not be started? |
 
@@ -15,7 +14,6 @@ mod among;
 mod diagnosis;
 mod exchange;
 pub mod head;
-mod input;
 mod locate;
 mod running;
 mod start;
@@ -24,18 +22,17 @@ pub use among::Among;
 pub use locate::RunBy;
 
 use crate::conf;
-use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits};
-use crate::event::{Cx, ServiceId, TaskId, TaskWaker};
+use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits, TaskQueue};
+use crate::event::{Cx, ServiceId, TaskWaker};
 use crate::handlers::files::{in_trouble, no_folder};
+use crate::handlers::gateway::GatewayExchange;
 use crate::handlers::script_names::ScriptNames;
 use crate::handlers::{ANY_METHOD, add_slash};
 use crate::http::{HttpError, MethodSet, Status};
-use crate::http1::BodyLength;
 use crate::serve::{Foretold, Handler, Note, Outcome, Request, Service};
 use crate::sys::fs::{NamedRoot, Root};
 use crate::sys::process::Ending;
 use exchange::Script;
-use input::Input;
 use locate::{Known, Located, locate};
 use rustix::io::Errno;
 use slab::Slab;
@@ -77,9 +74,9 @@ pub struct CgiHandler {
 /// What the requests of a route have in common.
 struct Scripts {
     setup: Setup,
-    admission: Rc<RefCell<Admission<TaskId>>>,
+    queue: Rc<TaskQueue>,
     /// Each has its place until its process has been collected.
-    running: RefCell<Slab<(Rc<Run>, Place)>>,
+    running: RefCell<Slab<(Rc<Run>, Option<Place>)>>,
     /// Under which its processes are known.
     service: Cell<ServiceId>,
     /// Where output is read to, on its way.
@@ -90,7 +87,7 @@ struct Scripts {
 #[derive(Debug)]
 struct Run {
     /// How logs call it.
-    name: String,
+    name: Rc<str>,
     /// Wakes the request that it answers, as long as it does.
     waker: RefCell<Option<TaskWaker>>,
     /// It was told to end.
@@ -108,7 +105,6 @@ impl CgiHandler {
             setup.env.push(("PATH".into(), PATH.into()));
         }
         let conf::CgiLimits { processes, queue, timeout, .. } = setup.cgi.limits;
-        // Clients are not told apart: first come, first served.
         let queue = QueueLimits {
             waiting: queue,
             waiting_per_client: usize::MAX,
@@ -117,7 +113,7 @@ impl CgiHandler {
         };
         let limits = Limits { places: processes, places_per_client: processes, queue };
         let scripts = Scripts {
-            admission: Rc::new(RefCell::new(Admission::new(limits))),
+            queue: Rc::new(TaskQueue::new(Admission::new(limits))),
             running: RefCell::default(),
             service: Cell::new(ServiceId(0)),
             scratch: RefCell::default(),
@@ -162,7 +158,7 @@ impl CgiHandler {
 
     fn stand_in(&self, script: &str, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
         match self.locate_stand_in(script, cx)? {
-            Some(which) => Ok(self.begin(which, request)),
+            Some(which) => Ok(self.begin(which)),
             None => Err(no_program(request, cx)),
         }
     }
@@ -180,15 +176,9 @@ impl CgiHandler {
         }
     }
 
-    fn begin(&self, which: Which, request: &Request) -> Outcome {
-        let spool_above = self.scripts.setup.spool_above;
-        let input = match request.framing.body {
-            _ if request.is_rerouted() => Input::None,
-            BodyLength::None => Input::None,
-            BodyLength::Length(length) if length > spool_above => Input::Stream(length),
-            BodyLength::Length(_) | BodyLength::Chunked => Input::gather(spool_above),
-        };
-        Outcome::Start(Box::new(Script::new(self.scripts.clone(), which, input)))
+    fn begin(&self, which: Which) -> Outcome {
+        let script = Script { scripts: self.scripts.clone(), which };
+        Outcome::Start(Box::new(GatewayExchange::new(script, self.scripts.setup.spool_above)))
     }
 
     fn tell(&self, which: &Which, request: &Request, notes: &mut Vec<Note>) -> Foretold {
@@ -222,7 +212,7 @@ impl Handler for CgiHandler {
             Located::NoProgram => return Err(no_program(request, cx)),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
-        Ok(self.begin(which, request))
+        Ok(self.begin(which))
     }
 
     fn explain(

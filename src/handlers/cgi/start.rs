@@ -1,12 +1,13 @@
 //! Starting a script: its environment, its pipes, its process.
 
-use super::input::{Feed, Input};
 use super::locate::RunBy;
-use super::running::Running;
+use super::running::{Running, parse_head};
 use super::{Run, Scripts, diagnosis};
 use crate::event::admission::Place;
 use crate::event::{Cx, Owner, Parent, TaskId};
-use crate::handlers::gateway::{Allowance, Environ, Spooled, StderrReader};
+use crate::handlers::gateway::{
+    Allowance, Environ, Feed, Relay, RequestBody, Silence, Spooled, StderrReader,
+};
 use crate::serve::Request;
 use crate::sys::fs::Root;
 use crate::sys::process::{self, Launch, Limits};
@@ -63,42 +64,39 @@ impl Start<'_> {
     /// It is no program, or there is no room for another process.
     pub(super) fn run(
         &self,
-        input: Input,
-        place: Place,
+        mut body: RequestBody,
+        place: Option<Place>,
         task: TaskId,
         cx: &mut Cx,
-    ) -> Result<Running, (io::Error, Input)> {
-        let mut input = input;
-        match self.try_run(&mut input, place, task, cx) {
+    ) -> Result<Running, (io::Error, RequestBody)> {
+        match self.try_run(&mut body, place, task, cx) {
             Ok(running) => Ok(running),
-            Err(error) => Err((error, input)),
+            Err(error) => Err((error, body)),
         }
     }
 
     fn try_run(
         &self,
-        input: &mut Input,
-        place: Place,
+        body: &mut RequestBody,
+        place: Option<Place>,
         task: TaskId,
         cx: &mut Cx,
     ) -> io::Result<Running> {
         let (output, stdout) = pipe_from()?;
         let (errors, stderr) = pipe_from()?;
-        let (stdin, pipe) = match input {
-            Input::None => (Stdio::null(), None),
-            Input::Spooled(Spooled::Memory(bytes)) if bytes.is_empty() => (Stdio::null(), None),
-            Input::Spooled(Spooled::File { file, .. }) => (file.try_clone()?.into(), None),
-            Input::Spooled(Spooled::Memory(_)) | Input::Stream(_) => {
+        let (stdin, pipe) = match &*body {
+            RequestBody::Gathered(Spooled::File { file, .. }) => (file.try_clone()?.into(), None),
+            body if body.length().is_none_or(|length| length == 0) => (Stdio::null(), None),
+            _ => {
                 let (read, write) = process::pipe()?;
                 process::set_nonblocking(&write)?;
                 (Stdio::from(read), Some(File::from(write)))
             }
-            Input::Gather(_) => return Err(io::Error::other("its body is not there")),
         };
         let setup = &self.scripts.setup;
         let script = self.script();
         let folder = script.parent().unwrap_or(self.which.root.place()).to_owned();
-        let environment = self.environment(&script, input.length());
+        let environment = self.environment(&script, body.length());
         let (program, arguments) = match &self.which.by {
             Some(by) => (by.clone(), vec![script.into_os_string()]),
             None => (script, Vec::new()),
@@ -118,7 +116,7 @@ impl Start<'_> {
         .spawn()?;
         let name = String::from_utf8_lossy(&self.name()).into_owned();
         let run = Rc::new(Run {
-            name: format!("script {name} (pid {})", process.pid()),
+            name: format!("script {name} (pid {})", process.pid()).into(),
             waker: RefCell::new(Some(cx.waker(task))),
             dismissed: Cell::new(false),
             ended: Cell::new(None),
@@ -137,19 +135,22 @@ impl Start<'_> {
                 return Err(error);
             }
         };
-        let reserved = match input {
-            Input::Spooled(Spooled::File { reserved, .. }) => reserved.take(),
-            _ => None,
+        let (gathered, reserved) = match std::mem::replace(body, RequestBody::None) {
+            RequestBody::Gathered(Spooled::Memory(bytes)) => (Some(bytes), None),
+            RequestBody::Gathered(Spooled::File { reserved, .. }) => (None, reserved),
+            _ => (None, None),
         };
-        let feed = pipe.map(|pipe| {
-            // It is registered when it is full: most bodies fit.
-            let pipe = cx.sources().add_untried(pipe, owner);
-            Feed::new(pipe, std::mem::replace(input, Input::None))
-        });
-        let stderr = StderrReader::new(errors, run.name.clone(), LINE_MAX, Allowance::Run);
-        let mut running = Running::new(child, run, feed, output, stderr, cx.now());
-        running.reserved = reserved;
-        Ok(running)
+        Ok(Running {
+            child,
+            feed: pipe.map(|pipe| Feed::new(cx.sources().add_untried(pipe, owner), gathered)),
+            output,
+            stderr: StderrReader::new(errors, run.name.to_string(), LINE_MAX, Allowance::Run),
+            relay: Relay::new(Rc::clone(&run.name), parse_head),
+            silence: Silence::new(cx.now(), limits.timeout),
+            run,
+            _reserved: reserved,
+            closed: None,
+        })
     }
 
     /// Why the kernel has refused to start it, as far as that can be told.

@@ -1,20 +1,32 @@
-//! What all programs that answer requests have in common, however they are spoken to.
+//! What all backends that answer requests have in common, however they are spoken to.
 //!
 //! | file | question |
 //! |---|---|
-//! | `environ` | what is a program told of a request? |
-//! | `fields` | which header lines of its answer are passed on? |
-//! | `gather` | when is the body of a request there, and is there room for it? |
-//! | `spool` | where does it wait until the program can have it? |
-//! | `stderr` | what does it write to its standard error? |
+//! | `exchange` | what happens to a request, from its body to the end of its answer? |
+//! | `gather` | when is the body there, and is there room for it? |
+//! | `spool` | where does it wait until the backend can have it? |
+//! | `body` | how does the backend get it? |
+//! | `environ` | what is the backend told of the request? |
+//! | `relay` | how does the answer get to the client? |
+//! | `fields` | which header lines of it are passed on? |
+//! | `silence` | how long may the backend say nothing? |
+//! | `stderr` | what does a program write to its standard error? |
 
+pub mod body;
 pub mod environ;
+pub mod exchange;
 pub mod fields;
 pub mod gather;
+pub mod relay;
+pub mod silence;
 pub mod spool;
 pub mod stderr;
 
+pub use body::{Feed, RequestBody};
 pub use environ::Environ;
+pub use exchange::{Backend, Begun, GatewayExchange};
 pub use gather::{Gather, Sink};
+pub use relay::{AnswerHead, Relay};
+pub use silence::Silence;
 pub use spool::{Spool, SpoolFile, Spooled};
 pub use stderr::{Allowance, StderrReader};

@@ -3,21 +3,17 @@
 
 use super::lock::Lock;
 use crate::conf::Level;
-use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits, Refusal};
+use crate::event::admission::{Admission, Limits, Order, Place, QueueLimits, Refusal, TaskQueue};
 use crate::event::{Cx, Helped, TaskId};
 use crate::http::{Credentials, HttpError, Status};
 use crate::serve::{Exchange, ExchangeIo, Request, Step};
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Which requests have their passwords checked now, and which wait. A check costs a core for a tenth of a
-/// second and more, so that guessing could keep all others from getting in: who guesses at many passwords
-/// only keeps itself waiting.
-pub(super) type VerifyQueue = RefCell<Admission<TaskId>>;
-
-/// One helper is left for work of other kinds.
+/// Passwords that are checked at once, and that wait. A check costs a core for a tenth of a second and more, so
+/// that guessing could keep all others from getting in: who guesses at many passwords only keeps itself
+/// waiting. One helper is left for work of other kinds.
 const LIMITS: Limits = Limits {
     places: 3,
     places_per_client: 2,
@@ -69,8 +65,8 @@ impl Check {
     }
 
     /// The queue of a site.
-    pub(super) fn queue() -> VerifyQueue {
-        RefCell::new(Admission::new(LIMITS))
+    pub(super) fn queue() -> TaskQueue {
+        TaskQueue::new(Admission::new(LIMITS))
     }
 
     fn wrong(&self, request: &Request) -> HttpError {

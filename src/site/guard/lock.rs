@@ -1,8 +1,8 @@
 //! Users and what is remembered of them: a password is checked once in a while, not at each
 //! request.
 
-use super::check::VerifyQueue;
 use crate::conf;
+use crate::event::admission::TaskQueue;
 use crate::http::{Credentials, HttpError, Known, Method, MethodSet, Status};
 use crate::serve::Request;
 use aws_lc_rs::{hmac, rand};
@@ -34,7 +34,7 @@ pub(in crate::site) struct Lock {
     /// could be looked for.
     key: hmac::Key,
     known: RefCell<HashMap<[u8; 32], Instant>>,
-    queue: Rc<VerifyQueue>,
+    queue: Rc<TaskQueue>,
 }
 
 /// What a lock makes of a request.
@@ -49,7 +49,7 @@ pub(super) enum Opened {
 
 impl Lock {
     /// Checks wait in `queue`.
-    pub(super) fn new(auth: &conf::Auth, users: &[conf::User], queue: Rc<VerifyQueue>) -> Self {
+    pub(super) fn new(auth: &conf::Auth, users: &[conf::User], queue: Rc<TaskQueue>) -> Self {
         let cost = |user: &conf::User| user.hash.get(4..6).unwrap_or("10").to_owned();
         let dearest = users.iter().map(cost).max().unwrap_or_else(|| "10".to_owned());
         let mut key = [0; 32];
@@ -136,7 +136,7 @@ impl Lock {
     }
 
     /// Where checks wait.
-    pub(super) fn queue(&self) -> &Rc<VerifyQueue> {
+    pub(super) fn queue(&self) -> &Rc<TaskQueue> {
         &self.queue
     }
 }

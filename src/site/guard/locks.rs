@@ -1,8 +1,9 @@
 //! From `auth` of a configuration to locks: users read, and what makes a password worth nothing told.
 
-use super::check::{Check, VerifyQueue};
+use super::check::Check;
 use super::lock::Lock;
 use crate::conf::{self, Auth, Config, Diagnostic, Diagnostics, Https, Place, User, Users};
+use crate::event::admission::TaskQueue;
 use crate::handlers::files::resolve::is_hidden;
 use crate::site::served::ServedFolders;
 use crate::sys::file;
@@ -19,7 +20,7 @@ const USERS_MAX: u64 = 4 * 1024 * 1024;
 pub(in crate::site) struct Locks {
     /// By the place where the `auth` is written; the command line's has none.
     made: HashMap<Range<usize>, Vec<(Auth, Rc<Lock>)>>,
-    queue: Rc<VerifyQueue>,
+    queue: Rc<TaskQueue>,
 }
 
 impl Default for Locks {
