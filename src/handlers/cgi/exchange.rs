@@ -1,10 +1,11 @@
 //! A request that a script answers: one process, which gets the body and says the answer.
 
+use super::Scripts;
 use super::running::Running;
 use super::start::{Start, Which};
-use super::{Scripts, refused};
 use crate::event::Cx;
 use crate::event::admission::{Place, TaskQueue};
+use crate::handlers::gateway::exchange::cannot_begin;
 use crate::handlers::gateway::{Backend, Begun, RequestBody};
 use crate::http::HttpError;
 use crate::serve::{ExchangeIo, Step};
@@ -45,7 +46,12 @@ impl Backend for Script {
             Err((error, body)) => match Errno::from_io_error(&error) {
                 // It was there a moment ago, so it will soon be complete.
                 Some(Errno::TXTBSY) => Ok(Begun::Later(body, cx.now() + BUSY)),
-                _ => Err(refused(&error, start.diagnose(&error))),
+                _ => {
+                    let why =
+                        start.diagnose(&error).map_or_else(String::new, |why| format!(": {why}"));
+                    let reason = format!("the script cannot be started: {error}{why}");
+                    Err(cannot_begin(&error, reason))
+                }
             },
         }
     }

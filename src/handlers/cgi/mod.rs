@@ -34,7 +34,6 @@ use crate::sys::fs::{NamedRoot, Root};
 use crate::sys::process::Ending;
 use exchange::Script;
 use locate::{Known, Located, locate};
-use rustix::io::Errno;
 use slab::Slab;
 use start::{Start, Which};
 use std::cell::{Cell, RefCell};
@@ -272,18 +271,6 @@ fn no_program(request: &Request, cx: &mut Cx) -> HttpError {
     let path = String::from_utf8_lossy(request.path()).into_owned();
     cx.complain(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
     HttpError::new(Status::FORBIDDEN, NO_PROGRAM)
-}
-
-/// What a client is told of a script that cannot be started; `why` is for the log.
-fn refused(error: &io::Error, why: Option<String>) -> HttpError {
-    let why = why.map_or_else(String::new, |why| format!(": {why}"));
-    let reason = format!("the script cannot be started: {error}{why}");
-    match Errno::from_io_error(error) {
-        Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC) => {
-            HttpError::new(Status::SERVICE_UNAVAILABLE, reason).with_header("Retry-After", "1")
-        }
-        _ => HttpError::new(Status::INTERNAL_SERVER_ERROR, reason),
-    }
 }
 
 impl Scripts {

@@ -1,9 +1,8 @@
 //! A script at work: its body goes in, its answer comes out, and it ends in any case.
 
 use super::head::{self, Output};
-use super::{Run, SCRATCH, SIGPIPE, Scripts, refused};
+use super::{Run, SCRATCH, SIGPIPE, Scripts};
 use crate::event::{ChildId, Cx, Source};
-use crate::handlers::gateway::body::FeedError;
 use crate::handlers::gateway::relay::ParsedHead;
 use crate::handlers::gateway::{AnswerHead, Feed, Relay, Silence, StderrReader};
 use crate::http::HttpError;
@@ -89,12 +88,10 @@ impl Running {
 
     /// Hands it its body, as far as it takes it.
     fn feed(&mut self, io: &mut ExchangeIo<'_>, cx: &Cx) -> Result<(), HttpError> {
-        let Some(feed) = &mut self.feed else { return Ok(()) };
-        match feed.advance(io, &mut self.silence, cx.now()) {
-            Ok(true) => self.feed = None,
-            Ok(false) => {}
-            Err(FeedError::Body(error)) => return Err(error),
-            Err(FeedError::Register(error)) => return Err(refused(&error, None)),
+        if let Some(feed) = &mut self.feed
+            && feed.advance(io, &mut self.silence, cx.now())?
+        {
+            self.feed = None;
         }
         Ok(())
     }

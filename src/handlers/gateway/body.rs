@@ -1,12 +1,13 @@
 //! The body of a request on its way to a backend.
 
+use super::exchange::cannot_begin;
 use super::silence::Silence;
 use super::spool::Spooled;
 use crate::event::Source;
 use crate::http::HttpError;
 use crate::serve::ExchangeIo;
 use mio::Interest;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -39,15 +40,6 @@ pub struct Feed<W> {
     kept: Option<(Vec<u8>, usize)>,
 }
 
-/// Why a body could not be written.
-#[derive(Debug)]
-pub enum FeedError {
-    /// The body itself is broken or too long.
-    Body(HttpError),
-    /// The poll does not take the descriptor.
-    Register(io::Error),
-}
-
 impl<W: Write + AsFd> Feed<W> {
     /// Writes these bytes, or, if there are none, the body as it comes.
     pub fn new(to: Source<W>, gathered: Option<Vec<u8>>) -> Self {
@@ -57,17 +49,17 @@ impl<W: Write + AsFd> Feed<W> {
     /// Writes what it takes. `true`: that was all, or all that it wants.
     ///
     /// # Errors
-    /// See [`FeedError`].
+    /// The body itself is broken or too long; the poll does not take the descriptor.
     pub fn advance(
         &mut self,
         io: &mut ExchangeIo<'_>,
         silence: &mut Silence,
         now: Instant,
-    ) -> Result<bool, FeedError> {
+    ) -> Result<bool, HttpError> {
         while self.to.is_writable() {
             let piece = match &self.kept {
                 Some((bytes, at)) => bytes.get(*at..).unwrap_or_default(),
-                None => io.body.peek().map_err(FeedError::Body)?,
+                None => io.body.peek()?,
             };
             if piece.is_empty() {
                 return Ok(self.kept.is_some() || io.body.is_finished());
@@ -82,7 +74,10 @@ impl<W: Write + AsFd> Feed<W> {
                 }
                 // It is registered when it is full: most bodies fit.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.to.register(Interest::WRITABLE).map_err(FeedError::Register)?;
+                    let registered = self.to.register(Interest::WRITABLE);
+                    registered.map_err(|error| {
+                        cannot_begin(&error, format!("a backend cannot be watched: {error}"))
+                    })?;
                 }
                 // It does not want to read it. That is its right.
                 Err(_) => return Ok(true),

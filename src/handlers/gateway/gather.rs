@@ -117,3 +117,86 @@ impl Gather {
         spool.finish(reserved)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Transaction;
+    use super::*;
+
+    /// Whether all is there; where there is no room, until when it waits at most, in seconds.
+    fn advance(gather: &mut Gather, transaction: &mut Transaction) -> Result<bool, String> {
+        let done = transaction.with(|io, cx| gather.advance(io, cx));
+        done.map(|until| until.is_none()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_body_that_has_a_length_takes_its_room_at_once_and_waits_for_it() {
+        let mut transaction = Transaction::new("POST", &[("Content-Length", "10")]);
+        let cx = &transaction.cx;
+        cx.spool.set_limit(20);
+        let others = cx.spool.reserve();
+        assert!(others.grow(11));
+        let mut gather = Gather::spool(9);
+        transaction.arrive(b"12");
+        for _ in 0..3 {
+            assert_eq!(advance(&mut gather, &mut transaction), Ok(false));
+            transaction.pass(5);
+        }
+        assert_eq!(gather.len, 0, "it is not received before there is room");
+        drop(others);
+        assert_eq!(advance(&mut gather, &mut transaction), Ok(false));
+        assert_eq!((gather.len, transaction.cx.spool.used()), (2, 10));
+        transaction.arrive(b"34567890");
+        assert_eq!(advance(&mut gather, &mut transaction), Ok(true));
+        let Spooled::File { len, reserved, .. } = gather.spooled().unwrap() else { panic!() };
+        assert_eq!((len, transaction.cx.spool.used()), (10, 10));
+        drop(reserved);
+        assert_eq!(transaction.cx.spool.used(), 0);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_refused() {
+        for (name, length, limit, waits, want) in [
+            (
+                "never",
+                "10",
+                9,
+                0,
+                "507 Insufficient Storage: the body is longer than `limits.spool_total`",
+            ),
+            (
+                "in time",
+                "10",
+                20,
+                30,
+                "503 Service Unavailable: no room within `limits.spool_total` in time",
+            ),
+        ] {
+            let mut transaction = Transaction::new("POST", &[("Content-Length", length)]);
+            transaction.cx.spool.set_limit(limit);
+            let others = transaction.cx.spool.reserve();
+            assert!(others.grow(limit));
+            let mut gather = Gather::spool(0);
+            transaction.arrive(b"12");
+            if waits > 0 {
+                assert_eq!(advance(&mut gather, &mut transaction), Ok(false), "{name}");
+                transaction.pass(waits - 1);
+                assert_eq!(advance(&mut gather, &mut transaction), Ok(false), "{name}");
+                transaction.pass(1);
+            }
+            assert_eq!(advance(&mut gather, &mut transaction).unwrap_err(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_short_body_takes_no_room() {
+        let mut transaction = Transaction::new("POST", &[("Transfer-Encoding", "chunked")]);
+        transaction.cx.spool.set_limit(0);
+        let mut gather = Gather::spool(5);
+        transaction.arrive(b"2\r\nhe\r\n3\r\nllo\r\n");
+        assert_eq!(advance(&mut gather, &mut transaction), Ok(false));
+        transaction.arrive(b"0\r\n\r\n");
+        assert_eq!(advance(&mut gather, &mut transaction), Ok(true));
+        assert!(matches!(gather.spooled().unwrap(), Spooled::Memory(bytes) if bytes == b"hello"));
+    }
+}

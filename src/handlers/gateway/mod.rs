@@ -21,6 +21,8 @@ pub mod relay;
 pub mod silence;
 pub mod spool;
 pub mod stderr;
+#[cfg(test)]
+mod testing;
 
 pub use body::{Feed, RequestBody};
 pub use environ::Environ;

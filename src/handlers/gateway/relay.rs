@@ -193,3 +193,105 @@ impl Relay {
         HttpError::new(Status::BAD_GATEWAY, format!("{}: {how}", self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Transaction;
+    use super::*;
+
+    /// `5|` is a head that promises five bytes, `|` one that promises nothing.
+    fn parse(bytes: &[u8], _: usize) -> ParsedHead {
+        let Some(end) = bytes.iter().position(|byte| *byte == b'|') else {
+            return ParsedHead::Partial;
+        };
+        let text = std::str::from_utf8(&bytes[..end]).unwrap();
+        if text.starts_with('/') {
+            return ParsedHead::Elsewhere(Reroute::to(text.as_bytes()).unwrap());
+        }
+        let length = match text {
+            "" => None,
+            digits => match digits.parse() {
+                Ok(length) => Some(length),
+                Err(_) => return ParsedHead::Refused("no number"),
+            },
+        };
+        let (status, reason, headers) = (Status::OK, Vec::new(), Headers::new());
+        ParsedHead::Complete(Box::new(AnswerHead { status, reason, headers, length }), end + 1)
+    }
+
+    /// What a client gets of an answer that comes in `pieces`; where one is empty, nothing comes for a while.
+    fn relayed(method: &str, pieces: &[&str]) -> Result<String, String> {
+        let mut transaction = Transaction::new(method, &[]);
+        let mut relay = Relay::new("it".into(), parse);
+        let done = transaction.with(|io, _| {
+            for piece in pieces {
+                if piece.is_empty() {
+                    relay.pause(&mut io.answer)?;
+                } else if let Some(to) = relay.take(piece.as_bytes(), &mut io.answer)? {
+                    return Ok(Some(to));
+                }
+                if relay.is_enough(&io.answer) {
+                    break;
+                }
+            }
+            relay.finish(&mut io.answer)?;
+            Ok(None)
+        });
+        let sent = transaction.sent();
+        match done {
+            Ok(None) => Ok(sent.strip_prefix("HTTP/1.1 200 OK\r\n").unwrap().replace("\r\n", " ")),
+            Ok(Some(to)) => Ok(String::from_utf8(to.path).unwrap()),
+            Err::<_, HttpError>(error) if sent.is_empty() => Err(error.to_string()),
+            Err(error) => Err(format!("cut: {error}")),
+        }
+    }
+
+    #[test]
+    fn answers_get_their_length_or_none() {
+        for (method, pieces, want) in [
+            ("GET", &["|he", "llo"][..], Ok("Content-Length: 5  hello")),
+            ("GET", &["|he", "", "llo"], Ok("Transfer-Encoding: chunked  2 he 3 llo 0  ")),
+            ("GET", &["5|he", "", "llo"], Ok("Content-Length: 5  hello")),
+            ("GET", &["5", "|", "", "hello"], Ok("Content-Length: 5  hello")),
+            ("HEAD", &["|he", "llo"], Ok("Content-Length: 5  ")),
+            ("HEAD", &["|he", "", "llo"], Ok("Transfer-Encoding: chunked  ")),
+            ("HEAD", &["9|"], Ok("Content-Length: 9  ")),
+            ("GET", &["/a|"], Ok("/a")),
+            ("GET", &["x|"], Err("502 Bad Gateway: it: its answer is none: no number")),
+            ("GET", &["6|hello"], Err("502 Bad Gateway: it: its Content-Length is 6, of 5 bytes")),
+            (
+                "GET",
+                &["4|hello", ""],
+                Err("502 Bad Gateway: it: its Content-Length is 4, of 5 bytes"),
+            ),
+            (
+                "GET",
+                &["4|he", "", "llo"],
+                Err("cut: 502 Bad Gateway: it: its answer is longer than its Content-Length"),
+            ),
+            (
+                "GET",
+                &["6|he", "", "llo"],
+                Err("cut: 502 Bad Gateway: it: its answer is shorter than its Content-Length"),
+            ),
+        ] {
+            let got = relayed(method, pieces);
+            assert_eq!(got.as_deref().map_err(String::as_str), want, "{method} {pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_leaves_before_its_end() {
+        let mut transaction = Transaction::new("GET", &[]);
+        let mut relay = Relay::new("it".into(), parse);
+        let piece = [b'x'; HELD_MAX / 2];
+        transaction.with(|io, _| {
+            relay.take(b"|", &mut io.answer).unwrap();
+            relay.take(&piece, &mut io.answer).unwrap();
+            assert!(!io.answer.is_started() && relay.room(&io.answer) > 0);
+            relay.take(&piece, &mut io.answer).unwrap();
+            assert!(io.answer.is_started() && !relay.has_kept_length(&io.answer));
+            assert_eq!(relay.room(&io.answer), 0, "the client takes nothing");
+        });
+    }
+}
