@@ -58,6 +58,13 @@ pub(super) struct Scope {
     pub(super) body_limit: Option<u64>,
 }
 
+impl Scope {
+    /// Whether it has no say but about failures.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty() && !self.csrf
+    }
+}
+
 pub(super) type Before = dyn Fn(&mut Request<'_>) -> Option<Reply>;
 pub(super) type After = dyn Fn(&mut Request<'_>, &mut Reply);
 pub(super) type ErrorHandler = dyn Fn(&mut Request<'_>, &Error) -> Reply;

@@ -702,8 +702,6 @@ impl Parts {
         }
         let chain: Chain = outer.iter().cloned().chain([Rc::new(scope)]).collect();
         let limit = chain.iter().rev().find_map(|scope| scope.body_limit).unwrap_or(BODY_LIMIT);
-        let is_quiet =
-            |scope: &Rc<Scope>| scope.before.is_empty() && scope.after.is_empty() && !scope.csrf;
         for Route { methods, pattern, target } in routes {
             let pattern = format!("{prefix}{pattern}");
             let number = self.routes.len();
@@ -719,7 +717,7 @@ impl Parts {
             }
             self.words.push(RouteWords { pattern, names });
             self.routes.push(CompiledRoute {
-                is_simple: chain.iter().all(is_quiet),
+                is_simple: chain.iter().all(|scope| scope.is_quiet()),
                 target,
                 chain: Rc::clone(&chain),
                 body_limit: limit,

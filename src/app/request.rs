@@ -81,6 +81,11 @@ impl State {
         Self { mount, now, ..Self::default() }
     }
 
+    /// The same, of a request for which a route was found.
+    pub(super) fn of_route(mount: usize, route: usize, params: Params, now: u64) -> Self {
+        Self { mount, route: Some(route), params, now, ..Self::default() }
+    }
+
     /// The session, if anybody has looked at it.
     pub(super) fn touched_session(&self) -> Option<&Session> {
         self.session.get()

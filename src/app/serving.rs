@@ -2,8 +2,8 @@
 
 use super::collect::Collector;
 use super::compiled::{
-    Chain, CompiledApp, CompiledRoute, Made, Target, admit, finished, guarded, guarded_option,
-    made, no_handler, tell,
+    CompiledApp, CompiledRoute, Made, Target, admit, finished, guarded, guarded_option, made,
+    no_handler, tell,
 };
 use super::reply::Body;
 use super::request::State;
@@ -15,7 +15,7 @@ use crate::event::Cx;
 use crate::handlers;
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::http1::BodyLength;
-use crate::serve::{self, Foretold, Handler, Note, Outcome, Response};
+use crate::serve::{self, Handler, Look, Plan, Response, TraceStep};
 use std::rc::Rc;
 
 /// An application at its place in a site.
@@ -39,74 +39,69 @@ impl Handler for Mounted {
         self.app.keeps_slashes
     }
 
-    fn handle(&self, request: &serve::Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+    fn plan(&self, request: &serve::Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
         let mount = match (self.exact, request.path().get(request.mount.wrapping_sub(1))) {
             (true, _) => usize::MAX,
             (false, Some(b'/')) => request.mount - 1,
-            (false, _) => return Ok(Outcome::Respond(add_slash(request))),
+            (false, _) => return Ok(Plan::Respond(add_slash(request))),
         };
-        self.app.serve(request, mount, cx)
-    }
-
-    fn explain(
-        &self,
-        request: &serve::Request,
-        _: &mut Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        let path = match (self.exact, request.path().get(request.mount.wrapping_sub(1))) {
-            (true, _) => &b"/"[..],
-            (false, Some(b'/')) => request.path().get(request.mount - 1..).unwrap_or_default(),
-            (false, _) => return Ok(Foretold::Response(add_slash(request))),
-        };
-        let path = std::str::from_utf8(path)
-            .map_err(|_| HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8"))?;
-        match self.app.router.find(method_text(request), path) {
-            Found::Route(number, _) => {
-                let pattern = self.app.facts.pattern(number);
-                let limit = self.app.routes.get(number).map_or(0, |route| route.body_limit);
-                let why = format!("for {path}, body {}", conf::show_size(limit));
-                notes.push(Note::new("app", format!("route {pattern}"), why));
-                Ok(Foretold::UpTo("the handler of this route, which is not called here".into()))
-            }
-            Found::AddSlash => Ok(Foretold::Response(add_slash(request))),
-            Found::NotAllowed(allow) => {
-                notes.push(Note::new("app", path, format!("its methods: {allow}")));
-                Ok(Foretold::UpTo("the application, to a method that its route has not".into()))
-            }
-            Found::Options(_) | Found::Missing => {
-                notes.push(Note::new("app", path, "no route of the application"));
-                Ok(Foretold::UpTo("the application, to a path that it does not know".into()))
-            }
-        }
+        self.app.plan(request, mount, look)
     }
 }
 
 impl CompiledApp {
-    /// The way of a request that has just come.
-    pub(super) fn serve(
+    /// Finds the route of a request that has just come. Hooks and handlers are called when the plan
+    /// is performed: what they do is not known before.
+    fn plan(
         self: &Rc<Self>,
         raw: &serve::Request,
         mount: usize,
-        cx: &mut Cx,
-    ) -> Result<Outcome, HttpError> {
-        let mut state = State::new(mount, cx.clock.unix());
-        let whole = raw.path().get(if mount == usize::MAX { 0 } else { mount }..);
-        let reply = match whole.map(std::str::from_utf8) {
-            Some(Ok(_)) => match self.router.find(method_text(raw), state.path(raw)) {
-                Found::Route(number, params) => {
-                    (state.route, state.params) = (Some(number), params);
-                    return self.begin(number, raw, state, cx);
-                }
-                other => self.without_route(other, raw),
-            },
-            _ => Reply::failed(HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8")),
+        look: &mut Look<'_>,
+    ) -> Result<Plan, HttpError> {
+        let app = Rc::clone(self);
+        let below = raw.path().get(mount..).map_or(Ok("/"), std::str::from_utf8);
+        let Ok(path) = below else {
+            let error = HttpError::new(Status::NOT_FOUND, "a path that is not UTF-8");
+            let what = "the application, to a path that is not UTF-8";
+            return Ok(Plan::call(what, move |raw, cx| {
+                let state = State::new(mount, cx.clock.unix());
+                app.answer(state, None, Reply::failed(error), raw, cx)
+            }));
         };
-        // A body that nobody wanted is left to the connection.
-        let chain = self.chain_of(state.path(raw)).clone();
-        let mut request = Request::new(raw, &mut state, &self.facts);
-        let reply = self.complete(&chain, &mut request, reply, cx);
-        self.settle(state, chain, reply, cx)
+        let (number, params) = match self.router.find(method_text(raw), path) {
+            Found::Route(number, params) => (number, params),
+            Found::AddSlash if self.chain_of(path).iter().all(|scope| scope.is_quiet()) => {
+                return Ok(Plan::Respond(add_slash(raw)));
+            }
+            other => {
+                let what = note_without_route(&other, path, look);
+                return Ok(Plan::call(what, move |raw, cx| {
+                    let state = State::new(mount, cx.clock.unix());
+                    let reply = app.without_route(other, raw);
+                    app.answer(state, None, reply, raw, cx)
+                }));
+            }
+        };
+        let Some(route) = self.routes.get(number) else {
+            return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, "a route without number"));
+        };
+        look.note(|| {
+            let pattern = self.facts.pattern(number);
+            let why = format!("for {path}, body {}", conf::show_size(route.body_limit));
+            TraceStep::new("app", format!("route {pattern}"), why)
+        });
+        if route.is_simple && !matches!(route.target, Target::Endpoint(_)) {
+            let name = params.get(0, path).unwrap_or_default();
+            return route.plan_file(name, raw, look).or_else(|error| {
+                Ok(Plan::call("the error handlers of the application", move |raw, cx| {
+                    let state = State::of_route(mount, number, params, cx.clock.unix());
+                    app.answer(state, Some(number), Reply::failed(error), raw, cx)
+                }))
+            });
+        }
+        Ok(Plan::call("the handler of this route, which is not called here", move |raw, cx| {
+            app.begin(State::of_route(mount, number, params, cx.clock.unix()), number, raw, cx)
+        }))
     }
 
     /// What the router itself answers.
@@ -133,16 +128,16 @@ impl CompiledApp {
     /// A route was found: with a body it waits for that, otherwise it answers.
     fn begin(
         self: &Rc<Self>,
+        mut state: State,
         number: usize,
         raw: &serve::Request,
-        mut state: State,
         cx: &mut Cx,
-    ) -> Result<Outcome, HttpError> {
+    ) -> Result<Plan, HttpError> {
         let Some(route) = self.routes.get(number) else {
             return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, "a route without number"));
         };
         let Target::Endpoint(call) = &route.target else {
-            return self.begin_files(route, raw, state, cx);
+            return self.begin_files(state, number, raw, cx);
         };
         if !matches!(raw.framing.body, BodyLength::None | BodyLength::Length(0)) {
             let limited = raw.check_length(route.body_limit);
@@ -150,96 +145,119 @@ impl CompiledApp {
             return match collector {
                 Ok(collector) => {
                     let chain = Rc::clone(&route.chain);
-                    Ok(Outcome::Start(Box::new(Running::collect(self, chain, state, collector))))
+                    let running = Running::collect(self, chain, state, collector);
+                    Ok(Plan::exchange(ITS_HANDLER, running))
                 }
-                Err(error) => {
-                    let mut request = Request::new(raw, &mut state, &self.facts);
-                    let reply = self.complete(&route.chain, &mut request, Reply::failed(error), cx);
-                    self.settle(state, Rc::clone(&route.chain), reply, cx)
-                }
+                Err(error) => self.answer(state, Some(number), Reply::failed(error), raw, cx),
             };
         }
         let mut request = Request::new(raw, &mut state, &self.facts);
-        if route.is_simple {
-            let reply = guarded(|| call(&mut request));
-            if matches!(reply.body, Body::Bytes(_))
-                && state.touched_session().is_none()
-                && state.notices.is_empty()
-            {
-                return Ok(Outcome::Respond(finished(reply)));
-            }
-            let mut request = Request::new(raw, &mut state, &self.facts);
-            let reply = self.complete(&route.chain, &mut request, reply, cx);
-            return self.settle(state, Rc::clone(&route.chain), reply, cx);
+        let reply = match route.is_simple {
+            true => guarded(|| call(&mut request)),
+            false => self.call(route, &mut request),
+        };
+        if route.is_simple
+            && matches!(reply.body, Body::Bytes(_))
+            && state.touched_session().is_none()
+            && state.notices.is_empty()
+        {
+            return Ok(Plan::Respond(finished(reply)));
         }
-        let reply = self.call(route, &mut request);
-        let reply = self.complete(&route.chain, &mut request, reply, cx);
-        self.settle(state, Rc::clone(&route.chain), reply, cx)
+        self.answer(state, Some(number), reply, raw, cx)
     }
 
-    /// A route of files, of a folder or of the program. Hooks and error handlers have their say as
-    /// with any other: what a group keeps to itself is not to be had by the name of a file.
+    /// A route of files, of a folder or of the program, that hooks have their say about, as with any
+    /// other: what a group keeps to itself is not to be had by the name of a file.
     fn begin_files(
         self: &Rc<Self>,
-        route: &CompiledRoute,
-        raw: &serve::Request,
         mut state: State,
+        number: usize,
+        raw: &serve::Request,
         cx: &mut Cx,
-    ) -> Result<Outcome, HttpError> {
-        let early = match route.is_simple {
-            true => None,
-            false => {
-                let mut request = Request::new(raw, &mut state, &self.facts);
-                guarded_option(|| admit(route, &mut request))
-            }
-        };
-        let name = state.params.get(0, state.path(raw)).unwrap_or_default();
-        let served = match (&route.target, early) {
-            (_, Some(reply)) => Err(reply),
-            (Target::Folder(folder), None) => {
-                let mut below = raw.clone();
-                below.mount = raw.path().len() - name.len();
-                match route.is_simple || !below.head.method().is_read() {
-                    true => folder.handle(&below, cx),
-                    // What comes after the answer has to see it.
-                    false => folder.respond_at_once(&below, cx).map(Outcome::Respond),
-                }
-                .map_err(Reply::failed)
-            }
-            (Target::Embedded(_), None) if raw.has_encoded_slash() => {
-                Err(Reply::failed(HttpError::new(Status::NOT_FOUND, "no file has such a name")))
-            }
-            (Target::Embedded(files), None) => {
-                files.respond(name, &raw.head).map(Outcome::Respond).map_err(Reply::failed)
-            }
-            (Target::Endpoint(_), None) => Err(Reply::failed(no_handler())),
-        };
-        let reply = match served {
-            Ok(Outcome::Respond(response)) if !route.is_simple => Reply::served(response),
-            Ok(outcome) => return Ok(outcome),
-            Err(reply) => reply,
-        };
+    ) -> Result<Plan, HttpError> {
+        let Some(route) = self.routes.get(number) else { return Err(no_handler()) };
         let mut request = Request::new(raw, &mut state, &self.facts);
-        let reply = self.complete(&route.chain, &mut request, reply, cx);
-        self.settle(state, Rc::clone(&route.chain), reply, cx)
+        let reply = match guarded_option(|| admit(route, &mut request)) {
+            Some(early) => early,
+            None => {
+                let name = state.params.get(0, state.path(raw)).unwrap_or_default();
+                // What comes after the answer has to see it.
+                let mut look = Look::new(cx).with_answer_at_once(true);
+                match route.plan_file(name, raw, &mut look) {
+                    Ok(Plan::Respond(response)) => Reply::served(response),
+                    Ok(plan) => return Ok(plan),
+                    Err(error) => Reply::failed(error),
+                }
+            }
+        };
+        self.answer(state, Some(number), reply, raw, cx)
     }
 
-    /// From a completed reply to what the connection does.
-    pub(super) fn settle(
+    /// Completes a reply, of a route if one was found, and makes an answer of it. A body that was not
+    /// asked for is left to the connection.
+    fn answer(
         self: &Rc<Self>,
         mut state: State,
-        chain: Chain,
+        route: Option<usize>,
         reply: Reply,
+        raw: &serve::Request,
         cx: &mut Cx,
-    ) -> Result<Outcome, HttpError> {
+    ) -> Result<Plan, HttpError> {
+        let route = route.and_then(|number| self.routes.get(number));
+        let chain = route.map_or_else(|| self.chain_of(state.path(raw)), |route| &route.chain);
+        let mut request = Request::new(raw, &mut state, &self.facts);
+        let reply = self.complete(chain, &mut request, reply, cx);
         tell(&mut state, cx);
         match made(reply)? {
-            Made::Response(response) => Ok(Outcome::Respond(response)),
+            Made::Response(response) => Ok(Plan::Respond(response)),
             Made::InTime(reply) => {
-                Ok(Outcome::Start(Box::new(Running::of_reply(self, chain, state, reply))))
+                let running = Running::of_reply(self, Rc::clone(chain), state, reply);
+                Ok(Plan::exchange(ITS_HANDLER, running))
             }
         }
     }
+}
+
+impl CompiledRoute {
+    /// The answer of a route of files to a request for one.
+    fn plan_file(
+        &self,
+        name: &str,
+        raw: &serve::Request,
+        look: &mut Look<'_>,
+    ) -> Result<Plan, HttpError> {
+        match &self.target {
+            Target::Folder(folder) => {
+                let mut below = raw.clone();
+                below.mount = raw.path().len() - name.len();
+                folder.plan(&below, look)
+            }
+            Target::Embedded(_) if raw.has_encoded_slash() => {
+                Err(HttpError::new(Status::NOT_FOUND, "no file has such a name"))
+            }
+            Target::Embedded(files) => files.respond(name, &raw.head).map(Plan::Respond),
+            Target::Endpoint(_) => Err(no_handler()),
+        }
+    }
+}
+
+/// What is said of a plan after its handler was called.
+const ITS_HANDLER: &str = "the handler of this route";
+
+/// Notes that the router found no route, and returns what the answer is up to.
+fn note_without_route(found: &Found, path: &str, look: &mut Look<'_>) -> &'static str {
+    let (why, what) = match found {
+        Found::NotAllowed(allow) => {
+            (format!("its methods: {allow}"), "the application, to a method that its route has not")
+        }
+        Found::AddSlash => ("it has a slash at its end".to_owned(), "the hooks of the application"),
+        Found::Route(..) | Found::Options(_) | Found::Missing => (
+            "no route of the application".to_owned(),
+            "the application, to a path that it does not know",
+        ),
+    };
+    look.note(|| TraceStep::new("app", path, why));
+    what
 }
 
 fn method_text(raw: &serve::Request) -> &str {

@@ -6,9 +6,8 @@
 
 use super::ANY_METHOD;
 use crate::conf;
-use crate::event::Cx;
 use crate::http::{HostName, HttpError, MethodSet, Status, escape};
-use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
+use crate::serve::{Handler, Look, Plan, Request, Response};
 
 /// Sends every request to another place.
 pub struct RedirectHandler {
@@ -67,18 +66,9 @@ impl Handler for RedirectHandler {
         ANY_METHOD
     }
 
-    fn handle(&self, request: &Request, _cx: &mut Cx) -> Result<Outcome, HttpError> {
+    fn plan(&self, request: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
         let location = self.location(request)?;
-        Ok(Outcome::Respond(Response::new(self.status).with_header("Location", &location)))
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        _: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        Foretold::of(self.handle(request, cx))
+        Ok(Plan::Respond(Response::new(self.status).with_header("Location", &location)))
     }
 }
 
@@ -188,7 +178,7 @@ mod tests {
         let mut request = request("GET", target, &[]);
         request.mount = mount;
         request.host_matched = host_matched;
-        let Ok(Outcome::Respond(response)) = handler.handle(&request, &mut cx()) else {
+        let Ok(Plan::Respond(response)) = handler.plan(&request, &mut Look::new(&mut cx())) else {
             return None;
         };
         let Head::Fields(headers) = response.head else { return None };

@@ -2,12 +2,9 @@
 
 use super::ANY_METHOD;
 use crate::conf;
-use crate::event::Cx;
 use crate::http::{HttpError, MethodSet, Status};
 use crate::net::Bytes;
-use crate::serve::{
-    Body, Foretold, Handler, Head, Note, Outcome, Request, Response, write_status_line,
-};
+use crate::serve::{Body, Handler, Head, Look, Plan, Request, Response, write_status_line};
 use std::io::Write;
 use std::rc::Rc;
 
@@ -41,8 +38,8 @@ impl Handler for RespondHandler {
         ANY_METHOD
     }
 
-    fn handle(&self, _request: &Request, _cx: &mut Cx) -> Result<Outcome, HttpError> {
-        Ok(Outcome::Respond(Response {
+    fn plan(&self, _: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
+        Ok(Plan::Respond(Response {
             status: self.status,
             head: Head::Prebuilt(Rc::clone(&self.head)),
             body: match self.body.is_empty() {
@@ -50,15 +47,6 @@ impl Handler for RespondHandler {
                 false => Body::Bytes(Bytes::from(Rc::clone(&self.body))),
             },
         }))
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        _: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        Foretold::of(self.handle(request, cx))
     }
 }
 
@@ -85,8 +73,8 @@ mod tests {
                 body: body.into(),
                 content_type: media.into(),
             });
-            let outcome = handler.handle(&request("GET", "/healthz", &[]), &mut cx());
-            let Ok(Outcome::Respond(response)) = outcome else { panic!("{status}") };
+            let plan = handler.plan(&request("GET", "/healthz", &[]), &mut Look::new(&mut cx()));
+            let Ok(Plan::Respond(response)) = plan else { panic!("{status}") };
             assert_eq!(head_text(&response), head);
             let Body::Bytes(bytes) = &response.body else {
                 assert_eq!(sent, "");

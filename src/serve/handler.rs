@@ -1,7 +1,6 @@
-//! What a route does with its requests.
+//! What a route does with its requests: it plans, and the server performs the plan.
 
-use super::{Exchange, Foretold, Note, Request, Reroute, Response};
-use crate::event::Cx;
+use super::{Look, Plan, Request};
 use crate::http::{HttpError, Method, MethodSet};
 
 /// Answers the requests of a route. Shared by all connections; what it has to remember lies in a
@@ -25,33 +24,11 @@ pub trait Handler {
         false
     }
 
-    /// Answers a request whose head is complete and whose body is unread. Must not block.
+    /// Decides how a request is answered whose head is complete and whose body is unread. It may
+    /// read, and must not block; it must not write, start, reserve or count anything: `httpyserver
+    /// explain` asks for the same plan and does not perform it.
     ///
     /// # Errors
     /// Answered with the error's page.
-    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError>;
-
-    /// Says what it would do with a request, and does not do it: nothing is written or started. The
-    /// steps on the way go to `notes`.
-    ///
-    /// # Errors
-    /// Those it would answer with.
-    fn explain(
-        &self,
-        _request: &Request,
-        _cx: &mut Cx,
-        _notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        Ok(Foretold::UpTo("its handler".into()))
-    }
-}
-
-/// How a handler answers.
-pub enum Outcome {
-    /// Completely: it is queued now.
-    Respond(Response),
-    /// In time: it will read the body, and answer when it can.
-    Start(Box<dyn Exchange>),
-    /// By another path of the same host, with GET: an internal redirect. At most five a request.
-    Reroute(Reroute),
+    fn plan(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError>;
 }

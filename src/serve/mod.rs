@@ -1,15 +1,16 @@
-//! The contract between a connection and what answers its requests.
+//! The contracts between a connection and what answers its requests.
 //!
-//! A [`Handler`] is given a request whose head is complete and whose body is unread. It answers
-//! with a complete [`Response`], or starts an [`Exchange`], which is driven until it is done.
-//! There is no third way: whatever cannot be answered at once is an exchange.
+//! A [`Handler`] is given a request whose head is complete and whose body is unread. It returns a
+//! [`Plan`]: a complete [`Response`], or an [`Exchange`], which is driven until it is done. Planning
+//! has no effect, so that `httpyserver explain` can show the plan that the server performs. A
+//! [`Service`] is what handlers need beside requests: workers, processes.
 
 mod answer;
 mod body;
 mod error_page;
 mod exchange;
-mod explain;
 mod handler;
+mod plan;
 mod request;
 mod response;
 mod service;
@@ -20,8 +21,8 @@ pub use answer::{
 pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Alarm, Exchange, ExchangeIo, Step};
-pub use explain::{Foretold, Note};
-pub use handler::{Handler, Outcome};
+pub use handler::Handler;
+pub use plan::{Call, Look, Plan, TraceStep};
 pub use request::{Peer, Request, Reroute};
 pub use response::{Body, Head, Part, Response};
 pub use service::{Readiness, Scale, Service};

@@ -4,7 +4,7 @@
 use crate::conf::Https;
 use crate::handlers::to_https;
 use crate::http::{HostName, HttpError, Method, MethodSet, Status};
-use crate::serve::{Request, Reroute, Response};
+use crate::serve::{Look, Plan, Request, Reroute, Response};
 use crate::site::{Authorization, Check, Choice, Route, Site, Trace, Untraced, VirtualHost};
 use crate::tls::Secured;
 use std::rc::Rc;
@@ -162,6 +162,16 @@ fn choice<'s>(
 }
 
 impl<'s> Routing<'s> {
+    /// How the request is answered: by routing alone, after its password is verified, or as the
+    /// handler of the route has it.
+    pub(super) fn plan(self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
+        match self.next? {
+            Next::Respond(response) => Ok(Plan::Respond(response)),
+            Next::Verify(check) => Ok(Plan::exchange("whether the password is right", check)),
+            Next::Ask(route) => route.handler.plan(request, look),
+        }
+    }
+
     fn answered(host: &'s VirtualHost, response: Response) -> Self {
         Self { host: Some(host), route: None, next: Ok(Next::Respond(response)) }
     }

@@ -8,14 +8,14 @@
 
 use super::access_log::Entry;
 use super::drive::DriveContext;
-use super::routing::{ConnectionInfo, Next, Routing, reroute, route, route_authorized};
+use super::routing::{ConnectionInfo, Routing, reroute, route, route_authorized};
 use crate::conf::Level;
 use crate::event::{BUFFER_SMALL, Cx, TaskId};
 use crate::http::{HttpError, Status};
 use crate::net::{RecvBuffer, SendQueue};
 use crate::serve::{
-    Abort, Alarm, Answer, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo, Outcome, Request,
-    Reroute, Response, Step,
+    Abort, Alarm, Answer, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo, Look, Plan,
+    Request, Reroute, Response, Step,
 };
 use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::borrow::Cow;
@@ -71,11 +71,11 @@ struct RouteMatch {
 }
 
 impl RouteMatch {
-    fn of(host: Option<&VirtualHost>, route: Option<&Route>, site: &Rc<Site>) -> Self {
+    fn of(routing: &Routing<'_>, site: &Rc<Site>) -> Self {
         Self {
             site: Some(Rc::clone(site)),
-            host: host.map(|host| host.number),
-            route: route.map(|route| route.number),
+            host: routing.host.map(|host| host.number),
+            route: routing.route.map(|route| route.number),
         }
     }
 
@@ -172,7 +172,7 @@ impl Transaction {
         self.body = BodyState::new(self.request.framing.body, u64::MAX);
         let site = cx.site.clone();
         let routing = route(&mut self.request, &site, info, &mut Untraced);
-        self.ask(routing, &site, stream, cx);
+        self.perform(routing, &site, stream, cx);
     }
 
     /// Refuses a request before it is routed.
@@ -284,7 +284,7 @@ impl Transaction {
     ) -> Advanced {
         let Some(site) = self.route.site.clone() else { return Advanced::Answered };
         let routing = reroute(&mut self.request, &site, to, cx.cx.now());
-        self.ask(routing, &site, stream, cx);
+        self.perform(routing, &site, stream, cx);
         self.advanced()
     }
 
@@ -297,7 +297,7 @@ impl Transaction {
     ) -> Advanced {
         let Some(site) = self.route.site.clone() else { return Advanced::Answered };
         let routing = route_authorized(&mut self.request, &site, user);
-        self.ask(routing, &site, stream, cx);
+        self.perform(routing, &site, stream, cx);
         self.advanced()
     }
 
@@ -305,37 +305,29 @@ impl Transaction {
         if self.is_answered() { Advanced::Answered } else { Advanced::Yields }
     }
 
-    /// Asks the handler that was routed to, and those that it sends the request on to.
-    fn ask<'s>(
+    /// Plans the answer and performs the plan, by way of the handlers that the request is redirected
+    /// to.
+    fn perform(
         &mut self,
-        mut routing: Routing<'s>,
-        site: &'s Rc<Site>,
+        routing: Routing<'_>,
+        site: &Rc<Site>,
         stream: &mut impl Stream,
         cx: &mut DriveContext<'_>,
     ) {
-        let outcome = loop {
-            let route = match routing.next {
-                Ok(Next::Respond(response)) => break Ok(Outcome::Respond(response)),
-                Ok(Next::Verify(check)) => break Ok(Outcome::Start(Box::new(check))),
-                Ok(Next::Ask(route)) => route,
-                Err(error) => break Err(error),
+        self.route = RouteMatch::of(&routing, site);
+        let mut plan = routing.plan(&self.request, &mut Look::new(cx.cx));
+        loop {
+            plan = match plan {
+                Ok(Plan::Respond(response)) => return self.respond(response, stream, cx),
+                Ok(Plan::Exchange { exchange, .. }) => return self.start(exchange),
+                Ok(Plan::Call { call, .. }) => call(&self.request, cx.cx),
+                Ok(Plan::Redirect(to)) => {
+                    let routing = reroute(&mut self.request, site, to, cx.cx.now());
+                    self.route = RouteMatch::of(&routing, site);
+                    routing.plan(&self.request, &mut Look::new(cx.cx))
+                }
+                Err(error) => return self.answer_error(error, stream, cx),
             };
-            match route.handler.handle(&self.request, cx.cx) {
-                Ok(Outcome::Reroute(to)) => {
-                    routing = reroute(&mut self.request, site, to, cx.cx.now());
-                }
-                outcome => {
-                    routing.next = Ok(Next::Ask(route));
-                    break outcome;
-                }
-            }
-        };
-        self.route = RouteMatch::of(routing.host, routing.route, site);
-        match outcome {
-            Ok(Outcome::Respond(response)) => self.respond(response, stream, cx),
-            Ok(Outcome::Start(exchange)) => self.start(exchange),
-            Ok(Outcome::Reroute(_)) => self.answer_error(broken("a redirect"), stream, cx),
-            Err(error) => self.answer_error(error, stream, cx),
         }
     }
 

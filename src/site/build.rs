@@ -7,14 +7,13 @@ use super::served::ServedFolders;
 use super::{Guard, Registry, Route, Site, VirtualHost, closed, lookup, scripts};
 use crate::app::Options;
 use crate::conf::{self, Action, At, Config, Diagnostic, Diagnostics, ErrorKey, Https};
-use crate::event::Cx;
 use crate::handlers::cgi::{Among, RunBy};
 use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::handlers::script_names::{Named, ScriptNames};
 use crate::handlers::wsgi::{self, Application, Mount, Pages};
 use crate::handlers::{CgiHandler, RedirectHandler, RespondHandler};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{ErrorPages, Foretold, Handler, Note, Outcome, OwnPage, Request, Service};
+use crate::serve::{ErrorPages, Handler, Look, OwnPage, Plan, Request, Service};
 use crate::sys::file;
 use crate::sys::fs::{Closed, NamedRoot, Root, RootPool};
 use crate::sys::privilege::may_enter;
@@ -523,17 +522,8 @@ impl Handler for NoFolder {
         MethodSet::of(&[Method::Get, Method::Head])
     }
 
-    fn handle(&self, _: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+    fn plan(&self, _: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
         Err(HttpError::new(Status::NOT_FOUND, "the folder of this route is missing"))
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        _: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        Foretold::of(self.handle(request, cx))
     }
 }
 

@@ -1,11 +1,10 @@
 //! Files and scripts that lie together: a name says which of the two answers.
 
 use super::CgiHandler;
-use crate::event::Cx;
 use crate::handlers::files::resolve::is_hidden;
 use crate::handlers::script_names::{Named, ScriptNames};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{Foretold, Handler, Note, Outcome, Request};
+use crate::serve::{Handler, Look, Plan, Request, TraceStep};
 use std::rc::Rc;
 
 /// A folder whose scripts are started, and whose other files are served.
@@ -52,47 +51,27 @@ impl Handler for Among {
         self.scripts.methods()
     }
 
-    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
-        let mut answer = Err(HttpError::new(Status::NOT_FOUND, "no such file"));
+    fn plan(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
+        let mut plan = Err(HttpError::new(Status::NOT_FOUND, "no such file"));
         if self.may_be_script(request) {
-            answer = self.scripts.handle(request, cx);
+            plan = self.scripts.plan(request, look);
         }
-        if matches!(&answer, Err(error) if error.status == Status::NOT_FOUND)
+        if matches!(&plan, Err(error) if error.status == Status::NOT_FOUND)
             && self.may_be_file(request)
         {
-            answer = self.files.handle(request, cx);
-        }
-        match answer.as_ref().err().and_then(|error| self.stand_in(request, error)) {
-            Some(script) => self.scripts.stand_in(script, request, cx),
-            None => answer,
-        }
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        let mut answer = Err(HttpError::new(Status::NOT_FOUND, "no such file"));
-        if self.may_be_script(request) {
-            answer = self.scripts.explain(request, cx, notes);
-        }
-        if matches!(&answer, Err(error) if error.status == Status::NOT_FOUND)
-            && self.may_be_file(request)
-        {
-            if self.names.judge(request.rest()) == Named::Copy {
+            if look.is_traced() && self.names.judge(request.rest()) == Named::Copy {
                 let why = "by its name it has a script's text, which is not shown";
-                notes.push(Note::new("file", "", why));
+                look.note(|| TraceStep::new("file", "", why));
             }
-            answer = self.files.explain(request, cx, notes);
+            plan = self.files.plan(request, look);
         }
-        match answer.as_ref().err().and_then(|error| self.stand_in(request, error)) {
+        match plan.as_ref().err().and_then(|error| self.stand_in(request, error)) {
             Some(script) => {
-                notes.push(Note::new("script", script, "`fallback`, for what is no file"));
-                self.scripts.explain_stand_in(script, request, cx, notes)
+                let why = "`fallback`, for what is no file";
+                look.note(|| TraceStep::new("script", script, why));
+                self.scripts.plan_stand_in(script, request, look)
             }
-            None => answer,
+            None => plan,
         }
     }
 }

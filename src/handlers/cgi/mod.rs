@@ -29,7 +29,7 @@ use crate::handlers::gateway::GatewayExchange;
 use crate::handlers::script_names::ScriptNames;
 use crate::handlers::{ANY_METHOD, add_slash};
 use crate::http::{HttpError, MethodSet, Status};
-use crate::serve::{Foretold, Handler, Note, Outcome, Request, Service};
+use crate::serve::{Handler, Look, Plan, Request, Service, TraceStep};
 use crate::sys::fs::{NamedRoot, Root};
 use crate::sys::process::Ending;
 use exchange::Script;
@@ -41,6 +41,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// What a [`CgiHandler`] is made of.
 pub struct Setup {
@@ -142,9 +143,9 @@ impl CgiHandler {
     }
 
     /// The script that answers whatever path it is given; `None`: it may not be started.
-    fn locate_stand_in(&self, script: &str, cx: &Cx) -> Result<Option<Which>, HttpError> {
+    fn locate_stand_in(&self, script: &str, now: Instant) -> Result<Option<Which>, HttpError> {
         let setup = &self.scripts.setup;
-        let root = setup.root.current(cx.now()).map_err(no_folder)?;
+        let root = setup.root.current(now).map_err(no_folder)?;
         let scripts = Known { by: &setup.run_by, names: setup.names.as_deref() };
         match locate(&*root, scripts, &[], script.as_bytes(), false).map_err(in_trouble)? {
             Located::Script { by, .. } => {
@@ -155,39 +156,35 @@ impl CgiHandler {
         }
     }
 
-    fn stand_in(&self, script: &str, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
-        match self.locate_stand_in(script, cx)? {
-            Some(which) => Ok(self.begin(which)),
-            None => Err(no_program(request, cx)),
-        }
-    }
-
-    fn explain_stand_in(
+    fn plan_stand_in(
         &self,
         script: &str,
         request: &Request,
-        cx: &Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        match self.locate_stand_in(script, cx)? {
-            Some(which) => Ok(self.tell(&which, request, notes)),
-            None => Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM)),
+        look: &mut Look<'_>,
+    ) -> Result<Plan, HttpError> {
+        match self.locate_stand_in(script, look.now())? {
+            Some(which) => Ok(self.plan_script(which, request, look)),
+            None => Err(no_program(request, look)),
         }
     }
 
-    fn begin(&self, which: Which) -> Outcome {
+    fn plan_script(&self, which: Which, request: &Request, look: &mut Look<'_>) -> Plan {
+        if look.is_traced() {
+            self.note(&which, request, look);
+        }
         let script = Script { scripts: self.scripts.clone(), which };
-        Outcome::Start(Box::new(GatewayExchange::new(script, self.scripts.setup.spool_above)))
+        let exchange = GatewayExchange::new(script, self.scripts.setup.spool_above);
+        Plan::exchange("the script, which is not started here", exchange)
     }
 
-    fn tell(&self, which: &Which, request: &Request, notes: &mut Vec<Note>) -> Foretold {
+    fn note(&self, which: &Which, request: &Request, look: &mut Look<'_>) {
         let start = Start { scripts: &self.scripts, request, which };
         let by =
             which.by.as_ref().map_or_else(|| "by itself".into(), |by| by.display().to_string());
-        notes.push(Note::new("script", start.script().display().to_string(), format!("run {by}")));
-        let info = start.info();
-        notes.push(Note::new("", format!("PATH_INFO {:?}", String::from_utf8_lossy(&info)), ""));
-        Foretold::UpTo("the script, which is not started here".into())
+        let script = start.script().display().to_string();
+        look.note(|| TraceStep::new("script", script, format!("run {by}")));
+        let info = format!("PATH_INFO {:?}", String::from_utf8_lossy(&start.info()));
+        look.note(|| TraceStep::new("", info, ""));
     }
 }
 
@@ -200,37 +197,18 @@ impl Handler for CgiHandler {
         ANY_METHOD
     }
 
-    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
-        let root = self.scripts.setup.root.current(cx.now()).map_err(no_folder)?;
+    fn plan(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
+        let root = self.scripts.setup.root.current(look.now()).map_err(no_folder)?;
         let which = match self.locate(&root, request)? {
             Located::Script { end, by, index } => Which::found(root, end, by, index),
             Located::AddSlash => {
-                return Ok(Outcome::Respond(add_slash(request, Status::MOVED_PERMANENTLY)));
+                return Ok(Plan::Respond(add_slash(request, Status::MOVED_PERMANENTLY)));
             }
             Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
-            Located::NoProgram => return Err(no_program(request, cx)),
+            Located::NoProgram => return Err(no_program(request, look)),
             Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
         };
-        Ok(self.begin(which))
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        let root = self.scripts.setup.root.current(cx.now()).map_err(no_folder)?;
-        let which = match self.locate(&root, request)? {
-            Located::Script { end, by, index } => Which::found(root, end, by, index),
-            Located::AddSlash => {
-                return Ok(Foretold::Response(add_slash(request, Status::MOVED_PERMANENTLY)));
-            }
-            Located::Missing => return Err(HttpError::new(Status::NOT_FOUND, "no such script")),
-            Located::NoProgram => return Err(HttpError::new(Status::FORBIDDEN, NO_PROGRAM)),
-            Located::Forbidden(why) => return Err(HttpError::new(Status::FORBIDDEN, why)),
-        };
-        Ok(self.tell(&which, request, notes))
+        Ok(self.plan_script(which, request, look))
     }
 }
 
@@ -267,9 +245,9 @@ const NO_PROGRAM: &str = "a file that is not executable, and nobody runs its ext
 /// Of a `fallback` that is none.
 const NO_FALLBACK: &str = "no such file, and no script at `fallback`";
 
-fn no_program(request: &Request, cx: &mut Cx) -> HttpError {
+fn no_program(request: &Request, look: &mut Look<'_>) -> HttpError {
     let path = String::from_utf8_lossy(request.path()).into_owned();
-    cx.complain(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
+    look.log(conf::Level::Warning, format!("{}: {NO_PROGRAM}", path.escape_debug()));
     HttpError::new(Status::FORBIDDEN, NO_PROGRAM)
 }
 

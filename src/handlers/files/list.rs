@@ -55,14 +55,6 @@ impl List {
         Self { page, folder, cache, changes: 0, state: State::New }
     }
 
-    /// The answer, however long it takes.
-    ///
-    /// # Errors
-    /// The folder may not be read.
-    pub fn respond_at_once(&self) -> Result<Response, HttpError> {
-        self.page.respond_at_once(&self.folder).map_err(unreadable)
-    }
-
     /// Somebody else may have had the page made.
     fn known(&self, cx: &Cx) -> Option<Step> {
         let view = &self.page.view;

@@ -44,11 +44,10 @@ pub use media::MediaTable;
 pub use one::OneFile;
 
 use crate::conf;
-use crate::event::Cx;
 use crate::handlers::add_slash;
 use crate::handlers::script_names::ScriptNames;
 use crate::http::{HttpError, Known, Method, MethodSet, Status, prefers_html};
-use crate::serve::{Foretold, Handler, Note, Outcome, Request, Response};
+use crate::serve::{Handler, Look, Plan, Request, TraceStep};
 use crate::sys::fs::{Meta, NamedRoot, Root, Version};
 use cache::{Cache, Lookup};
 use compress::Compress;
@@ -128,29 +127,19 @@ impl FileHandler {
         }
     }
 
-    /// The answer to a request that only reads, however long that takes: for those who have to see
-    /// it before it is sent.
-    ///
-    /// # Errors
-    /// Those of `handle`.
-    pub fn respond_at_once(&self, request: &Request, cx: &mut Cx) -> Result<Response, HttpError> {
-        refuse_slash_in_name(request)?;
-        self.read(request, cx)?.at_once(request)
-    }
-
-    fn read(&self, request: &Request, cx: &mut Cx) -> Result<Found, HttpError> {
-        let (path, now) = (request.path(), cx.now());
-        let root = self.opened(self.root.current(now))?;
+    fn read(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
+        let (path, now) = (request.path(), look.now());
+        let root = self.opened(self.root.current(now)).inspect_err(|_| self.note_folder(look))?;
         let known = self.cache.borrow_mut().get(path, now);
         match known {
-            Lookup::Fresh(entry) => self.respond(&entry, request),
+            Lookup::Fresh(entry) => self.respond(&entry, request, look),
             Lookup::Stale(entry) if self.is_current(&entry, &root, request) => {
                 self.cache.borrow_mut().confirm(path, now);
-                self.respond(&entry, request)
+                self.respond(&entry, request, look)
             }
             Lookup::Absent(status, why) => Err(HttpError::new(status, why)),
-            Lookup::Stale(before) => self.find_anew(request, Some(&before), cx),
-            Lookup::Unknown => self.find_anew(request, None, cx),
+            Lookup::Stale(before) => self.find_anew(request, Some(&before), look),
+            Lookup::Unknown => self.find_anew(request, None, look),
         }
     }
 
@@ -159,11 +148,24 @@ impl FileHandler {
         &self,
         request: &Request,
         before: Option<&Entry>,
-        cx: &mut Cx,
-    ) -> Result<Found, HttpError> {
-        let root = self.opened(self.root.renewed(cx.now()))?;
+        look: &mut Look<'_>,
+    ) -> Result<Plan, HttpError> {
+        let root = self.opened(self.root.renewed(look.now()));
+        let root = root.inspect_err(|_| self.note_folder(look))?;
         self.cache.borrow_mut().forget(request.path());
-        self.find(&root, request, before, cx, &mut |_| {})
+        let found = self.find(&root, request, before, look);
+        if look.is_traced()
+            && found.as_ref().is_err_and(|error| error.status == Status::NOT_FOUND)
+            && let Some(near) = self.near(&root, request.rest())
+        {
+            look.note(|| TraceStep::new("", "", format!("did you mean /{near}?")));
+        }
+        found
+    }
+
+    fn note_folder(&self, look: &mut Look<'_>) {
+        let path = self.root.path().display();
+        look.note(|| TraceStep::new("folder", path.to_string(), "not there, or out of reach"));
     }
 
     /// The folder that the root means. Nothing stays in the cache that was found in another one, or
@@ -176,9 +178,21 @@ impl FileHandler {
         root.map_err(no_folder)
     }
 
-    fn respond(&self, entry: &Rc<Entry>, request: &Request) -> Result<Found, HttpError> {
-        let response = respond::respond(entry, &request.head, || self.boundaries.next())?;
-        Ok(response.map_or_else(|| Found::Uncompressed(Rc::clone(entry)), Found::Response))
+    fn respond(
+        &self,
+        entry: &Rc<Entry>,
+        request: &Request,
+        look: &Look<'_>,
+    ) -> Result<Plan, HttpError> {
+        let respond = || respond::respond(entry, &request.head, || self.boundaries.next());
+        Ok(match respond()? {
+            Some(response) => Plan::Respond(response),
+            None if look.is_at_once() => {
+                entry.compress_at_once();
+                Plan::Respond(respond()?.unwrap_or_else(|| entry.plain.ok()))
+            }
+            None => Plan::exchange("the file, compressed", Compress::new(Rc::clone(entry))),
+        })
     }
 
     /// Whether an entry is what would be found if it were looked for. Its way is walked again: what
@@ -215,45 +229,44 @@ impl FileHandler {
         resolve::resolve(&disk, &self.rules, question, trace)
     }
 
-    /// Looks on the disk. `before` is what the path was answered with until now.
+    /// Looks on the disk, and notes each step. `before` is what the path was answered with until now.
     fn find(
         &self,
         root: &Rc<Root>,
         request: &Request,
         before: Option<&Entry>,
-        cx: &mut Cx,
-        trace: &mut dyn FnMut(Step<'_>),
-    ) -> Result<Found, HttpError> {
-        let told = &mut |step: Step<'_>| {
+        look: &mut Look<'_>,
+    ) -> Result<Plan, HttpError> {
+        let trace = &mut |step: Step<'_>| {
             if let Step::Looked { path, found: Seen::Unfollowed } = step {
                 let path = root.path().join(OsStr::from_bytes(path));
                 let path = path.to_string_lossy().into_owned();
-                cx.complain(conf::Level::Info, format!("{}: {UNFOLLOWED}", path.escape_debug()));
+                look.log(conf::Level::Info, format!("{}: {UNFOLLOWED}", path.escape_debug()));
             }
-            trace(step);
+            look.note(|| note(root, step));
         };
-        match self.resolve(root, request, told).map_err(in_trouble)? {
+        match self.resolve(root, request, trace).map_err(in_trouble)? {
             Resolution::File { path, file, certain } => {
                 let entry =
-                    self.make(Source { certain, before, ..self.source(&path, file, cx) })?;
-                self.cache.borrow_mut().insert(request.path(), Rc::clone(&entry), cx.now());
-                self.respond(&entry, request)
+                    self.make(Source { certain, before, ..self.source(&path, file, look) })?;
+                self.cache.borrow_mut().insert(request.path(), Rc::clone(&entry), look.now());
+                self.respond(&entry, request, look)
             }
             Resolution::Fallback { path, file } => {
-                self.respond(&self.fallback(&path, file, cx)?, request)
+                self.respond(&self.fallback(&path, file, look)?, request, look)
             }
             Resolution::AddSlash => {
-                Ok(Found::Response(add_slash(request, Status::MOVED_PERMANENTLY)))
+                Ok(Plan::Respond(add_slash(request, Status::MOVED_PERMANENTLY)))
             }
-            Resolution::Listing(folder) => self.list(root, folder.to_vec(), request, cx),
-            Resolution::Welcome => Ok(Found::Response(welcome::page())),
-            Resolution::Missing(why) => Err(self.absent(request, Status::NOT_FOUND, why, cx)),
-            Resolution::Forbidden(why) => Err(self.absent(request, Status::FORBIDDEN, why, cx)),
+            Resolution::Listing(folder) => self.list(root, folder.to_vec(), request, look),
+            Resolution::Welcome => Ok(Plan::Respond(welcome::page())),
+            Resolution::Missing(why) => Err(self.absent(request, Status::NOT_FOUND, why, look)),
+            Resolution::Forbidden(why) => Err(self.absent(request, Status::FORBIDDEN, why, look)),
         }
     }
 
     /// A file of which nothing else is known.
-    fn source<'a>(&self, path: &'a [u8], file: (File, Meta), cx: &Cx) -> Source<'a> {
+    fn source<'a>(&self, path: &'a [u8], file: (File, Meta), look: &Look<'_>) -> Source<'a> {
         Source {
             path,
             file,
@@ -261,7 +274,7 @@ impl FileHandler {
             by_accept: false,
             media_type: self.media.of_path(path),
             before: None,
-            now: cx.clock.unix(),
+            now: look.unix(),
         }
     }
 
@@ -271,8 +284,13 @@ impl FileHandler {
 
     /// The entry of the file that stands in for pages. Kept once, under its own name, however many
     /// URLs it answers: the name has no slash before it, so no URL has it.
-    fn fallback(&self, path: &[u8], file: (File, Meta), cx: &Cx) -> Result<Rc<Entry>, HttpError> {
-        let before = match self.cache.borrow_mut().get(path, cx.now()) {
+    fn fallback(
+        &self,
+        path: &[u8],
+        file: (File, Meta),
+        look: &Look<'_>,
+    ) -> Result<Rc<Entry>, HttpError> {
+        let before = match self.cache.borrow_mut().get(path, look.now()) {
             Lookup::Fresh(entry) | Lookup::Stale(entry) => Some(entry),
             Lookup::Absent(..) | Lookup::Unknown => None,
         };
@@ -282,9 +300,9 @@ impl FileHandler {
         {
             return Ok(Rc::clone(entry));
         }
-        let source = self.source(path, file, cx);
+        let source = self.source(path, file, look);
         let entry = self.make(Source { by_accept: true, before: before.as_deref(), ..source })?;
-        self.cache.borrow_mut().insert(path, Rc::clone(&entry), cx.now());
+        self.cache.borrow_mut().insert(path, Rc::clone(&entry), look.now());
         Ok(entry)
     }
 
@@ -293,12 +311,12 @@ impl FileHandler {
         root: &Rc<Root>,
         folder: Vec<u8>,
         request: &Request,
-        cx: &Cx,
-    ) -> Result<Found, HttpError> {
+        look: &Look<'_>,
+    ) -> Result<Plan, HttpError> {
         let query = request.query().unwrap_or_default();
         let sort = listing::Sort::of_query(query);
-        if let Some(page) = self.cache.borrow().page(request.path(), sort, cx.now()) {
-            return Ok(Found::Response(page));
+        if let Some(page) = self.cache.borrow().page(request.path(), sort, look.now()) {
+            return Ok(Plan::Respond(page));
         }
         let view = listing::View {
             folder,
@@ -311,8 +329,14 @@ impl FileHandler {
         let page = listing::Page { root: Rc::clone(root), view };
         let folder = root.folder(&page.view.folder).map_err(unreadable)?;
         Ok(match page.respond_if_small(&folder).map_err(unreadable)? {
-            Some(response) => Found::Response(response),
-            None => Found::Large(List::new(page, folder, Rc::clone(&self.cache))),
+            Some(response) => Plan::Respond(response),
+            None if look.is_at_once() => {
+                Plan::Respond(page.respond_at_once(&folder).map_err(unreadable)?)
+            }
+            None => {
+                let list = List::new(page, folder, Rc::clone(&self.cache));
+                Plan::exchange("the list of a large folder", list)
+            }
         })
     }
 
@@ -342,10 +366,10 @@ impl FileHandler {
         request: &Request,
         status: Status,
         reason: &'static str,
-        cx: &Cx,
+        look: &Look<'_>,
     ) -> HttpError {
         if self.rules.fallback.is_none() {
-            self.cache.borrow_mut().insert_absent(request.path(), (status, reason), cx.now());
+            self.cache.borrow_mut().insert_absent(request.path(), (status, reason), look.now());
         }
         HttpError::new(status, reason)
     }
@@ -367,80 +391,28 @@ impl Handler for FileHandler {
         self.upload.as_ref().map(|upload| upload.max)
     }
 
-    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+    fn plan(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
         let method = request.head.method();
         refuse_slash_in_name(request)?;
         if method.is_read() {
-            return self.read(request, cx).map(Found::in_time);
+            return self.read(request, look);
         }
         match &self.upload {
-            Some(rules) if self.methods().contains(method) => upload::Target {
-                root: &self.opened(self.root.renewed(cx.now()))?,
-                rules,
-                hidden: self.rules.hidden,
-                cache: &self.cache,
+            Some(rules) if self.methods().contains(method) => {
+                let target = upload::Target {
+                    root: self.opened(self.root.renewed(look.now()))?,
+                    rules: Rc::clone(rules),
+                    hidden: self.rules.hidden,
+                    cache: Rc::clone(&self.cache),
+                };
+                let what = "the upload, if name, size and sender are right";
+                Ok(Plan::call(what, move |request, cx| target.begin(request, cx)))
             }
-            .begin(request, cx),
             _ => {
                 let allow = self.methods().with(Method::Options).to_string();
                 Err(HttpError::new(Status::METHOD_NOT_ALLOWED, "files do not take this method")
                     .with_header("Allow", &allow))
             }
-        }
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        refuse_slash_in_name(request)?;
-        if !request.head.method().is_read() {
-            return Ok(Foretold::UpTo("the upload, if name, size and sender are right".into()));
-        }
-        let root = self.opened(self.root.renewed(cx.now())).inspect_err(|_| {
-            let path = self.root.path().display().to_string();
-            notes.push(Note::new("folder", path, "not there, or out of reach"));
-        })?;
-        let found = self.find(&root, request, None, cx, &mut |step| notes.push(note(&root, step)));
-        if found.as_ref().is_err_and(|error| error.status == Status::NOT_FOUND)
-            && let Some(near) = self.near(&root, request.rest())
-        {
-            notes.push(Note::new("", "", format!("did you mean /{near}?")));
-        }
-        found?.at_once(request).map(Foretold::Response)
-    }
-}
-
-/// What was found for a request.
-enum Found {
-    /// The answer.
-    Response(Response),
-    /// A file that has to be compressed first.
-    Uncompressed(Rc<Entry>),
-    /// A folder with many names.
-    Large(List),
-}
-
-impl Found {
-    fn in_time(self) -> Outcome {
-        match self {
-            Self::Response(response) => Outcome::Respond(response),
-            Self::Uncompressed(entry) => Outcome::Start(Box::new(Compress::new(entry))),
-            Self::Large(list) => Outcome::Start(Box::new(list)),
-        }
-    }
-
-    fn at_once(self, request: &Request) -> Result<Response, HttpError> {
-        match self {
-            Self::Response(response) => Ok(response),
-            Self::Uncompressed(entry) => {
-                entry.compress_at_once();
-                let response = respond::respond(&entry, &request.head, String::new)?;
-                Ok(response.unwrap_or_else(|| entry.plain.ok()))
-            }
-            Self::Large(list) => list.respond_at_once(),
         }
     }
 }
@@ -454,13 +426,13 @@ fn refuse_slash_in_name(request: &Request) -> Result<(), HttpError> {
 }
 
 /// A step of looking for a file, as a person reads it.
-fn note(root: &Root, step: Step<'_>) -> Note {
+fn note(root: &Root, step: Step<'_>) -> TraceStep {
     let shown = |path: &[u8]| format!("/{}", path.escape_ascii());
     match step {
         Step::Hidden { path } => {
-            Note::new("file", shown(path), "a name that begins with a dot: not shown")
+            TraceStep::new("file", shown(path), "a name that begins with a dot: not shown")
         }
-        Step::Looked { path, found } => Note::new(
+        Step::Looked { path, found } => TraceStep::new(
             "file",
             shown(path),
             match found {
@@ -474,9 +446,9 @@ fn note(root: &Root, step: Step<'_>) -> Note {
             },
         ),
         Step::FallingBack { path } => {
-            Note::new("file", shown(path), "`fallback`, for pages that match no file")
+            TraceStep::new("file", shown(path), "`fallback`, for pages that match no file")
         }
-        Step::NotFallingBack { path } => Note::new(
+        Step::NotFallingBack { path } => TraceStep::new(
             "file",
             shown(path),
             "`fallback` is not tried: the request's Accept does not name text/html",

@@ -150,23 +150,23 @@ pub fn resolve<T: Tree>(
     }
     let mut search = Search { tree, trace };
     let answer = match search.look(path)? {
-        Look::Found(Found::File(_)) if question.slash => Resolution::Missing(why::SLASH),
-        Look::Found(Found::File(file)) => {
+        Looked::Found(Found::File(_)) if question.slash => Resolution::Missing(why::SLASH),
+        Looked::Found(Found::File(file)) => {
             Resolution::File { path: path.to_vec(), file, certain: true }
         }
-        Look::Found(Found::Folder) if !question.slash => match rules.yields {
+        Looked::Found(Found::Folder) if !question.slash => match rules.yields {
             true if matches!(search.folder(rules, path)?, Resolution::Forbidden(_)) => {
                 Resolution::Missing(why::ABSENT)
             }
             _ => Resolution::AddSlash,
         },
-        Look::Found(Found::Folder) => search.folder(rules, path)?,
-        Look::Found(Found::Other) => Resolution::Forbidden(why::OTHER),
-        Look::Forbidden => Resolution::Forbidden(why::CLOSED),
-        Look::Missing if rules.clean_urls && !question.slash && !path.is_empty() => {
+        Looked::Found(Found::Folder) => search.folder(rules, path)?,
+        Looked::Found(Found::Other) => Resolution::Forbidden(why::OTHER),
+        Looked::Forbidden => Resolution::Forbidden(why::CLOSED),
+        Looked::Missing if rules.clean_urls && !question.slash && !path.is_empty() => {
             search.clean_url(path)?
         }
-        Look::Missing => Resolution::Missing(why::ABSENT),
+        Looked::Missing => Resolution::Missing(why::ABSENT),
     };
     // A folder that has nothing to show is a page that matches no file, like one that is missing.
     let has_nothing = matches!(answer, Resolution::Missing(_))
@@ -223,7 +223,7 @@ pub fn is_forbidden(error: &io::Error) -> bool {
     )
 }
 
-enum Look<F> {
+enum Looked<F> {
     Found(Found<F>),
     Missing,
     Forbidden,
@@ -235,7 +235,7 @@ struct Search<'a, T> {
 }
 
 impl<T: Tree> Search<'_, T> {
-    fn look(&mut self, path: &[u8]) -> io::Result<Look<T::File>> {
+    fn look(&mut self, path: &[u8]) -> io::Result<Looked<T::File>> {
         let (look, found) = match self.tree.look(path) {
             Ok(found) => {
                 let seen = match found {
@@ -243,11 +243,11 @@ impl<T: Tree> Search<'_, T> {
                     Found::Folder => Seen::Folder,
                     Found::Other => Seen::Other,
                 };
-                (Look::Found(found), seen)
+                (Looked::Found(found), seen)
             }
-            Err(error) if is_unfollowed(&error) => (Look::Missing, Seen::Unfollowed),
-            Err(error) if is_missing(&error) => (Look::Missing, Seen::Missing),
-            Err(error) if is_forbidden(&error) => (Look::Forbidden, Seen::Forbidden),
+            Err(error) if is_unfollowed(&error) => (Looked::Missing, Seen::Unfollowed),
+            Err(error) if is_missing(&error) => (Looked::Missing, Seen::Missing),
+            Err(error) if is_forbidden(&error) => (Looked::Forbidden, Seen::Forbidden),
             Err(error) => return Err(error),
         };
         (self.trace)(Step::Looked { path, found });
@@ -261,11 +261,11 @@ impl<T: Tree> Search<'_, T> {
                 folder => [folder, b"/", name.as_bytes()].concat(),
             };
             match self.look(&path)? {
-                Look::Found(Found::File(file)) => {
+                Looked::Found(Found::File(file)) => {
                     return Ok(Resolution::File { path, file, certain: at == 0 });
                 }
-                Look::Forbidden => return Ok(Resolution::Forbidden(why::INDEX_CLOSED)),
-                Look::Found(_) | Look::Missing => {}
+                Looked::Forbidden => return Ok(Resolution::Forbidden(why::INDEX_CLOSED)),
+                Looked::Found(_) | Looked::Missing => {}
             }
         }
         Ok(match (rules.listing, rules.welcome && folder.is_empty()) {
@@ -278,16 +278,16 @@ impl<T: Tree> Search<'_, T> {
     fn clean_url(&mut self, path: &[u8]) -> io::Result<Resolution<T::File>> {
         let path = [path, b".html"].concat();
         Ok(match self.look(&path)? {
-            Look::Found(Found::File(file)) => Resolution::File { path, file, certain: false },
-            Look::Forbidden => Resolution::Forbidden(why::CLOSED),
-            Look::Found(_) | Look::Missing => Resolution::Missing(why::ABSENT),
+            Looked::Found(Found::File(file)) => Resolution::File { path, file, certain: false },
+            Looked::Forbidden => Resolution::Forbidden(why::CLOSED),
+            Looked::Found(_) | Looked::Missing => Resolution::Missing(why::ABSENT),
         })
     }
 
     fn fallback(&mut self, path: &[u8]) -> io::Result<Option<Resolution<T::File>>> {
         (self.trace)(Step::FallingBack { path });
         Ok(match self.look(path)? {
-            Look::Found(Found::File(file)) => {
+            Looked::Found(Found::File(file)) => {
                 Some(Resolution::Fallback { path: path.into(), file })
             }
             _ => None,

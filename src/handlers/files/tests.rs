@@ -3,9 +3,9 @@
 use super::testing::{age, body_bytes, cx, entry_of, head_text, request};
 use super::*;
 use crate::conf::{At, Files, Overwrite, Upload};
-use crate::event::{Buffers, ConnId, TaskId};
+use crate::event::{Buffers, ConnId, Cx, TaskId};
 use crate::net::{RecvBuffer, Script, SendQueue, Transport};
-use crate::serve::{Alarm, Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Step};
+use crate::serve::{Alarm, Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Response, Step};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -98,11 +98,19 @@ impl Site {
         }
     }
 
+    fn plan(&mut self, request: &Request) -> Result<Plan, HttpError> {
+        self.handler.plan(request, &mut Look::new(&mut self.cx))
+    }
+
     fn run(&mut self, request: &Request, body: &[u8], step: usize) -> Result<Response, HttpError> {
-        let mut exchange = match self.handler.handle(request, &mut self.cx)? {
-            Outcome::Respond(response) => return Ok(response),
-            Outcome::Start(exchange) => exchange,
-            Outcome::Reroute(_) => panic!(),
+        let mut plan = self.plan(request)?;
+        let mut exchange = loop {
+            plan = match plan {
+                Plan::Respond(response) => return Ok(response),
+                Plan::Exchange { exchange, .. } => break exchange,
+                Plan::Call { call, .. } => call(request, &mut self.cx)?,
+                Plan::Redirect(_) => panic!(),
+            };
         };
         let limit = self.handler.body_limit().unwrap_or_default();
         let mut state = BodyState::new(request.framing.body, limit);
@@ -167,8 +175,8 @@ fn a_folder_gets_its_slash_and_no_other_host() {
         ("/a%3bb%3D1,(2)!$&'*+:%40", "Location: /a%3bb%3D1,(2)!$&'*+:%40/\r\n"),
         ("//evil.test/..//./a%20b", "Location: /a%20b/\r\n"),
     ] {
-        let outcome = site.handler.handle(&request("GET", target, &[]), &mut site.cx);
-        let Ok(Outcome::Respond(response)) = outcome else { panic!("{target}") };
+        let outcome = site.plan(&request("GET", target, &[]));
+        let Ok(Plan::Respond(response)) = outcome else { panic!("{target}") };
         assert_eq!(head_text(&response), want);
     }
 }
@@ -179,9 +187,7 @@ fn other_methods_are_told_which_there_are() {
         (Site::new(|_| {}), "GET, HEAD, OPTIONS"),
         (Site::uploads(|_| {}), "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
     ] {
-        let Err(error) = site.handler.handle(&request("PATCH", "/", &[]), &mut site.cx) else {
-            panic!()
-        };
+        let Err(error) = site.plan(&request("PATCH", "/", &[])) else { panic!() };
         assert_eq!(error.status, Status::METHOD_NOT_ALLOWED);
         assert_eq!(error.headers.unwrap().get("Allow"), Some(allow.as_bytes()));
     }
@@ -231,11 +237,7 @@ fn a_file_changed_within_the_step_of_its_clock_is_read_again() {
 /// The tag and date of `/a.txt`, once the second is over in which it is believed.
 fn validators(site: &mut Site) -> (String, Option<String>) {
     site.pass(1000);
-    let Ok(Outcome::Respond(response)) =
-        site.handler.handle(&request("GET", "/a.txt", &[]), &mut site.cx)
-    else {
-        panic!()
-    };
+    let Ok(Plan::Respond(response)) = site.plan(&request("GET", "/a.txt", &[])) else { panic!() };
     let head = head_text(&response);
     let value = |name: &str| {
         let line = head.lines().find_map(|line| line.strip_prefix(name));
@@ -247,7 +249,7 @@ fn validators(site: &mut Site) -> (String, Option<String>) {
 /// Whether a condition lets `/a.txt` be sent again.
 fn is_sent_again(site: &mut Site, name: &str, value: &str) -> bool {
     let get = request("GET", "/a.txt", &[(name, value)]);
-    let Ok(Outcome::Respond(response)) = site.handler.handle(&get, &mut site.cx) else { panic!() };
+    let Ok(Plan::Respond(response)) = site.plan(&get) else { panic!() };
     response.status == Status::OK
 }
 
@@ -483,7 +485,7 @@ fn a_file_is_compressed_once_for_all_who_wait_for_it() {
     age(&site.path("a.txt"));
     site.pass(2000);
     let get = request("GET", "/a.txt", &[("Accept-Encoding", "gzip")]);
-    let Ok(Outcome::Start(left)) = site.handler.handle(&get, &mut site.cx) else { panic!() };
+    let Ok(Plan::Exchange { exchange: left, .. }) = site.plan(&get) else { panic!() };
     drop(left);
     let response = site.run(&get, b"", 1).unwrap();
     assert!(head_text(&response).contains("Content-Encoding: gzip\r\n"));

@@ -11,7 +11,7 @@ use super::store::{Store, Taken};
 use crate::conf::{Overwrite, Upload};
 use crate::event::Cx;
 use crate::http::{HttpError, Known, Method, Status, escape, target};
-use crate::serve::{Outcome, Request, Response};
+use crate::serve::{Plan, Request, Response};
 use crate::sys::fs::{Draft, Folder, Kind, Root};
 use percent_encoding::percent_decode;
 use rustix::io::Errno;
@@ -21,29 +21,29 @@ use std::io;
 use std::rc::Rc;
 
 /// Where uploads go, and what is allowed.
-pub struct Target<'a> {
+pub struct Target {
     /// The folder.
-    pub root: &'a Rc<Root>,
+    pub root: Rc<Root>,
     /// What the route allows.
-    pub rules: &'a Upload,
+    pub rules: Rc<Upload>,
     /// Whether names may begin with a dot.
     pub hidden: bool,
     /// What to tell that a file has changed.
-    pub cache: &'a Rc<RefCell<Cache>>,
+    pub cache: Rc<RefCell<Cache>>,
 }
 
 /// As the kernel has it.
 const NAME_MAX: usize = 255;
 
-impl Target<'_> {
+impl Target {
     /// Begins PUT or POST, does DELETE.
     ///
     /// # Errors
     /// Whatever speaks against it.
-    pub fn begin(&self, request: &Request, cx: &Cx) -> Result<Outcome, HttpError> {
+    pub fn begin(&self, request: &Request, cx: &Cx) -> Result<Plan, HttpError> {
         refuse_other_sites(&request.head)?;
         match request.head.method() {
-            Method::Delete => self.delete(request).map(Outcome::Respond),
+            Method::Delete => self.delete(request).map(Plan::Respond),
             _ => self.write(request, cx),
         }
     }
@@ -62,13 +62,13 @@ impl Target<'_> {
             _ if path != rest => return Err(not_there(&Errno::NOTDIR.into())),
             Kind::File | Kind::Link | Kind::Other => {}
         }
-        check_conditions(self.root, &place, &request.head)?;
+        check_conditions(&self.root, &place, &request.head)?;
         folder.remove(&place.name).map_err(|error| not_there(&error))?;
         self.cache.borrow_mut().forget_file(&place.path());
         Ok(Response::new(Status::NO_CONTENT))
     }
 
-    fn write(&self, request: &Request, cx: &Cx) -> Result<Outcome, HttpError> {
+    fn write(&self, request: &Request, cx: &Cx) -> Result<Plan, HttpError> {
         let head = &request.head;
         let is_post = head.method() == Method::Post;
         self.check_body(request)?;
@@ -83,7 +83,7 @@ impl Target<'_> {
         if existing.is_some_and(|meta| meta.kind == Kind::Folder) {
             return Err(conflict("a folder has that name", "A folder has that name."));
         }
-        check_conditions(self.root, &place, head)?;
+        check_conditions(&self.root, &place, head)?;
         let taken = match self.rules.overwrite {
             _ if generated => Taken::Rename,
             _ if conditional => Taken::Refuse,
@@ -95,15 +95,16 @@ impl Target<'_> {
             return Err(conflict("there is a file of that name, and `overwrite` keeps it", KEPT));
         }
         let draft = self.draft(folder, &place)?;
-        Ok(Outcome::Start(Box::new(Store {
-            root: Rc::clone(self.root),
-            cache: Rc::clone(self.cache),
+        let store = Store {
+            root: Rc::clone(&self.root),
+            cache: Rc::clone(&self.cache),
             draft,
             place,
             taken,
             makes_folders: self.rules.mkdir,
             base: is_post.then(|| base(request, into_folder)),
-        })))
+        };
+        Ok(Plan::exchange("the upload", store))
     }
 
     fn check_body(&self, request: &Request) -> Result<(), HttpError> {

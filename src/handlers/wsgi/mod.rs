@@ -26,7 +26,7 @@ mod worker;
 use crate::conf::{App, Python};
 use crate::event::{Cx, ServiceId};
 use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{Foretold, Handler, Note, Outcome, Readiness, Request, Scale, Service};
+use crate::serve::{Handler, Look, Plan, Readiness, Request, Scale, Service, TraceStep};
 use crate::sys::fs::NamedRoot;
 use crate::sys::process::Ending;
 use exchange::{AppExchange, Place};
@@ -35,7 +35,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
 
 /// An application: its workers, shared by all routes that lead to it.
 pub struct Application {
@@ -53,8 +52,8 @@ impl Application {
         Ok(Self { pool: Rc::new(Pool::new(app)?), spool_above })
     }
 
-    fn begin(&self, place: Place) -> Outcome {
-        Outcome::Start(Box::new(AppExchange::new(self.pool.clone(), place, self.spool_above)))
+    fn plan(&self, what: &'static str, place: Place) -> Plan {
+        Plan::exchange(what, AppExchange::new(self.pool.clone(), place, self.spool_above))
     }
 }
 
@@ -111,34 +110,26 @@ impl Handler for Mount {
         MethodSet::ALL
     }
 
-    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
+    fn plan(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
         if let Some(files) = &self.files
             && files.methods().contains(request.head.method())
             && request.head.method() != Method::Options
         {
-            match files.handle(request, cx) {
+            match files.plan(request, look) {
                 Err(error) if is_no_file(&error) => {}
-                answered => return answered,
+                planned => return planned,
             }
         }
-        Ok(self.app.begin(Place { server_name: self.server_name.clone(), page: None }))
+        if look.is_traced() {
+            self.note(request, look);
+        }
+        let place = Place { server_name: self.server_name.clone(), page: None };
+        Ok(self.app.plan("the application, which is not started here", place))
     }
+}
 
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        if let Some(files) = &self.files
-            && files.methods().contains(request.head.method())
-            && request.head.method() != Method::Options
-        {
-            match files.explain(request, cx, notes) {
-                Err(error) if is_no_file(&error) => {}
-                foretold => return foretold,
-            }
-        }
+impl Mount {
+    fn note(&self, request: &Request, look: &mut Look<'_>) {
         let path = request.path();
         let mount = path.get(..request.mount).unwrap_or(path);
         let mount = mount.strip_suffix(b"/").unwrap_or(mount);
@@ -147,8 +138,7 @@ impl Handler for Mount {
         let names = format!("SCRIPT_NAME {}, PATH_INFO {}", quoted(mount), quoted(&info));
         let app = self.app.to_string();
         let app = app.split_whitespace().collect::<Vec<_>>().join(" ");
-        notes.push(Note::new("app", app, names));
-        Ok(Foretold::UpTo("the application, which is not started here".into()))
+        look.note(|| TraceStep::new("app", app, names));
     }
 }
 
@@ -169,13 +159,17 @@ pub struct Pages {
 }
 
 impl Pages {
-    fn find(&self, request: &Request, now: Instant) -> Option<Vec<u8>> {
-        let root = self.root.current(now).ok()?;
+    /// The page that answers. Each name that is looked for is noted.
+    fn find(&self, request: &Request, look: &mut Look<'_>) -> Option<Vec<u8>> {
+        let root = self.root.current(look.now()).ok()?;
         // An encoded slash belongs to a name, and no page has such a name.
         let names = Some(page_names(request.rest())).filter(|_| !request.has_encoded_slash());
         names.unwrap_or_default().into_iter().find(|name| {
             let file = root.open_beneath(name);
-            file.and_then(|file| file.metadata()).is_ok_and(|data| data.is_file())
+            let is_there = file.and_then(|file| file.metadata()).is_ok_and(|data| data.is_file());
+            let why = if is_there { "found" } else { "not there" };
+            look.note(|| TraceStep::new("page", format!("/{}", name.escape_ascii()), why));
+            is_there
         })
     }
 }
@@ -185,30 +179,12 @@ impl Handler for Pages {
         MethodSet::ALL
     }
 
-    fn handle(&self, request: &Request, cx: &mut Cx) -> Result<Outcome, HttpError> {
-        let Some(page) = self.find(request, cx.now()) else {
+    fn plan(&self, request: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
+        let Some(page) = self.find(request, look) else {
             return Err(HttpError::new(Status::NOT_FOUND, "no such page"));
         };
-        let server_name = self.server_name.clone();
-        Ok(self.app.begin(Place { server_name, page: Some(page) }))
-    }
-
-    fn explain(
-        &self,
-        request: &Request,
-        cx: &mut Cx,
-        notes: &mut Vec<Note>,
-    ) -> Result<Foretold, HttpError> {
-        let found = self.find(request, cx.now());
-        for name in page_names(request.rest()) {
-            let is_it = found.as_ref() == Some(&name);
-            let why = if is_it { "found" } else { "not there" };
-            notes.push(Note::new("page", format!("/{}", name.escape_ascii()), why));
-            if is_it {
-                return Ok(Foretold::UpTo("the page, which is not run here".into()));
-            }
-        }
-        Err(HttpError::new(Status::NOT_FOUND, "no such page"))
+        let place = Place { server_name: self.server_name.clone(), page: Some(page) };
+        Ok(self.app.plan("the page, which is not run here", place))
     }
 }
 

@@ -1,17 +1,17 @@
 //! `httpyserver explain`: what would be answered to a request, and why. Nothing is served: the
-//! configuration is read, the request is parsed and goes the way that requests go, up to a handler,
-//! which says what it would do.
+//! configuration is read, the request is parsed and goes the way that requests go, up to the plan of
+//! a handler, which is shown instead of performed.
 
 mod show;
 mod url;
 
 use super::load::{ConfigSource, Failure};
-use super::routing::{ConnectionInfo, Next, Routing, route, route_authorized};
+use super::routing::{ConnectionInfo, Next, Routing, reroute, route, route_authorized};
 use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
 use crate::http::{HostName, HttpError, Status};
 use crate::http1::{Parsed, framing, parse};
-use crate::serve::{Foretold, Note, Peer, Request, Response, lines_sent};
+use crate::serve::{Look, Peer, Plan, Request, Response, TraceStep, lines_sent};
 use crate::site::{Decision, PassedOver, Route, Site, Trace, VirtualHost};
 use crate::tls::Secured;
 use mio::Poll;
@@ -36,14 +36,14 @@ pub struct Question {
 /// What came of a question, step by step.
 #[derive(Debug)]
 pub struct Explanation {
-    steps: Vec<Placed>,
+    steps: Vec<PlacedStep>,
     answer: Answer,
 }
 
 /// A step, and where the configuration says so: `web.conf:31`.
 #[derive(Debug)]
-struct Placed {
-    note: Note,
+struct PlacedStep {
+    step: TraceStep,
     place: String,
 }
 
@@ -83,7 +83,7 @@ struct Explainer<'a> {
     diagnostics: &'a Diagnostics,
     site: &'a Site,
     certificates: Option<&'a Secured>,
-    steps: Vec<Placed>,
+    steps: Vec<PlacedStep>,
     cx: Cx,
 }
 
@@ -97,7 +97,7 @@ impl Explainer<'_> {
             && let Some(certificates) = self.certificates
         {
             let which = certificates.describe(shown.as_deref());
-            self.tell(Note::new("tls", which, "by the name asked for"), None);
+            self.tell(TraceStep::new("tls", which, "by the name asked for"), None);
         }
         let mut request = Request::default();
         request.peer = Peer::Ip(question.from, 0);
@@ -119,7 +119,7 @@ impl Explainer<'_> {
             https_port,
             now: self.cx.now(),
         };
-        let mut heard = Heard::default();
+        let mut heard = RoutingTrace::default();
         let mut routing = match framing::frame(&request.head) {
             Ok(framing) => {
                 request.framing = framing;
@@ -134,22 +134,40 @@ impl Explainer<'_> {
                 Err(error) => Routing { next: Err(error), ..routing },
             };
         }
-        let foretold = match routing.next {
-            Ok(Next::Respond(response)) => Ok(Foretold::Response(response)),
-            Ok(Next::Verify(_)) => Ok(Foretold::UpTo("whether the password is right".into())),
-            Ok(Next::Ask(route)) => {
-                let mut notes = Vec::new();
-                let foretold = route.handler.explain(&request, &mut self.cx, &mut notes);
-                notes.into_iter().for_each(|note| self.tell(note, None));
+        let (host, plan) = self.plan(routing, &mut request);
+        match plan {
+            Ok(Plan::Respond(response)) => known(&response, &request, String::new()),
+            Ok(plan) => Answer::UpTo(plan.to_string()),
+            Err(error) => self.refused(&error, &request, host),
+        }
+    }
+
+    /// The plan of the handler, and the host whose pages its errors have.
+    fn plan<'s>(
+        &mut self,
+        mut routing: Routing<'s>,
+        request: &mut Request,
+    ) -> (Option<&'s VirtualHost>, Result<Plan, HttpError>)
+    where
+        Self: 's,
+    {
+        loop {
+            let (host, route) = (routing.host, routing.route);
+            let is_asked = matches!(routing.next, Ok(Next::Ask(_)));
+            let mut steps = Vec::new();
+            let plan = routing.plan(request, &mut Look::traced(&mut self.cx, &mut steps));
+            steps.into_iter().for_each(|step| self.tell(step, None));
+            if let Some(route) = route.filter(|_| is_asked) {
                 self.limits(route);
-                foretold
             }
-            Err(error) => Err(error),
-        };
-        match foretold {
-            Ok(Foretold::Response(response)) => known(&response, &request, String::new()),
-            Ok(Foretold::UpTo(what)) => Answer::UpTo(what),
-            Err(error) => self.refused(&error, &request, routing.host),
+            match plan {
+                Ok(Plan::Redirect(to)) => {
+                    let path = String::from_utf8_lossy(&to.path).into_owned();
+                    self.tell(TraceStep::new("", path, "an internal redirect"), None);
+                    routing = reroute(request, self.site, to, self.cx.now());
+                }
+                plan => return (host, plan),
+            }
         }
     }
 
@@ -159,12 +177,12 @@ impl Explainer<'_> {
     }
 
     /// Adds a step, and where it is written.
-    fn tell(&mut self, note: Note, span: Option<&Range<usize>>) {
+    fn tell(&mut self, step: TraceStep, span: Option<&Range<usize>>) {
         let place = span.filter(|span| !span.is_empty()).map(|span| {
             let (line, _) = self.diagnostics.position(span.start);
             format!("{}:{line}", self.diagnostics.source.name)
         });
-        self.steps.push(Placed { note, place: place.unwrap_or_default() });
+        self.steps.push(PlacedStep { step, place: place.unwrap_or_default() });
     }
 
     /// Who takes the connection. Returns the port, as requests know it.
@@ -182,21 +200,21 @@ impl Explainer<'_> {
         match found {
             Some(at) => {
                 let (note, port) =
-                    (Note::new("listener", at.value.to_string(), why), at.value.port());
+                    (TraceStep::new("listener", at.value.to_string(), why), at.value.port());
                 self.tell(note, Some(&at.span));
                 port
             }
             None => {
                 let scheme = if url.secure { "https" } else { "http" };
                 let why = "nobody could connect; as if somebody could";
-                self.tell(Note::new("listener", format!("none for {scheme}"), why), None);
+                self.tell(TraceStep::new("listener", format!("none for {scheme}"), why), None);
                 port.unwrap_or(0)
             }
         }
     }
 
     /// Which host and which route, and why not the others.
-    fn tell_choice(&mut self, heard: &Heard<'_>, routing: &Routing<'_>, request: &Request) {
+    fn tell_choice(&mut self, heard: &RoutingTrace<'_>, routing: &Routing<'_>, request: &Request) {
         let config = self.config;
         let of_host = |host: &VirtualHost| {
             let number = self.site.hosts.iter().position(|other| std::ptr::eq(other, host));
@@ -204,17 +222,17 @@ impl Explainer<'_> {
         };
         let Some(host) = routing.host else {
             for why in heard.host.iter() {
-                self.tell(Note::new("host", "none", *why), None);
+                self.tell(TraceStep::new("host", "none", *why), None);
             }
             return;
         };
         let Some(conf_host) = of_host(host) else { return };
         let why = heard.host.unwrap_or_default();
-        self.tell(Note::new("host", format!("{:?}", host.name), why), Some(&conf_host.span));
+        self.tell(TraceStep::new("host", format!("{:?}", host.name), why), Some(&conf_host.span));
         let Some(chosen) = routing.route else {
             for (route, why) in heard.passed.iter().rev().take(SHOWN) {
                 let what = format!("not {}", route.path);
-                self.tell(Note::new("", what, passed_over(*why)), None);
+                self.tell(TraceStep::new("", what, passed_over(*why)), None);
             }
             let (guard, span) = match heard.held {
                 Some(route) => (&route.guard, written(conf_host, route).map(|own| &own.access)),
@@ -227,14 +245,14 @@ impl Explainer<'_> {
                     None => format!("{asked}; of the whole host"),
                 };
                 let span = span.and_then(conf::Access::span);
-                self.tell(Note::new("access", guard.to_string(), why), span);
+                self.tell(TraceStep::new("access", guard.to_string(), why), span);
             }
             return;
         };
         for (route, why) in &heard.passed {
             if *why != PassedOver::OtherPath {
                 let what = format!("not {}", route.path);
-                self.tell(Note::new("", what, passed_over(*why)), None);
+                self.tell(TraceStep::new("", what, passed_over(*why)), None);
             }
         }
         let written = |route: &Route| written(conf_host, route);
@@ -242,16 +260,16 @@ impl Explainer<'_> {
         let what = format!("{} → {does}", chosen.path);
         let why = if chosen.path.ends_with('/') { "longest path" } else { "exactly this path" };
         let span = written(chosen).map(|own| &own.path.span);
-        self.tell(Note::new("route", what, why), span);
+        self.tell(TraceStep::new("route", what, why), span);
         if let Some(guard) = &chosen.guard {
             let what = guard.to_string();
             let span = written(chosen).and_then(|own| own.access.span());
-            self.tell(Note::new("access", what, format!("asked from {}", request.peer)), span);
+            self.tell(TraceStep::new("access", what, format!("asked from {}", request.peer)), span);
         }
         let others = host.routes.iter().skip_while(|route| !std::ptr::eq(*route, chosen)).skip(1);
         for other in others.filter(|other| other.covers(request.path())).take(SHOWN) {
             let span = written(other).map(|own| &own.path.span);
-            self.tell(Note::new("", format!("not {}", other.path), "less specific"), span);
+            self.tell(TraceStep::new("", format!("not {}", other.path), "less specific"), span);
         }
     }
 
@@ -263,7 +281,7 @@ impl Explainer<'_> {
             limit => format!("body {}", conf::show_size(limit)),
         };
         let why = format!("idle {}, write {}", shown(timeouts.idle), shown(timeouts.write));
-        self.tell(Note::new("limits", what, why), None);
+        self.tell(TraceStep::new("limits", what, why), None);
     }
 }
 
@@ -278,13 +296,13 @@ fn written<'c>(host: &'c conf::Host, route: &Route) -> Option<&'c conf::Route> {
 
 /// Writes down what is decided.
 #[derive(Default)]
-struct Heard<'s> {
+struct RoutingTrace<'s> {
     host: Option<&'static str>,
     passed: Vec<(&'s Route, PassedOver)>,
     held: Option<&'s Route>,
 }
 
-impl<'s> Trace<'s> for Heard<'s> {
+impl<'s> Trace<'s> for RoutingTrace<'s> {
     fn decided(&mut self, decision: Decision<'s>) {
         match decision {
             Decision::ExactName(_) => self.host = Some("exact name"),

@@ -1,6 +1,6 @@
 //! An explanation as columns for people, or as JSON for programs.
 
-use super::{Answer, Explanation, Placed};
+use super::{Answer, Explanation, PlacedStep};
 use crate::serve::{Head, Response, fields_sent};
 use serde_json::{Value, json};
 use std::fmt;
@@ -11,13 +11,13 @@ const WIDE: usize = 48;
 /// Columns: what it is about, what was looked at, why, and where the configuration says so.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |of: fn(&Placed) -> &str| {
+        let width = |of: fn(&PlacedStep) -> &str| {
             let widths = self.steps.iter().map(|step| of(step).chars().count());
             widths.filter(|width| *width <= WIDE).max().unwrap_or(0)
         };
-        let (what, why) = (width(|step| &step.note.what), width(|step| &step.note.why));
-        for Placed { note, place } in &self.steps {
-            let line = format!("{:<9} {:what$}  {:why$}  {place}", note.about, note.what, note.why);
+        let (what, why) = (width(|step| &step.step.what), width(|step| &step.step.why));
+        for PlacedStep { step, place } in &self.steps {
+            let line = format!("{:<9} {:what$}  {:why$}  {place}", step.about, step.what, step.why);
             writeln!(f, "{}", line.trim_end())?;
         }
         match &self.answer {
@@ -38,8 +38,8 @@ impl fmt::Display for Explanation {
 impl Explanation {
     /// The same for programs: an object with `steps` and `answer`.
     pub fn to_json(&self) -> String {
-        let steps = self.steps.iter().map(|Placed { note, place }| {
-            json!({ "about": note.about, "what": note.what, "why": note.why, "place": place })
+        let steps = self.steps.iter().map(|PlacedStep { step, place }| {
+            json!({ "about": step.about, "what": step.what, "why": step.why, "place": place })
         });
         let answer = match &self.answer {
             Answer::UpTo(what) => json!({ "up_to": what }),

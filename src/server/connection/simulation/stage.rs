@@ -4,7 +4,7 @@ use crate::event::{Cx, TaskId, TaskWaker};
 use crate::http::{Headers, HttpError, Method, MethodSet, Status};
 use crate::net::FileSlice;
 use crate::serve::{
-    Abort, Body, Exchange, ExchangeIo, Handler, Outcome, Request, Reroute, Response, Step,
+    Abort, Body, Exchange, ExchangeIo, Handler, Look, Plan, Request, Reroute, Response, Step,
 };
 use crate::site::Site;
 use std::cell::{Cell, RefCell};
@@ -184,7 +184,7 @@ impl Handler for Player {
         Some(if self.act == Act::EchoSmall { SMALL_LIMIT } else { 1 << 20 })
     }
 
-    fn handle(&self, request: &Request, _: &mut Cx) -> Result<Outcome, HttpError> {
+    fn plan(&self, request: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
         let number = |name| argument(request.head.query().unwrap_or_default(), name);
         let is_again = request.user.is_some();
         if !is_again && !matches!(self.act, Act::Reroute | Act::RerouteLate | Act::RerouteTwice) {
@@ -192,17 +192,17 @@ impl Handler for Player {
         }
         let response = Response::new(Status::OK);
         Ok(match self.act {
-            Act::Fixed => Outcome::Respond(response.with_body(FIXED.to_vec())),
-            Act::Shared => Outcome::Respond(response.with_body(self.stage.shared.clone())),
+            Act::Fixed => Plan::Respond(response.with_body(FIXED.to_vec())),
+            Act::Shared => Plan::Respond(response.with_body(self.stage.shared.clone())),
             Act::File => {
                 let body = Body::File(self.stage.file_slice());
-                Outcome::Respond(Response { body, ..response })
+                Plan::Respond(Response { body, ..response })
             }
             Act::Refuse => return Err(HttpError::new(Status::FORBIDDEN, "never")),
-            Act::Reroute => Outcome::Reroute(Act::Fixed.reroute()),
+            Act::Reroute => Plan::Redirect(Act::Fixed.reroute()),
             act => {
                 self.stage.begun.set(self.stage.begun.get() + 1);
-                Outcome::Start(Box::new(Actor {
+                let actor = Actor {
                     act: if is_again { Act::Echo } else { act },
                     count: number("count"),
                     pause: Duration::from_millis(number("ms") as u64),
@@ -212,7 +212,8 @@ impl Handler for Player {
                     waker: None,
                     life: Life::Working,
                     stage: self.stage.clone(),
-                }))
+                };
+                Plan::exchange("an act", actor)
             }
         })
     }
