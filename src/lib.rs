@@ -18,9 +18,12 @@
 //! tutorial, `docs/recipes.md` has pieces to take. The types of HTTP are those of the crate `http`
 //! ([`Method`], [`StatusCode`], [`header`]), cookies those of [`cookie`].
 //!
+//! Answers that the framework has no words for are given by a [`serve::Handler`] of one's own: the
+//! module [`serve`] says how one is written and tested.
+//!
 //! # The inside
 //!
-//! The modules are public so that tests, benchmarks and fuzz targets reach them. They may change with
+//! The other modules are public so that tests, benchmarks and fuzz targets reach them. They may change with
 //! any version; what is said above of the library is not said of them.
 //!
 //! A module imports only from modules above it in this list (`tests/layers.rs` checks it):
@@ -69,6 +72,7 @@ pub use app::{
 pub use askama;
 pub use cookie::{self, Cookie};
 pub use server::{Failure, Refusal, Running, Server, SiteServer, testing};
+pub use site::IntoHandler;
 
 /// The examples of the documents, compiled and run by `cargo test`.
 #[cfg(doctest)]

@@ -34,6 +34,7 @@ mod limits;
 mod lingering;
 mod names;
 mod no_content;
+mod own_handler;
 mod pages;
 mod panics;
 mod paths;

@@ -2,10 +2,10 @@
 
 use super::{ConfigSource, Ended, Failure, Origin, Overrides, Running};
 use crate::app::{App, Options, Reply, Result as AppResult};
-use crate::conf::{self, Action, At, Config, HandlerRef, Level, Listen, Place};
+use crate::conf::{self, Action, At, Config, HandlerRef, Level, Listen, Place, Route};
 use crate::http::HttpError;
-use crate::serve;
-use crate::site::Registry;
+use crate::serve::{self, Handler};
+use crate::site::{IntoHandler, Registry};
 use http::StatusCode;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -177,13 +177,8 @@ impl Server {
         });
         let mut config = conf::quick(PathBuf::new());
         config.server.listen = vec![At::implied(Listen { secure: false, place })];
-        let handler = HandlerRef {
-            name: At::implied(ALONE.to_owned()),
-            options: At::implied(toml::Table::new()),
-            folder: PathBuf::new(),
-        };
         for route in config.hosts.iter_mut().flat_map(|host| &mut host.routes) {
-            route.action = Action::Handler(handler.clone());
+            route.action = mounted(ALONE);
         }
         Self { config, app: App::new(), common }
     }
@@ -227,6 +222,38 @@ impl Server {
     /// ```
     pub fn app(mut self, app: App) -> Self {
         self.app = app;
+        self
+    }
+
+    /// Has a handler of your own answer a path, and all below if it ends in a slash; the application
+    /// has the others. See [`serve`](crate::serve) for how to write one.
+    ///
+    /// ```
+    /// use httpyserver::serve::{Handler, HttpError, Look, Plan, Request, Response, Status};
+    /// use httpyserver::{App, Server};
+    ///
+    /// struct Now;
+    ///
+    /// impl Handler for Now {
+    ///     fn plan(&self, _: &Request, look: &mut Look<'_>) -> Result<Plan, HttpError> {
+    ///         let text = format!("{}\n", look.unix());
+    ///         Ok(Response::text(Status::OK, "text/plain", text).into())
+    ///     }
+    /// }
+    ///
+    /// let server = Server::bind("127.0.0.1:0").app(App::new()).handler("/now", Now);
+    /// assert!(server.quiet().start().is_ok());
+    /// ```
+    pub fn handler(mut self, path: &str, handler: impl Handler + 'static) -> Self {
+        if !path.starts_with('/') {
+            self.common.mistakes.push(format!("{path:?} is no path: it begins with a slash"));
+        }
+        self.common.registry.add_handler(path, Rc::new(handler));
+        let action = mounted(path);
+        for host in &mut self.config.hosts {
+            host.routes.retain(|route| route.path.value != path);
+            host.routes.push(Route::new(At::implied(path.to_owned()), action.clone()));
+        }
         self
     }
 
@@ -315,8 +342,8 @@ impl Server {
 }
 
 impl SiteServer {
-    /// Registers an application: `handler = "name"` mounts it, and `make` is called with the
-    /// options beside it, again at each reload.
+    /// Registers an application, or a [`Handler`] of your own: `handler = "name"` mounts it, and
+    /// `make` is called with the options beside it, again at each reload.
     ///
     /// ```
     /// use httpyserver::{App, Options, Result, Server};
@@ -331,10 +358,10 @@ impl SiteServer {
     /// let typo = format!("{config}options = {{ wird = \"hi\" }}\n");
     /// assert!(Server::from_text(typo).handler("hello", hello).quiet().start().is_err());
     /// ```
-    pub fn handler(
+    pub fn handler<M: IntoHandler>(
         mut self,
         name: &str,
-        make: impl Fn(&Options) -> AppResult<App> + 'static,
+        make: impl Fn(&Options) -> AppResult<M> + 'static,
     ) -> Self {
         self.common.registry.add(name, make);
         self
@@ -434,6 +461,15 @@ impl Common {
         }
         Running::bind(ConfigSource { origin, overrides: self.overrides, registry: self.registry })
     }
+}
+
+/// What a route does that has the handler of that name.
+fn mounted(name: &str) -> Action {
+    Action::Handler(HandlerRef {
+        name: At::implied(name.to_owned()),
+        options: At::implied(toml::Table::new()),
+        folder: PathBuf::new(),
+    })
 }
 
 fn serve_and_tell(server: Running, quiet: bool) -> Result<(), Failure> {

@@ -116,6 +116,26 @@ impl App {
 }
 
 impl TestClient {
+    /// A client of a handler of one's own, mounted at `/`.
+    ///
+    /// ```
+    /// use httpyserver::serve::{Handler, HttpError, Look, Plan, Request, Response, Status};
+    /// use httpyserver::testing::TestClient;
+    ///
+    /// struct Hello;
+    ///
+    /// impl Handler for Hello {
+    ///     fn plan(&self, _: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
+    ///         Ok(Response::text(Status::OK, "text/plain", "hello").into())
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(TestClient::of_handler(Hello).get("/").send().text(), "hello");
+    /// ```
+    pub fn of_handler(handler: impl Handler + 'static) -> Self {
+        Self::new(Rc::new(handler))
+    }
+
     fn new(handler: Rc<dyn Handler>) -> Self {
         let poll = Poll::new();
         #[allow(clippy::expect_used)] // without descriptors no test can go on

@@ -14,7 +14,7 @@ mod served;
 pub use build::build;
 pub use guard::{Authorization, Check, Guard};
 pub use lookup::{Choice, Decision, PassedOver, Trace, Untraced};
-pub use registry::Registry;
+pub use registry::{IntoHandler, Registry};
 
 use crate::conf;
 use crate::http::MethodSet;
