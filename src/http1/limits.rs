@@ -1,4 +1,4 @@
-//! Limits on what one request may make the parsers do, each with its reason.
+//! Limits on what one message may make the parsers do, each with its reason.
 
 /// Limits of a request head. Set by `[limits]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,3 +30,9 @@ pub const CHUNK_EXTENSIONS_MAX: usize = 16 * 1024;
 
 /// Trailer section of a chunked body.
 pub const TRAILERS_MAX: usize = 4 * 1024;
+
+/// Bytes of the head of a response, with its blank line.
+pub const RESPONSE_HEAD_MAX: usize = 32 * 1024;
+
+/// Lines of the head of a response.
+pub const RESPONSE_LINES_MAX: usize = 200;

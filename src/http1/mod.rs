@@ -3,8 +3,10 @@
 //! Architecture invariant: as in `http`, nothing here sees a socket, a file, a clock or a log.
 
 pub mod chunked;
+pub mod fields;
 pub mod framing;
 pub mod limits;
+pub mod response;
 
 #[cfg(test)]
 mod mutation;

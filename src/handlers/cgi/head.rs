@@ -1,8 +1,7 @@
-//! What a script says before its body (RFC 3875 §6). Pure.
+//! What a script means by the head of its answer (RFC 3875 §6). Pure.
 
-use crate::handlers::gateway::fields::{self, Field};
-use crate::http::bytes::{parse_u64, trim};
 use crate::http::{Headers, Status};
+use crate::http1::response::{self, ParsedResponse, ResponseHead, once, read_status};
 use crate::serve::Reroute;
 
 /// How far the head of a script's output is understood.
@@ -31,160 +30,81 @@ pub struct Head {
     pub local: Option<Reroute>,
 }
 
-/// Bytes of a head, with its blank line.
-pub const HEAD_MAX: usize = 32 * 1024;
-
-/// Lines of a head.
-const LINES_MAX: usize = 200;
-
 /// Reads the head at the front of `output`, of which `scanned` bytes have been given before.
 pub fn parse(output: &[u8], scanned: usize) -> Output {
-    let Some(end) = blank_line(output, scanned) else {
-        return match output.len() {
-            0..HEAD_MAX => Output::Partial,
-            _ => Output::Bad("its header does not end within 32 KiB"),
-        };
+    match response::parse(output, scanned) {
+        ParsedResponse::Partial => Output::Partial,
+        ParsedResponse::Refused(why) => Output::Bad(why),
+        ParsedResponse::Complete(said, end) => match understand(said) {
+            Ok(head) => Output::Head(Box::new(head), end),
+            Err(why) => Output::Bad(why),
+        },
+    }
+}
+
+/// What a script means by its head. Those that write whole answers (`nph-`) begin with a status line.
+fn understand(said: ResponseHead) -> Result<Head, &'static str> {
+    let ResponseHead { status: line, mut headers, length, is_coded } = said;
+    if is_coded {
+        return Err("it says Transfer-Encoding: the server does");
+    }
+    let status = match sole(&headers, "Status")? {
+        None => line,
+        Some(value) => {
+            once(line.is_none())?;
+            Some(read_status(value)?)
+        }
     };
-    if end > HEAD_MAX {
-        return Output::Bad("its header does not end within 32 KiB");
+    if status.as_ref().is_some_and(|(status, _)| status.class() == 1) {
+        return Err("its status is none");
     }
-    let mut gathered = Gathered::default();
-    for (at, line) in output.get(..end).unwrap_or_default().split(|b| *b == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            break;
+    headers.remove("Status");
+    sole(&headers, "Content-Type")?;
+    let location = sole(&headers, "Location")?.map(<[u8]>::to_vec);
+    headers.remove("Location");
+    let implied = if location.is_some() { Status::FOUND } else { Status::OK };
+    let mut local = None;
+    if let Some(location) = location {
+        local = local_redirect(&location, status.is_some(), &headers)?;
+        if local.is_none() {
+            headers.push("Location", &location);
         }
-        if let Err(why) = gathered.take(at, line) {
-            return Output::Bad(why);
-        }
     }
-    match gathered.finish() {
-        Ok(head) => Output::Head(Box::new(head), end),
-        Err(why) => Output::Bad(why),
-    }
+    let (status, reason) = status.unwrap_or((implied, Vec::new()));
+    Ok(Head { status, reason, headers, length, local })
 }
 
-/// Where the body begins: after an empty line. Lines end in LF or CRLF (§6.2).
-fn blank_line(output: &[u8], scanned: usize) -> Option<usize> {
-    // A blank line may have been cut anywhere in `\n\r\n`.
-    let from = scanned.saturating_sub(2);
-    if from == 0 {
-        for blank in [&b"\n"[..], b"\r\n"] {
-            if output.starts_with(blank) {
-                return Some(blank.len());
-            }
-        }
-    }
-    memchr::memchr_iter(b'\n', output.get(from..)?).find_map(|at| {
-        let after = from + at + 1;
-        match output.get(after..)? {
-            [b'\n', ..] => Some(after + 1),
-            [b'\r', b'\n', ..] => Some(after + 2),
-            _ => None,
-        }
-    })
+/// The only value of a header.
+fn sole<'h>(headers: &'h Headers, name: &str) -> Result<Option<&'h [u8]>, &'static str> {
+    let mut values = headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()));
+    let first = values.next();
+    once(values.next().is_none())?;
+    Ok(first.map(|(_, value)| value))
 }
 
-/// The lines as they come.
-#[derive(Debug, Default)]
-struct Gathered {
-    status: Option<(Status, Vec<u8>)>,
-    headers: Headers,
-    length: Option<u64>,
-    location: Option<Vec<u8>>,
-    has_type: bool,
-    /// Lines that a local redirect would lose.
-    others: bool,
-    lines: usize,
-}
-
-impl Gathered {
-    fn take(&mut self, at: usize, line: &[u8]) -> Result<(), &'static str> {
-        self.lines += 1;
-        if self.lines > LINES_MAX {
-            return Err("its header has more than 200 lines");
-        }
-        // Scripts that write whole answers (`nph-`) begin with a status line.
-        if at == 0
-            && let Some(after) = line.strip_prefix(b"HTTP/")
-        {
-            let space = memchr::memchr(b' ', after).ok_or("its status line has no status")?;
-            self.status = Some(status(trim(after.get(space..).unwrap_or_default()))?);
-            return Ok(());
-        }
-        let colon = memchr::memchr(b':', line).ok_or("a line of its header has no colon")?;
-        let (name, value) = line.split_at(colon);
-        let value = trim(value.get(1..).unwrap_or_default());
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        let field = fields::judge(name, value).ok_or("a line of its header is none")?;
-        if is("Status") {
-            return once(self.status.replace(status(value)?).is_none());
-        }
-        match field {
-            Field::Drop => return Ok(()),
-            Field::TransferEncoding => return Err("it says Transfer-Encoding: the server does"),
-            Field::ContentLength => {
-                let length = parse_u64(value).ok_or("its Content-Length is no number")?;
-                return once(self.length.replace(length).is_none());
-            }
-            Field::Keep => {}
-        }
-        if is("Location") {
-            if value.is_empty() {
-                return Err("its Location is empty");
-            }
-            return once(self.location.replace(value.to_vec()).is_none());
-        }
-        if is("Content-Type") {
-            once(!std::mem::replace(&mut self.has_type, true))?;
-        } else {
-            self.others = true;
-        }
-        // Names are tokens, so they are ASCII.
-        self.headers.push(std::str::from_utf8(name).unwrap_or_default(), value);
-        Ok(())
+/// The place of this host that a `Location` means. With a status, or a line that would be lost (a cookie),
+/// the client is meant to see it (§6.2.4).
+fn local_redirect(
+    location: &[u8],
+    has_status: bool,
+    others: &Headers,
+) -> Result<Option<Reroute>, &'static str> {
+    if location.is_empty() {
+        return Err("its Location is empty");
     }
-
-    fn finish(mut self) -> Result<Head, &'static str> {
-        if self.lines == 0 {
-            return Err("it has no header");
-        }
-        let mut local = None;
-        if let Some(location) = &self.location {
-            let is_path = location.starts_with(b"/") && !location.starts_with(b"//");
-            // With a status or a cookie the client is meant to see it (§6.2.4).
-            if is_path && self.status.is_none() && !self.others {
-                let to = Reroute::to(location);
-                local = Some(to.ok_or("its Location is a path without a safe meaning")?);
-            } else {
-                self.headers.push("Location", location);
-            }
-        }
-        let implied = if self.location.is_some() { Status::FOUND } else { Status::OK };
-        let (status, reason) = self.status.unwrap_or((implied, Vec::new()));
-        Ok(Head { status, reason, headers: self.headers, length: self.length, local })
+    let is_path = location.starts_with(b"/") && !location.starts_with(b"//");
+    let loses = others.iter().any(|(name, _)| !name.eq_ignore_ascii_case(b"content-type"));
+    if !is_path || has_status || loses {
+        return Ok(None);
     }
-}
-
-/// Three digits, and perhaps words: `404 Not Found`. Only final ones.
-fn status(value: &[u8]) -> Result<(Status, Vec<u8>), &'static str> {
-    const WHY: &str = "its status is none";
-    let (digits, after) = value.split_at_checked(3).ok_or(WHY)?;
-    if !matches!(after, [] | [b' ', ..]) {
-        return Err(WHY);
-    }
-    let code = parse_u64(digits).and_then(|code| u16::try_from(code).ok()).ok_or(WHY)?;
-    let status = Status::new(code).filter(|status| status.class() != 1).ok_or(WHY)?;
-    Ok((status, after.to_vec()))
-}
-
-fn once(is_first: bool) -> Result<(), &'static str> {
-    if is_first { Ok(()) } else { Err("a line of its header comes twice") }
+    Reroute::to(location).map(Some).ok_or("its Location is a path without a safe meaning")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http1::fields::{self, Field};
+    use crate::http1::limits::RESPONSE_HEAD_MAX as HEAD_MAX;
     use proptest::prelude::*;
 
     fn head(output: &str) -> (Head, &str) {

@@ -8,14 +8,12 @@
 //! | `body` | how does the backend get it? |
 //! | `environ` | what is the backend told of the request? |
 //! | `relay` | how does the answer get to the client? |
-//! | `fields` | which header lines of it are passed on? |
 //! | `silence` | how long may the backend say nothing? |
 //! | `stderr` | what does a program write to its standard error? |
 
 pub mod body;
 pub mod environ;
 pub mod exchange;
-pub mod fields;
 pub mod gather;
 pub mod relay;
 pub mod silence;

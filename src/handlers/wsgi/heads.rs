@@ -4,9 +4,8 @@
 //! once more costs one look-up and a comparison.
 
 use super::wire;
-use crate::handlers::gateway::fields::{Field, judge};
-use crate::http::bytes::parse_u64;
 use crate::http::{Headers, HttpError, Status, StatusLine};
+use crate::http1::fields::{Field, judge};
 use crate::serve::write_status_line;
 use std::hash::Hasher;
 use std::rc::Rc;
@@ -104,9 +103,8 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
                 let why = format!("the hop-by-hop header {}, which PEP 3333 forbids", shown());
                 return Err(broken(&why));
             }
-            Some(Field::ContentLength) => {
-                let length =
-                    parse_u64(value).ok_or_else(|| broken("a Content-Length that is none"))?;
+            Some(Field::ContentLength(length)) => {
+                let length = length.ok_or_else(|| broken("a Content-Length that is none"))?;
                 if judged.length.is_some_and(|other| other != length) {
                     return Err(broken("two different Content-Lengths"));
                 }

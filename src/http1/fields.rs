@@ -1,32 +1,30 @@
-//! Header lines that a program answers with: which are passed on (RFC 9110 §7.6.1, SECURITY 12).
+//! Header lines of a response that is passed on: which belong to it, and which to the connection that it
+//! came by (RFC 9110 §7.6.1, SECURITY 12).
 
-use crate::http::bytes::{is_field_byte, is_tchar};
+use crate::http::bytes::{is_field_byte, is_token, parse_u64};
 
-/// What becomes of a header line of a program.
+/// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     /// It is passed on.
     Keep,
     /// It is left out: it is about a connection the program knows nothing of, or ours to say.
     Drop,
-    /// It says how long the body is: read, and not passed on.
-    ContentLength,
-    /// It says how the body is framed, which programs do not: the answer is not understood.
+    /// It says how long the body is: read, and not passed on. `None`: what it says is no number.
+    ContentLength(Option<u64>),
+    /// It says how the body is framed: read, and not passed on.
     TransferEncoding,
 }
 
-/// What a name and a trimmed value are. `None`: no header line at all; an answer with such a line
+/// What a name and a trimmed value are. `None`: no header line at all; a response with such a line
 /// is refused, for it was meant to be something else.
 pub fn judge(name: &[u8], value: &[u8]) -> Option<Field> {
-    if name.is_empty() || !name.iter().copied().all(is_tchar) {
-        return None;
-    }
-    if !value.iter().copied().all(is_field_byte) {
+    if !is_token(name) || !value.iter().copied().all(is_field_byte) {
         return None;
     }
     let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
     Some(if is(&"Content-Length") {
-        Field::ContentLength
+        Field::ContentLength(parse_u64(value))
     } else if is(&"Transfer-Encoding") {
         Field::TransferEncoding
     } else if DROPPED.iter().any(is) {
@@ -60,7 +58,8 @@ mod tests {
             ("Set-Cookie", b"a=1; Path=/", Some(Field::Keep)),
             ("X-Empty", b"", Some(Field::Keep)),
             ("X-Latin", b"caf\xe9", Some(Field::Keep)),
-            ("content-LENGTH", b"1", Some(Field::ContentLength)),
+            ("content-LENGTH", b"1", Some(Field::ContentLength(Some(1)))),
+            ("Content-Length", b"1, 1", Some(Field::ContentLength(None))),
             ("Transfer-Encoding", b"chunked", Some(Field::TransferEncoding)),
             ("connection", b"close", Some(Field::Drop)),
             ("Keep-Alive", b"x", Some(Field::Drop)),
