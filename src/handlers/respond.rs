@@ -3,8 +3,9 @@
 use super::ANY_METHOD;
 use crate::conf;
 use crate::http::{HttpError, MethodSet, Status};
+use crate::http1::render;
 use crate::net::Bytes;
-use crate::serve::{Body, Handler, Head, Look, Plan, Request, Response, write_status_line};
+use crate::serve::{Body, Handler, Head, Look, Plan, Request, Response};
 use std::io::Write;
 use std::rc::Rc;
 
@@ -21,7 +22,7 @@ impl RespondHandler {
         let conf::Respond { status, body, content_type } = respond;
         let body = if status.may_have_body() { body.into_bytes() } else { Vec::new() };
         let mut head = Vec::new();
-        write_status_line(status, &mut head);
+        render::status_line(status, &mut head);
         // A type that would split the answer is left away, as `Headers::push` does.
         if status.may_have_body() && content_type.bytes().all(crate::http::bytes::is_field_byte) {
             let _ = write!(head, "Content-Type: {content_type}\r\n");

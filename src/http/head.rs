@@ -26,6 +26,18 @@ impl Version {
     }
 }
 
+/// How the length of a request body is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyLength {
+    /// There is no body, or it is empty.
+    #[default]
+    None,
+    /// So many bytes follow the head; never 0.
+    Length(u64),
+    /// The end is seen when it is there. In HTTP/1, chunks follow (RFC 9112 §7.1).
+    Unknown,
+}
+
 /// A place in the bytes of a head. Heads are at most 64 KiB - 1 long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {

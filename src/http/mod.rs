@@ -28,7 +28,7 @@ mod status;
 
 pub use credentials::Credentials;
 pub use error::HttpError;
-pub use head::{RequestHead, Span, Version};
+pub use head::{BodyLength, RequestHead, Span, Version};
 pub use header::{Known, list};
 pub use headers::Headers;
 pub use host::HostName;

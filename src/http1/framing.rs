@@ -3,19 +3,7 @@
 //! Stricter than the RFC where it leaves a choice: whatever another server on the way could have
 //! read differently is refused, and the connection closed (SECURITY 2).
 
-use crate::http::{HttpError, Known, RequestHead, Status, Version, bytes, list};
-
-/// How the length of a request body is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BodyLength {
-    /// There is no body, or it is empty.
-    #[default]
-    None,
-    /// So many bytes follow the head; never 0.
-    Length(u64),
-    /// Chunks follow (RFC 9112 §7.1).
-    Chunked,
-}
+use crate::http::{BodyLength, HttpError, Known, RequestHead, Status, Version, bytes, list};
 
 /// What a head says about the message and the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +86,7 @@ fn sole<'h>(
 fn chunked(coding: &[u8]) -> Result<BodyLength, HttpError> {
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     if is_chunked(coding) {
-        return Ok(BodyLength::Chunked);
+        return Ok(BodyLength::Unknown);
     }
     // Empty members, which lists may have elsewhere, are none of a coding's business.
     let mut codings = coding.split(|b| *b == b',').map(bytes::trim);
@@ -194,7 +182,7 @@ mod tests {
                     let got = match frame_text(version, &lines).map(|framing| framing.body) {
                         Ok(BodyLength::None) => '-',
                         Ok(BodyLength::Length(n)) => char::from_digit(n as u32, 10).unwrap(),
-                        Ok(BodyLength::Chunked) => 'c',
+                        Ok(BodyLength::Unknown) => 'c',
                         Err(501) => 'N',
                         Err(400) => 'B',
                         Err(other) => panic!("{other}: {lines:?}"),

@@ -6,11 +6,12 @@ pub mod chunked;
 pub mod fields;
 pub mod framing;
 pub mod limits;
+pub mod render;
 pub mod response;
 
 #[cfg(test)]
 mod mutation;
 mod parse;
 
-pub use framing::{BodyLength, Framing};
+pub use framing::Framing;
 pub use parse::{Parsed, parse};

@@ -1,8 +1,7 @@
 //! The request body, as slices of the receive buffer.
 
 use crate::event::Until;
-use crate::http::{HttpError, Status};
-use crate::http1::BodyLength;
+use crate::http::{BodyLength, HttpError, Status};
 use crate::http1::chunked::{Decoder, Step};
 use crate::net::RecvBuffer;
 
@@ -33,7 +32,7 @@ impl BodyState {
         let framing = match length {
             BodyLength::None | BodyLength::Length(0) => Framing::Finished,
             BodyLength::Length(n) => Framing::Length(n),
-            BodyLength::Chunked => Framing::Chunked(Box::new(Decoder::new())),
+            BodyLength::Unknown => Framing::Chunked(Box::new(Decoder::new())),
         };
         Self { framing, received: 0, limit, wanted: false }
     }

@@ -72,16 +72,16 @@ mod request;
 mod response;
 mod service;
 
-pub use answer::{
-    Answer, AnswerState, connection_lines, fields_sent, lines_sent, write_status_line,
-};
+#[cfg(test)]
+pub(crate) use answer::testing;
+pub use answer::{Answer, AnswerSink, AnswerState};
 pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Alarm, Exchange, ExchangeIo, Step};
 pub use handler::Handler;
 pub use plan::{Call, Look, Plan, TraceStep};
 pub use request::{Peer, Request, Reroute};
-pub use response::{Body, Head, Part, Response};
+pub use response::{Body, Head, Part, Response, fields_sent, lines_sent};
 pub use service::{Readiness, Scale, Service};
 
 // What signatures of handlers name, so that those who write one need no other module.

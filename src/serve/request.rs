@@ -1,8 +1,7 @@
 //! A request as handlers see it.
 
 use crate::http::target::{self, Spelling};
-use crate::http::{HttpError, RequestHead, Status, Version};
-use crate::http1::{BodyLength, Framing};
+use crate::http::{BodyLength, HttpError, RequestHead, Status};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
@@ -86,14 +85,16 @@ impl Reroute {
     }
 }
 
-/// One request: its head, how its body is framed, and what routing found out about it. Emptied and
+/// One request: its head, how long its body is, and what routing found out about it. Emptied and
 /// used again; a handler that needs more time is lent it through its exchange.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Request line and header fields.
     pub head: RequestHead,
-    /// How the body ends, and whether the connection goes on.
-    pub framing: Framing,
+    /// How long the body is.
+    pub body_length: BodyLength,
+    /// Whether the client waits to be told before it sends the body.
+    pub expects_continue: bool,
     /// Who sent it.
     pub peer: Peer,
     /// Whether it came encrypted.
@@ -288,7 +289,7 @@ impl Request {
     /// # Errors
     /// 413, and the connection closes: the client may be sending already.
     pub fn check_length(&self, limit: u64) -> Result<(), HttpError> {
-        match self.framing.body {
+        match self.body_length {
             BodyLength::Length(length) if length > limit => Err(HttpError::fatal(
                 Status::CONTENT_TOO_LARGE,
                 format!("a body of {length} bytes, where {limit} are allowed"),
@@ -307,17 +308,12 @@ impl Request {
         self.carried.clear();
         self.let_in = false;
         self.rerouted = 0;
-        self.framing = Framing::default();
+        (self.body_length, self.expects_continue) = (BodyLength::None, false);
         self.policy_lines = None;
         (self.user, self.credentials_checked) = (None, false);
         self.host_matched = false;
         self.mount = 0;
         (self.secure, self.tls_version, self.client) = (false, None, None);
-    }
-
-    /// Whether the client speaks HTTP/1.1, and so understands chunks.
-    pub fn is_http11(&self) -> bool {
-        self.head.version() == Version::Http11
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::http::{Headers, Status};
 use crate::net::{Bytes, FileSlice};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// A complete answer. The connection adds `Date`, `Server`, `Connection` and, to `Fields`, the
@@ -108,5 +109,55 @@ impl Part {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(slice) => slice.len,
         }
+    }
+}
+
+/// The field of which each answer has one: the host's, if `policy` has it.
+const HSTS: &str = "Strict-Transport-Security";
+
+/// The header lines of an answer as they are sent with this status, beside the lines that its host
+/// adds to all.
+pub fn fields_sent<'h>(status: Status, headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
+    let fields = beside_policy(headers, policy);
+    match status {
+        Status::NOT_MODIFIED => Cow::Owned(fields.without_representation()),
+        _ => fields,
+    }
+}
+
+/// As [`fields_sent`], of lines that are rendered already.
+pub fn lines_sent(status: Status, lines: &[u8]) -> Cow<'_, [u8]> {
+    match status {
+        Status::NOT_MODIFIED => {
+            let kept = Headers::of_lines(lines).without_representation();
+            Cow::Owned(kept.as_bytes().to_vec())
+        }
+        _ => Cow::Borrowed(lines),
+    }
+}
+
+/// `hsts` is what whoever runs the server says, and clients look at the first of several
+/// (RFC 6797 §8.1).
+fn beside_policy<'h>(headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
+    if headers.get(HSTS).is_none() || memchr::memmem::find(policy, HSTS.as_bytes()).is_none() {
+        return Cow::Borrowed(headers);
+    }
+    let mut others = headers.clone();
+    others.remove(HSTS);
+    Cow::Owned(others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_says_of_hsts_is_said_once() {
+        let mut own = Headers::new();
+        own.push("strict-transport-security", b"max-age=1");
+        own.push("X-Own", b"1");
+        let policy = b"Server: s\r\nStrict-Transport-Security: max-age=9\r\n";
+        assert_eq!(beside_policy(&own, policy).as_bytes(), b"X-Own: 1\r\n");
+        assert_eq!(*beside_policy(&own, b"Server: s\r\n"), own);
     }
 }

@@ -10,12 +10,12 @@ use super::access_log::Entry;
 use super::drive::DriveContext;
 use super::routing::{ConnectionInfo, Routing, reroute, route, route_authorized};
 use crate::conf::Level;
-use crate::event::{BUFFER_SMALL, Cx, TaskId};
+use crate::event::{BUFFER_SMALL, Clock, Cx, TaskId};
 use crate::http::{HttpError, Status};
-use crate::net::{RecvBuffer, SendQueue};
+use crate::net::RecvBuffer;
 use crate::serve::{
-    Abort, Alarm, Answer, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo, Look, Plan,
-    Request, Reroute, Response, Step,
+    Abort, Alarm, Answer, AnswerSink, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo, Look,
+    Plan, Request, Reroute, Response, Step,
 };
 use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::borrow::Cow;
@@ -47,8 +47,6 @@ pub(super) struct Transaction {
     is_whole: bool,
     /// The answer broke off after its head.
     is_cut: bool,
-    /// What the client sends after this request cannot be told apart from it.
-    ends_input: bool,
 }
 
 enum State {
@@ -91,32 +89,41 @@ impl RouteMatch {
 /// One stream of a connection, lent to the transaction on it: body bytes come in, a head and a body
 /// go out.
 pub(super) trait Stream {
-    /// What an exchange works with.
-    fn lend(&mut self) -> Lent<'_>;
+    /// What frames the answer of an exchange.
+    type Sink<'s>: AnswerSink
+    where
+        Self: 's;
 
-    /// Whether the connection can go on behind an answer to `request` that begins now, while `unread`
-    /// is left of its body. What the exchange leaves of that is dropped, however long it is.
-    fn can_continue(&self, request: &Request, unread: &BodyState) -> bool;
+    /// What an exchange that answers `request` works with, while `unread` is left of its body.
+    fn lend(
+        &mut self,
+        request: &Request,
+        unread: &BodyState,
+        clock: &Clock,
+    ) -> Lent<'_, Self::Sink<'_>>;
 
     /// Queues a complete response to `request`, of whose body `unread` is left. Returns how many
-    /// bytes of body are on their way, and whether the connection goes on.
+    /// bytes of body are on their way.
     fn respond(
         &mut self,
         response: Response,
         request: &Request,
         unread: &BodyState,
-        common_headers: &[u8],
-    ) -> (u64, bool);
+        clock: &Clock,
+    ) -> u64;
 
     /// Lets a client that asked first send its body (RFC 9110 §10.1.1).
     fn send_continue(&mut self);
+
+    /// What the client sends after this request cannot be told apart from it: it is not read.
+    fn end_input(&mut self);
 }
 
 /// The parts of a stream.
-pub(super) struct Lent<'a> {
+pub(super) struct Lent<'a, S> {
     pub(super) task: TaskId,
     pub(super) recv: &'a mut RecvBuffer,
-    pub(super) queue: &'a mut SendQueue,
+    pub(super) sink: S,
 }
 
 /// What came of advancing a transaction.
@@ -155,7 +162,6 @@ impl Default for Transaction {
             wants_body: false,
             is_whole: false,
             is_cut: false,
-            ends_input: false,
         }
     }
 }
@@ -169,7 +175,7 @@ impl Transaction {
         cx: &mut DriveContext<'_>,
     ) {
         self.began = info.now;
-        self.body = BodyState::new(self.request.framing.body, u64::MAX);
+        self.body = BodyState::new(self.request.body_length, u64::MAX);
         let site = cx.site.clone();
         let routing = route(&mut self.request, &site, info, &mut Untraced);
         self.perform(routing, &site, stream, cx);
@@ -183,7 +189,7 @@ impl Transaction {
         cx: &mut DriveContext<'_>,
     ) {
         self.began = cx.cx.now();
-        self.body = BodyState::new(self.request.framing.body, u64::MAX);
+        self.body = BodyState::new(self.request.body_length, u64::MAX);
         self.answer_error(error, stream, cx);
     }
 
@@ -208,8 +214,7 @@ impl Transaction {
     ) {
         self.began = cx.cx.now();
         self.error = Some(reason);
-        self.ends_input = true;
-        self.request.framing.persistent = false;
+        stream.end_input();
         self.respond(response, stream, cx);
     }
 
@@ -217,7 +222,7 @@ impl Transaction {
     pub(super) fn note_no_request(&mut self, status: Status, reason: String, now: Instant) {
         self.began = now;
         self.error = Some(reason.into());
-        self.answer = AnswerState::complete(status, 0, false);
+        self.answer = AnswerState::complete(status, 0);
         self.state = State::Answered;
     }
 
@@ -252,11 +257,9 @@ impl Transaction {
         cx: &mut DriveContext<'_>,
     ) -> Option<Result<Step, HttpError>> {
         let State::Exchange(exchange) = &mut self.state else { return None };
-        self.answer.last = !stream.can_continue(&self.request, &self.body);
-        let Lent { task, recv, queue } = stream.lend();
-        let common_headers = with_headers(cx.cx.clock.standing_lines(), &self.request);
+        let Lent { task, recv, mut sink } = stream.lend(&self.request, &self.body, &cx.cx.clock);
         let body = BodyIn::new(&mut self.body, recv);
-        let answer = Answer::new(&mut self.answer, queue, &common_headers);
+        let answer = Answer::new(&mut self.answer, &mut sink, &self.request);
         let mut io = ExchangeIo::new(task, &self.request, body, answer, &mut self.alarm);
         let step = exchange.advance(&mut io, cx.cx);
         self.wants_body = self.body.take_wanted() && !self.body.is_finished();
@@ -266,8 +269,9 @@ impl Transaction {
                 cx.cx.timers.arm(at, task);
             }
         }
-        if self.wants_body && self.request.framing.expects_continue && !self.answer.is_started() {
-            self.request.framing.expects_continue = false;
+        drop(sink);
+        if self.wants_body && self.request.expects_continue && !self.answer.is_started() {
+            self.request.expects_continue = false;
             if self.body.received() == 0 {
                 stream.send_continue();
             }
@@ -335,7 +339,7 @@ impl Transaction {
         if matches!(self.state, State::New) {
             // Without a route the body is not read: what is dropped of it has a bound of its own.
             let limit = self.route.route().map_or(u64::MAX, |route| route.body_limit);
-            self.body = BodyState::new(self.request.framing.body, limit);
+            self.body = BodyState::new(self.request.body_length, limit);
         }
         self.state = State::Exchange(exchange);
         self.answer = AnswerState::new(&self.request);
@@ -345,11 +349,9 @@ impl Transaction {
     /// Queues a complete answer.
     fn respond(&mut self, response: Response, stream: &mut impl Stream, cx: &DriveContext<'_>) {
         let (status, is_in_memory) = (response.status, response.body.is_in_memory());
-        let common_headers = cx.cx.clock.standing_lines();
-        let (bytes, persistent) =
-            stream.respond(response, &self.request, &self.body, common_headers);
+        let bytes = stream.respond(response, &self.request, &self.body, &cx.cx.clock);
         self.is_whole = matches!(self.state, State::New) && (is_in_memory || bytes == 0);
-        self.answer = AnswerState::complete(status, bytes, persistent);
+        self.answer = AnswerState::complete(status, bytes);
         self.state = State::Answered;
     }
 
@@ -363,8 +365,7 @@ impl Transaction {
         self.log_error(&error, cx.cx);
         if error.close {
             // The client may be sending a body whose framing was not understood.
-            self.request.framing.persistent = false;
-            self.ends_input = true;
+            stream.end_input();
         }
         let pages = self.route.host().map_or(&cx.site.pages, |host| &host.pages);
         let response = pages.answer(&error, Some(&self.request));
@@ -448,7 +449,7 @@ impl Transaction {
         self.error = None;
         self.bytes_in = 0;
         (self.alarm, self.armed, self.wants_body) = (Alarm::default(), None, false);
-        (self.is_whole, self.is_cut, self.ends_input) = (false, false, false);
+        (self.is_whole, self.is_cut) = (false, false);
     }
 
     /// An armed instant has come. False if it is not what the exchange waits for now.
@@ -480,16 +481,6 @@ impl Transaction {
         self.is_cut
     }
 
-    /// Whether nothing that the client sends after it may be taken for a request.
-    pub(super) fn ends_input(&self) -> bool {
-        self.ends_input
-    }
-
-    /// How far the answer has come.
-    pub(super) fn answer(&self) -> &AnswerState {
-        &self.answer
-    }
-
     /// How far the body has been read.
     pub(super) fn body(&self) -> &BodyState {
         &self.body
@@ -515,16 +506,6 @@ impl Transaction {
     pub(super) fn waits_for_body(&self) -> bool {
         !self.is_answered() && !self.answer.is_started() && !self.body.is_finished()
     }
-}
-
-/// The header lines that an exchange's answer carries beside its own.
-fn with_headers(common: &Rc<[u8]>, request: &Request) -> Rc<[u8]> {
-    let mut more = request.answer_lines().peekable();
-    if more.peek().is_none() {
-        return common.clone();
-    }
-    let lines: Vec<_> = [&**common].into_iter().chain(more).collect();
-    Rc::from(lines.concat())
 }
 
 fn broken(how: &'static str) -> HttpError {

@@ -5,8 +5,9 @@ use super::media;
 use crate::http::conditional::Validators;
 use crate::http::etag::{Etag, FileState};
 use crate::http::{Headers, Status, date};
+use crate::http1::render;
 use crate::net::{Bytes, FileSlice};
-use crate::serve::{Body, Head, Response, write_status_line};
+use crate::serve::{Body, Head, Response};
 use crate::sys::fs::{Kind, Meta};
 use std::cell::OnceCell;
 use std::fs::File;
@@ -241,7 +242,7 @@ impl Variant {
         let mut type_line = Headers::new();
         type_line.push("Content-Type", media_type.as_bytes());
         let mut ok = Vec::with_capacity(256);
-        write_status_line(Status::OK, &mut ok);
+        render::status_line(Status::OK, &mut ok);
         ok.extend_from_slice(type_line.as_bytes());
         ok.extend_from_slice(b"Content-Length: ");
         ok.extend_from_slice(itoa::Buffer::new().format(content.len()).as_bytes());
@@ -431,7 +432,7 @@ fn validator_lines(modified: Option<u64>, etag: &Etag) -> Headers {
 /// (RFC 9110 §15.4.5).
 fn unchanged_head(etag: &Etag, shared_lines: &Headers) -> Rc<[u8]> {
     let mut head = Vec::with_capacity(192);
-    write_status_line(Status::NOT_MODIFIED, &mut head);
+    render::status_line(Status::NOT_MODIFIED, &mut head);
     head.extend_from_slice(validator_lines(None, etag).as_bytes());
     head.extend_from_slice(shared_lines.as_bytes());
     head.into()

@@ -5,7 +5,8 @@ use super::ranges;
 use crate::http::conditional::{self, Verdict};
 use crate::http::range::{self, ByteRange, RangePlan};
 use crate::http::{HttpError, Known, Method, RequestHead, Status, accepts_coding};
-use crate::serve::{Response, write_status_line};
+use crate::http1::render;
+use crate::serve::Response;
 
 /// Answers a GET or HEAD for a file; `None`: once it is compressed. `boundary` makes a text for the lines between parts.
 ///
@@ -88,7 +89,7 @@ fn single(entry: &Entry, part: ByteRange) -> Response {
     let size = entry.plain.content.len();
     let last = part.start.saturating_add(part.len).saturating_sub(1);
     let mut head = Vec::with_capacity(320);
-    write_status_line(Status::PARTIAL_CONTENT, &mut head);
+    render::status_line(Status::PARTIAL_CONTENT, &mut head);
     let text = format!(
         "Content-Type: {}\r\nContent-Length: {}\r\nContent-Range: bytes {}-{last}/{size}\r\n",
         entry.media_type, part.len, part.start

@@ -5,7 +5,8 @@ use super::{Disk, MediaTable};
 use crate::conf;
 use crate::event::Cx;
 use crate::handlers::files::resolve::{Found, Tree};
-use crate::http1::{Parsed, framing, limits::HeadLimits, parse};
+use crate::http::Version;
+use crate::http1::framing;
 use crate::net::Bytes;
 use crate::serve::{Body, Head, Part, Request, Response};
 use crate::sys::fs::Root;
@@ -19,15 +20,12 @@ pub(crate) fn cx() -> Cx {
 
 /// A request as the connection would hand it over, for a route at `/`.
 pub(crate) fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: h:80\r\n");
-    for (name, value) in fields {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    text.push_str("\r\n");
+    let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let fields = [(&b"Host"[..], &b"h:80"[..])].into_iter().chain(fields);
     let mut request = Request::default();
-    let parsed = parse(text.as_bytes(), 0, &HeadLimits::default(), &mut request.head);
-    assert!(matches!(parsed, Parsed::Complete(_)), "{text} {parsed:?}");
-    request.framing = framing::frame(&request.head).unwrap();
+    let line = (method.as_bytes(), target.as_bytes());
+    request.head.assemble(line.0, line.1, Version::Http11, fields).unwrap();
+    request.body_length = framing::frame(&request.head).unwrap().body;
     request.settle_path().unwrap();
     request.mount = 1;
     request

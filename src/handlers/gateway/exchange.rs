@@ -5,8 +5,7 @@ use super::body::RequestBody;
 use super::gather::Gather;
 use crate::event::Cx;
 use crate::event::admission::{Place, Refusal, TaskQueue};
-use crate::http::{HttpError, Status};
-use crate::http1::BodyLength;
+use crate::http::{BodyLength, HttpError, Status};
 use crate::serve::{Abort, Exchange, ExchangeIo, Request, Step};
 use rustix::io::Errno;
 use std::io;
@@ -98,14 +97,14 @@ impl<B: Backend> GatewayExchange<B> {
 
     /// Whether there is a body, and whether it is gathered first.
     fn body_of(&self, request: &Request) -> Stage<B::Call> {
-        match request.framing.body {
+        match request.body_length {
             // The body was that of the first place.
             _ if request.is_rerouted() => Stage::Ready(RequestBody::None),
             BodyLength::None => Stage::Ready(RequestBody::None),
             BodyLength::Length(length) if B::STREAMS && length > self.above => {
                 Stage::Ready(RequestBody::Streamed(length))
             }
-            BodyLength::Length(_) | BodyLength::Chunked => {
+            BodyLength::Length(_) | BodyLength::Unknown => {
                 Stage::Gathering(Gather::spool(self.above))
             }
         }

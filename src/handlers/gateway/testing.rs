@@ -2,9 +2,9 @@
 
 use crate::event::{Buffers, ConnId, Cx, TaskId};
 use crate::handlers::files::testing;
-use crate::net::{RecvBuffer, Script, SendQueue, Transport};
+use crate::net::RecvBuffer;
+use crate::serve::testing::Recorded;
 use crate::serve::{Alarm, Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Request};
-use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 pub(super) struct Transaction {
@@ -14,7 +14,7 @@ pub(super) struct Transaction {
     body: BodyState,
     arrived: RecvBuffer,
     pub(super) answer: AnswerState,
-    queue: SendQueue,
+    recorded: Recorded,
 }
 
 impl Transaction {
@@ -23,11 +23,11 @@ impl Transaction {
         Self {
             cx: testing::cx(),
             task: TaskId { conn: ConnId { index: 0, generation: 0 }, stream: 0 },
-            body: BodyState::new(request.framing.body, u64::MAX),
+            body: BodyState::new(request.body_length, u64::MAX),
             answer: AnswerState::new(&request),
             request,
             arrived: RecvBuffer::default(),
-            queue: SendQueue::default(),
+            recorded: Recorded::default(),
         }
     }
 
@@ -43,20 +43,19 @@ impl Transaction {
     }
 
     pub(super) fn with<T>(&mut self, run: impl FnOnce(&mut ExchangeIo<'_>, &mut Cx) -> T) -> T {
-        let lines: Rc<[u8]> = Rc::from(*b"");
         let body = BodyIn::new(&mut self.body, &mut self.arrived);
-        let answer = Answer::new(&mut self.answer, &mut self.queue, &lines);
+        let answer = Answer::new(&mut self.answer, &mut self.recorded, &self.request);
         let mut alarm = Alarm::default();
         let mut io = ExchangeIo::new(self.task, &self.request, body, answer, &mut alarm);
         run(&mut io, &mut self.cx)
     }
 
-    /// What the client gets.
-    pub(super) fn sent(&mut self) -> String {
-        let mut transport = Transport::Scripted(Script::default());
-        let budget = &mut crate::event::Budget::new(1);
-        self.queue.flush(&mut transport, budget, &mut Buffers::default()).unwrap();
-        let Transport::Scripted(script) = transport else { unreachable!() };
-        String::from_utf8(script.sent).unwrap()
+    /// What the client gets: the length that is promised, if one is, a bar and the body.
+    pub(super) fn sent(&self) -> String {
+        let Recorded { head: Some((200, _, length)), body, .. } = &self.recorded else {
+            return String::new();
+        };
+        let length = length.map(|length| length.to_string()).unwrap_or_default();
+        format!("{length}|{}", str::from_utf8(body).unwrap())
     }
 }

@@ -6,7 +6,7 @@
 use super::wire;
 use crate::http::{Headers, HttpError, Status, StatusLine};
 use crate::http1::fields::{Field, judge};
-use crate::serve::write_status_line;
+use crate::http1::render;
 use std::hash::Hasher;
 use std::rc::Rc;
 
@@ -123,7 +123,7 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
     }
     if let Some(length) = judged.length.filter(|_| status.may_have_body()) {
         let mut head = Vec::with_capacity(128);
-        write_status_line(StatusLine::said(status, reason), &mut head);
+        render::status_line(StatusLine::said(status, reason), &mut head);
         head.extend_from_slice(judged.headers.as_bytes());
         head.extend_from_slice(b"Content-Length: ");
         head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());

@@ -122,7 +122,7 @@ impl Explainer<'_> {
         let mut heard = RoutingTrace::default();
         let mut routing = match framing::frame(&request.head) {
             Ok(framing) => {
-                request.framing = framing;
+                request.body_length = framing.body;
                 route(&mut request, self.site, &info, &mut heard)
             }
             Err(error) => return self.refused(&error, &request, None),

@@ -141,7 +141,7 @@ impl Http1 {
             // Whatever comes of it, the connection ends now.
             let _ = self.refuse_unparsed(&error(), next, link, cx);
         } else if let Some(current) = self.current.as_mut().filter(|it| it.waits_for_body()) {
-            let mut stream = stream::lend(link, self.answered, cx);
+            let mut stream = stream::lend(link, self.answered, &mut self.sending, cx);
             current.fail_because(Abort::Timeout, error(), &mut stream, cx);
             let _ = self.follow_answer(link, cx);
         } else if link.is_amid_handshake() {
@@ -163,7 +163,7 @@ impl Http1 {
         if !current.is_answered() {
             let why = "a panic, which the error log tells of";
             let error = HttpError::fatal(Status::INTERNAL_SERVER_ERROR, why);
-            let mut stream = stream::lend(link, self.answered, cx);
+            let mut stream = stream::lend(link, self.answered, &mut self.sending, cx);
             current.fail_because(Abort::Failed, error, &mut stream, cx);
         }
         // An answer that was complete is delivered.

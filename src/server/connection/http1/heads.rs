@@ -1,6 +1,7 @@
 //! From received bytes to a transaction.
 
-use super::{Http1, PIPELINE_MAX, Reading, Writing, stream};
+use super::stream::{self, Sending};
+use super::{Http1, PIPELINE_MAX, Reading, Writing};
 use crate::event::CHUNK;
 use crate::http::{HttpError, Status};
 use crate::http1::{Parsed, framing, parse};
@@ -32,15 +33,16 @@ impl Http1 {
         }
         let mut progress = Progress::Still;
         for _ in 0..PIPELINE_MAX {
+            let Reading::Head { scanned } = self.reading else { break };
             if link.recv.is_empty() || link.pending() >= CHUNK as u64 {
                 break;
             }
             let mut next = cx.free.transaction();
             let unread = link.recv.unread();
             let limits = &cx.site.limits.head;
-            progress = match parse(unread, self.scanned as usize, limits, &mut next.request.head) {
+            progress = match parse(unread, scanned as usize, limits, &mut next.request.head) {
                 Parsed::Partial => {
-                    self.scanned = unread.len() as u32;
+                    self.reading = Reading::Head { scanned: unread.len() as u32 };
                     cx.free.give_transaction(next);
                     if link.peer_ended {
                         return self.close_after_client();
@@ -48,14 +50,10 @@ impl Http1 {
                     break;
                 }
                 Parsed::Complete(consumed) => {
-                    self.scanned = 0;
                     link.recv.consume(consumed);
                     self.begin(next, link, cx)?
                 }
-                Parsed::Refused(error) => {
-                    self.scanned = 0;
-                    self.refuse_unparsed(&error, next, link, cx)?
-                }
+                Parsed::Refused(error) => self.refuse_unparsed(&error, next, link, cx)?,
             };
             if !self.is_between_requests() {
                 break;
@@ -80,16 +78,20 @@ impl Http1 {
         // Here from now on, so that it is found wherever a handler fails.
         let current = self.current.insert(next);
         link.describe(&mut current.request);
-        let (mut stream, transport) = stream::lend_beside(link, self.answered, cx);
+        let framing = framing::frame(&current.request.head);
+        self.sending = Sending::new(framing.as_ref().is_ok_and(|framing| framing.persistent));
+        let (mut stream, transport) =
+            stream::lend_beside(link, self.answered, &mut self.sending, cx);
         let info = ConnectionInfo {
             shown: transport.tls().and_then(Tls::server_name),
             certificates: cx.tls,
             https_port: cx.https_port,
             now: cx.cx.now(),
         };
-        match framing::frame(&current.request.head) {
+        match framing {
             Ok(framing) => {
-                current.request.framing = framing;
+                current.request.body_length = framing.body;
+                current.request.expects_continue = framing.expects_continue;
                 current.begin(&info, &mut stream, cx);
             }
             Err(error) => current.refuse(error, &mut stream, cx),
@@ -119,7 +121,12 @@ impl Http1 {
     ) -> Result<Progress, CloseReason> {
         let current = self.current.insert(next);
         link.describe(&mut current.request);
-        current.refuse_unparsed(error, &mut stream::lend(link, self.answered, cx), cx);
+        self.sending = Sending::default();
+        current.refuse_unparsed(
+            error,
+            &mut stream::lend(link, self.answered, &mut self.sending, cx),
+            cx,
+        );
         self.follow_answer(link, cx)
     }
 
@@ -135,7 +142,8 @@ impl Http1 {
         let media_type = "text/plain; charset=utf-8";
         let response = Response::text(Status::BAD_REQUEST, media_type, PLAIN_TEXT);
         let reason = "plain HTTP where TLS is spoken";
-        let mut stream = stream::lend(link, self.answered, cx);
+        self.sending = Sending::default();
+        let mut stream = stream::lend(link, self.answered, &mut self.sending, cx);
         current.refuse_with(response, reason.into(), &mut stream, cx);
         self.follow_answer(link, cx)
     }

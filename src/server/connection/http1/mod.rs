@@ -17,6 +17,7 @@ use crate::server::transaction::{Advanced, End, Transaction};
 pub(super) use ending::DISCARD_RATE;
 use ending::Linger;
 use std::time::Instant;
+use stream::Sending;
 
 /// HTTP/1 on one link.
 #[derive(Debug)]
@@ -25,17 +26,17 @@ pub(super) struct Http1 {
     writing: Writing,
     /// The transaction in progress: there is one exactly while `writing` is `Response`.
     current: Option<Box<Transaction>>,
-    /// Bytes of an incomplete head that were searched already.
-    scanned: u32,
     /// Requests answered, or being answered.
     answered: u32,
+    /// How the response of `current` is framed.
+    sending: Sending,
 }
 
 /// What is read from the client.
 #[derive(Debug)]
 enum Reading {
-    /// Heads of requests.
-    Head,
+    /// Heads of requests. So many bytes of an incomplete one were searched already.
+    Head { scanned: u32 },
     /// The body of the request in progress, as its exchange asks for it.
     Body,
     /// The rest of a body whose request is answered: dropped, so that the connection can go on.
@@ -58,14 +59,19 @@ enum Writing {
     Lingering(Box<Linger>),
 }
 
+impl Reading {
+    /// The next head, of which nothing was searched.
+    const NEXT: Self = Self::Head { scanned: 0 };
+}
+
 impl Default for Http1 {
     fn default() -> Self {
         Self {
-            reading: Reading::Head,
+            reading: Reading::NEXT,
             writing: Writing::Idle,
             current: None,
-            scanned: 0,
             answered: 0,
+            sending: Sending::default(),
         }
     }
 }
@@ -74,7 +80,7 @@ impl Http1 {
     /// The one way from a state to another. A pair of states that has no meaning ends the connection.
     fn enter(&mut self, reading: Reading, writing: Writing) -> Result<Progress, CloseReason> {
         let fits = match (&reading, &writing) {
-            (Reading::Head | Reading::Discard(_), Writing::Idle) => self.current.is_none(),
+            (Reading::Head { .. } | Reading::Discard(_), Writing::Idle) => self.current.is_none(),
             (_, Writing::Response) => self.current.is_some(),
             (Reading::Ended { .. }, Writing::Closing | Writing::Lingering(_)) => {
                 self.current.is_none()
@@ -96,7 +102,7 @@ impl Http1 {
         cx: &mut DriveContext<'_>,
     ) -> Result<Progress, CloseReason> {
         match (&mut self.writing, &mut self.reading) {
-            (Writing::Idle, Reading::Head) => self.read_heads(link, cx),
+            (Writing::Idle, Reading::Head { .. }) => self.read_heads(link, cx),
             (Writing::Idle, Reading::Discard(_)) => self.discard(link),
             (Writing::Response, _) => self.advance(link, cx),
             (Writing::Closing, _) => self.finish_closing(link, cx.cx.now()),
@@ -120,7 +126,7 @@ impl Http1 {
             return self.finish_response(link, cx);
         }
         let before = (current.body().received(), link.recv.unread().len(), link.pending());
-        match current.advance(&mut stream::lend(link, self.answered, cx), cx) {
+        match current.advance(&mut stream::lend(link, self.answered, &mut self.sending, cx), cx) {
             Advanced::Yields => {
                 // What a client that is gone has sent before is still of use.
                 let hung_up = link.ready.is_gone() && current.body().is_finished();
@@ -154,17 +160,17 @@ impl Http1 {
         if current.is_cut() {
             // What is queued still leaves: answers to earlier requests may be part of it.
             link.transport.say_no_goodbye();
-            if current.answer().ends_by_closing() {
+            if self.sending.ends_by_closing() {
                 link.transport.reset_on_close();
             }
         }
-        let persistent = current.answer().is_persistent() && !current.is_cut() && !cx.stopping;
+        let persistent = self.sending.is_persistent() && !current.is_cut() && !cx.stopping;
         let is_read = current.body().is_finished();
         let reading = match persistent {
-            true if is_read => Reading::Head,
+            true if is_read => Reading::NEXT,
             true => Reading::Discard(Box::new(current.take_body().without_limit())),
             false => {
-                let linger = !is_read || current.ends_input() || link.may_have_unread();
+                let linger = !is_read || self.sending.ends_input() || link.may_have_unread();
                 Reading::Ended { linger }
             }
         };
@@ -218,7 +224,7 @@ impl Http1 {
             return Ok(Progress::Still);
         }
         self.finish(End::Delivered, cx);
-        let reading = std::mem::replace(&mut self.reading, Reading::Head);
+        let reading = std::mem::replace(&mut self.reading, Reading::NEXT);
         self.enter_next(reading)
     }
 
@@ -237,7 +243,7 @@ impl Http1 {
             return self.enter(Reading::Ended { linger: true }, Writing::Closing);
         };
         if state.is_finished() {
-            return self.enter(Reading::Head, Writing::Idle);
+            return self.enter(Reading::NEXT, Writing::Idle);
         }
         if link.peer_ended {
             return self.enter(Reading::Ended { linger: false }, Writing::Closing);
@@ -252,7 +258,7 @@ impl Http1 {
         }
         match (&self.writing, &self.reading) {
             // A client that does not take its answers gets no further request read.
-            (Writing::Idle, Reading::Head) => !link.owes(),
+            (Writing::Idle, Reading::Head { .. }) => !link.owes(),
             (Writing::Lingering(linger), _) => !linger.is_paused(),
             (Writing::Response, Reading::Body) => {
                 self.current.as_ref().is_some_and(|current| current.wants_body())
@@ -277,7 +283,7 @@ impl Http1 {
 
     /// Whether no request is in progress and the next one may come.
     pub(super) fn is_between_requests(&self) -> bool {
-        matches!((&self.writing, &self.reading), (Writing::Idle, Reading::Head))
+        matches!((&self.writing, &self.reading), (Writing::Idle, Reading::Head { .. }))
     }
 
     /// Requests answered, or being answered.
