@@ -554,15 +554,7 @@ impl Reply {
     /// A header of a file that was opened.
     fn served_header(&self, name: &str) -> Option<&str> {
         let Body::Served(response) = &self.body else { return None };
-        let value = match &response.head {
-            Head::Fields(fields) => fields.get(name),
-            Head::Prebuilt(lines) => lines.split(|byte| *byte == b'\n').find_map(|line| {
-                let colon = memchr::memchr(b':', line)?;
-                let own = std::str::from_utf8(&line[..colon]).ok()?;
-                own.eq_ignore_ascii_case(name).then(|| line[colon + 1..].trim_ascii())
-            }),
-        };
-        value.and_then(|value| std::str::from_utf8(value).ok())
+        response.head.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// What the server has put together.
@@ -597,14 +589,7 @@ impl Reply {
         if own.is_empty() && self.status == response.status {
             return response;
         }
-        let mut headers = match response.head {
-            Head::Fields(headers) => headers,
-            Head::Prebuilt(lines) => {
-                let mut headers = Headers::of_lines(&lines);
-                headers.remove("content-length");
-                headers
-            }
-        };
+        let mut headers = response.head.into_fields();
         lay_over(&mut headers, &own);
         Response { status: self.status, head: Head::Fields(headers), body: response.body }
     }

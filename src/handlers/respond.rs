@@ -2,17 +2,14 @@
 
 use super::ANY_METHOD;
 use crate::conf;
-use crate::http::{HttpError, MethodSet, Status};
-use crate::http1::render;
+use crate::http::{Headers, HttpError, MethodSet};
 use crate::net::Bytes;
-use crate::serve::{Body, Handler, Head, Look, Plan, Request, Response};
-use std::io::Write;
+use crate::serve::{Body, Handler, Look, Plan, PreparedHead, Request, Response};
 use std::rc::Rc;
 
 /// Gives every request the same answer, rendered once.
 pub struct RespondHandler {
-    status: Status,
-    head: Rc<[u8]>,
+    head: Rc<PreparedHead>,
     body: Rc<[u8]>,
 }
 
@@ -21,16 +18,13 @@ impl RespondHandler {
     pub fn new(respond: conf::Respond) -> Self {
         let conf::Respond { status, body, content_type } = respond;
         let body = if status.may_have_body() { body.into_bytes() } else { Vec::new() };
-        let mut head = Vec::new();
-        render::status_line(status, &mut head);
-        // A type that would split the answer is left away, as `Headers::push` does.
-        if status.may_have_body() && content_type.bytes().all(crate::http::bytes::is_field_byte) {
-            let _ = write!(head, "Content-Type: {content_type}\r\n");
+        let mut type_line = Headers::new();
+        if status.may_have_body() {
+            // A type that would split the answer is left away.
+            type_line.try_push("Content-Type", content_type.as_bytes());
         }
-        if status.has_length() {
-            let _ = write!(head, "Content-Length: {}\r\n", body.len());
-        }
-        Self { status, head: head.into(), body: body.into() }
+        let head = PreparedHead::new(status, &type_line, body.len() as u64, &Headers::new());
+        Self { head, body: body.into() }
     }
 }
 
@@ -40,14 +34,11 @@ impl Handler for RespondHandler {
     }
 
     fn plan(&self, _: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
-        Ok(Plan::Respond(Response {
-            status: self.status,
-            head: Head::Prebuilt(Rc::clone(&self.head)),
-            body: match self.body.is_empty() {
-                true => Body::Empty,
-                false => Body::Bytes(Bytes::from(Rc::clone(&self.body))),
-            },
-        }))
+        let body = match self.body.is_empty() {
+            true => Body::Empty,
+            false => Body::Bytes(Bytes::from(Rc::clone(&self.body))),
+        };
+        Ok(Plan::Respond(Response::prepared(&self.head, body)))
     }
 }
 
@@ -55,6 +46,7 @@ impl Handler for RespondHandler {
 mod tests {
     use super::*;
     use crate::handlers::files::testing::{cx, head_text, request};
+    use crate::http::Status;
 
     #[test]
     fn table() {

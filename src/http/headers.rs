@@ -1,5 +1,7 @@
 //! The headers of an answer, kept as the bytes they will be sent as.
 
+use super::bytes;
+
 /// Outgoing header lines. Nothing that could split a response gets in: a name that is not a token
 /// or a value with a control byte is not added (RFC 9110 §5.5; SECURITY 12).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,10 +21,7 @@ impl Headers {
         for line in lines.split(|b| *b == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let Some(colon) = memchr::memchr(b':', line) else { continue };
-            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-            if let Ok(name) = std::str::from_utf8(name) {
-                headers.try_push(name, value);
-            }
+            headers.add(&line[..colon], line[colon + 1..].trim_ascii());
         }
         headers
     }
@@ -36,12 +35,14 @@ impl Headers {
 
     /// As `push`, for names and values that are not this program's own: to be refused is no mistake.
     pub fn try_push(&mut self, name: &str, value: &[u8]) -> bool {
-        let clean = !name.is_empty()
-            && name.bytes().all(super::bytes::is_tchar)
-            && value.iter().all(|b| super::bytes::is_field_byte(*b));
+        self.add(name.as_bytes(), value)
+    }
+
+    fn add(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let clean = bytes::is_token(name) && value.iter().all(|b| bytes::is_field_byte(*b));
         if clean {
             self.lines.reserve(name.len() + value.len() + 4);
-            self.lines.extend_from_slice(name.as_bytes());
+            self.lines.extend_from_slice(name);
             self.lines.extend_from_slice(b": ");
             self.lines.extend_from_slice(value);
             self.lines.extend_from_slice(b"\r\n");
@@ -55,13 +56,7 @@ impl Headers {
             return;
         }
         let mut kept = Self::new();
-        for (other, value) in self.iter() {
-            if !other.eq_ignore_ascii_case(name.as_bytes()) {
-                for piece in [other, b": ", value, b"\r\n"] {
-                    kept.lines.extend_from_slice(piece);
-                }
-            }
-        }
+        kept.extend(self.iter().filter(|(own, _)| !own.eq_ignore_ascii_case(name.as_bytes())));
         *self = kept;
     }
 
@@ -87,6 +82,13 @@ impl Headers {
         &self.lines
     }
 
+    /// Adds those of `lines` that are acceptable.
+    pub fn extend<'l>(&mut self, lines: impl Iterator<Item = (&'l [u8], &'l [u8])>) {
+        for (name, value) in lines {
+            self.add(name, value);
+        }
+    }
+
     /// Adds all of `other`.
     pub fn append(&mut self, other: &Self) {
         self.lines.extend_from_slice(&other.lines);
@@ -94,11 +96,7 @@ impl Headers {
 
     /// The lines, as name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines.split_inclusive(|b| *b == b'\n').filter_map(|line| {
-            let line = line.strip_suffix(b"\r\n")?;
-            let colon = memchr::memchr(b':', line)?;
-            Some((&line[..colon], &line[colon + 2..]))
-        })
+        pairs(&self.lines)
     }
 
     /// The first value of `name`, compared without case.
@@ -110,6 +108,15 @@ impl Headers {
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
+}
+
+/// Names and values of `lines`, which are kept as [`Headers`] keeps them: what is none is left out.
+pub fn pairs(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    lines.split_inclusive(|b| *b == b'\n').filter_map(|line| {
+        let line = line.strip_suffix(b"\r\n")?;
+        let colon = memchr::memchr(b':', line)?;
+        Some((&line[..colon], &line[colon + 2..]))
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod date;
 pub mod escape;
 pub mod etag;
 pub mod head;
+pub mod headers;
 pub mod multipart;
 pub mod range;
 pub mod target;
@@ -18,7 +19,6 @@ pub mod target;
 mod credentials;
 mod error;
 mod header;
-mod headers;
 mod host;
 mod method;
 #[cfg(test)]

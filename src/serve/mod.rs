@@ -67,6 +67,7 @@ mod body;
 mod error_page;
 mod exchange;
 mod handler;
+mod head;
 mod plan;
 mod request;
 mod response;
@@ -79,9 +80,10 @@ pub use body::{BodyIn, BodyState};
 pub use error_page::{ErrorHook, ErrorPages, OwnPage};
 pub use exchange::{Abort, Alarm, Exchange, ExchangeIo, Step};
 pub use handler::Handler;
+pub use head::{Head, PreparedHead};
 pub use plan::{Call, Look, Plan, TraceStep};
 pub use request::{Peer, Request, Reroute};
-pub use response::{Body, Head, Part, Response, fields_sent, lines_sent};
+pub use response::{Body, Part, Response, fields_sent, lines_sent};
 pub use service::{Readiness, Scale, Service};
 
 // What signatures of handlers name, so that those who write one need no other module.

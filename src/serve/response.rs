@@ -1,5 +1,6 @@
 //! A complete answer: everything about it is known, its length above all.
 
+use super::{Head, PreparedHead};
 use crate::http::{Headers, Status};
 use crate::net::{Bytes, FileSlice};
 use std::borrow::Cow;
@@ -15,16 +16,6 @@ pub struct Response {
     pub head: Head,
     /// The body, as GET would have it.
     pub body: Body,
-}
-
-/// The head of an answer.
-#[derive(Clone, Debug)]
-pub enum Head {
-    /// Header lines, to be framed by the connection.
-    Fields(Headers),
-    /// Status line and header lines from `HTTP/1.1` to `Content-Length`, rendered once and used for
-    /// many answers; no blank line at the end.
-    Prebuilt(Rc<[u8]>),
 }
 
 /// The body of a complete answer.
@@ -53,6 +44,11 @@ impl Response {
     /// An answer with neither headers nor body.
     pub fn new(status: Status) -> Self {
         Self { status, head: Head::Fields(Headers::new()), body: Body::Empty }
+    }
+
+    /// An answer with a prepared head.
+    pub fn prepared(head: &Rc<PreparedHead>, body: Body) -> Self {
+        Self { status: head.status(), head: Head::Prepared(Rc::clone(head)), body }
     }
 
     /// A text of the given media type.

@@ -5,9 +5,8 @@ use super::media;
 use crate::http::conditional::Validators;
 use crate::http::etag::{Etag, FileState};
 use crate::http::{Headers, Status, date};
-use crate::http1::render;
 use crate::net::{Bytes, FileSlice};
-use crate::serve::{Body, Head, Response};
+use crate::serve::{Body, PreparedHead, Response};
 use crate::sys::fs::{Kind, Meta};
 use std::cell::OnceCell;
 use std::fs::File;
@@ -62,8 +61,8 @@ pub struct Variant {
     pub lines: Headers,
     /// Its bytes.
     pub content: Content,
-    ok: Rc<[u8]>,
-    not_modified: Rc<[u8]>,
+    ok: Rc<PreparedHead>,
+    not_modified: Rc<PreparedHead>,
 }
 
 /// Where the bytes are.
@@ -236,37 +235,23 @@ impl Variant {
         etag: Etag,
         media_type: &str,
         lines: Headers,
-        not_modified: Rc<[u8]>,
+        not_modified: Rc<PreparedHead>,
         content: Content,
     ) -> Self {
         let mut type_line = Headers::new();
         type_line.push("Content-Type", media_type.as_bytes());
-        let mut ok = Vec::with_capacity(256);
-        render::status_line(Status::OK, &mut ok);
-        ok.extend_from_slice(type_line.as_bytes());
-        ok.extend_from_slice(b"Content-Length: ");
-        ok.extend_from_slice(itoa::Buffer::new().format(content.len()).as_bytes());
-        ok.extend_from_slice(b"\r\n");
-        ok.extend_from_slice(lines.as_bytes());
-        Self { etag, lines, content, ok: ok.into(), not_modified }
+        let ok = PreparedHead::new(Status::OK, &type_line, content.len(), &lines);
+        Self { etag, lines, content, ok, not_modified }
     }
 
     /// All of it.
     pub fn ok(&self) -> Response {
-        Response {
-            status: Status::OK,
-            head: Head::Prebuilt(Rc::clone(&self.ok)),
-            body: self.content.all(),
-        }
+        Response::prepared(&self.ok, self.content.all())
     }
 
     /// That it has not changed.
     pub fn not_modified(&self) -> Response {
-        Response {
-            status: Status::NOT_MODIFIED,
-            head: Head::Prebuilt(Rc::clone(&self.not_modified)),
-            body: Body::Empty,
-        }
+        Response::prepared(&self.not_modified, Body::Empty)
     }
 
     /// What conditions are compared with.
@@ -430,12 +415,8 @@ fn validator_lines(modified: Option<u64>, etag: &Etag) -> Headers {
 
 /// The head of a 304: the tag and what caches go by, nothing of the body that it does not have
 /// (RFC 9110 §15.4.5).
-fn unchanged_head(etag: &Etag, shared_lines: &Headers) -> Rc<[u8]> {
-    let mut head = Vec::with_capacity(192);
-    render::status_line(Status::NOT_MODIFIED, &mut head);
-    head.extend_from_slice(validator_lines(None, etag).as_bytes());
-    head.extend_from_slice(shared_lines.as_bytes());
-    head.into()
+fn unchanged_head(etag: &Etag, shared_lines: &Headers) -> Rc<PreparedHead> {
+    PreparedHead::new(Status::NOT_MODIFIED, &validator_lines(None, etag), 0, shared_lines)
 }
 
 fn shared(bytes: &Rc<[u8]>, start: u64, len: u64) -> Bytes {

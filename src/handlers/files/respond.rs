@@ -4,9 +4,8 @@ use super::entry::{Entry, Variant};
 use super::ranges;
 use crate::http::conditional::{self, Verdict};
 use crate::http::range::{self, ByteRange, RangePlan};
-use crate::http::{HttpError, Known, Method, RequestHead, Status, accepts_coding};
-use crate::http1::render;
-use crate::serve::Response;
+use crate::http::{Headers, HttpError, Known, Method, RequestHead, Status, accepts_coding};
+use crate::serve::{PreparedHead, Response};
 
 /// Answers a GET or HEAD for a file; `None`: once it is compressed. `boundary` makes a text for the lines between parts.
 ///
@@ -88,19 +87,13 @@ fn choose<'a>(entry: &'a Entry, head: &RequestHead) -> Option<&'a Variant> {
 fn single(entry: &Entry, part: ByteRange) -> Response {
     let size = entry.plain.content.len();
     let last = part.start.saturating_add(part.len).saturating_sub(1);
-    let mut head = Vec::with_capacity(320);
-    render::status_line(Status::PARTIAL_CONTENT, &mut head);
-    let text = format!(
-        "Content-Type: {}\r\nContent-Length: {}\r\nContent-Range: bytes {}-{last}/{size}\r\n",
-        entry.media_type, part.len, part.start
-    );
-    head.extend_from_slice(text.as_bytes());
-    head.extend_from_slice(entry.plain.lines.as_bytes());
-    Response {
-        status: Status::PARTIAL_CONTENT,
-        head: crate::serve::Head::Prebuilt(head.into()),
-        body: entry.plain.content.part(part.start, part.len),
-    }
+    let (mut first, mut rest) = (Headers::new(), Headers::new());
+    first.push("Content-Type", entry.media_type.as_bytes());
+    let range = format!("bytes {}-{last}/{size}", part.start);
+    rest.push("Content-Range", range.as_bytes());
+    rest.append(&entry.plain.lines);
+    let head = PreparedHead::new(Status::PARTIAL_CONTENT, &first, part.len, &rest);
+    Response::prepared(&head, entry.plain.content.part(part.start, part.len))
 }
 
 fn sum(parts: &[ByteRange]) -> u64 {

@@ -63,7 +63,7 @@ pub(crate) fn age(path: &Path) {
 pub(crate) fn head_text(response: &Response) -> String {
     let bytes = match &response.head {
         Head::Fields(headers) => headers.as_bytes(),
-        Head::Prebuilt(head) => head,
+        Head::Prepared(head) => head.http1(),
     };
     String::from_utf8(bytes.to_vec()).unwrap()
 }

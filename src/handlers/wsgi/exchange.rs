@@ -273,7 +273,7 @@ fn whole(
     }
     // A head without a length says the standard phrase here.
     let says_own = StatusLine::said(status, &judged.reason) != status.into();
-    if says_own && judged.prebuilt.is_none() {
+    if says_own && judged.prepared.is_none() {
         return Ok(None);
     }
     let there = inbox.body.len();
@@ -281,13 +281,10 @@ fn whole(
         return Err(broken(&format!("a Content-Length of {promised} and {there} bytes of body")));
     }
     let Some(body) = inbox.body.take_all() else { return Ok(None) };
-    Ok(Some(Response {
-        status,
-        head: match &judged.prebuilt {
-            Some(lines) => Head::Prebuilt(lines.clone()),
-            None => Head::Fields(judged.headers.clone()),
-        },
-        body: if body.is_empty() { Body::Empty } else { Body::Bytes(body.into()) },
+    let body = if body.is_empty() { Body::Empty } else { Body::Bytes(body.into()) };
+    Ok(Some(match &judged.prepared {
+        Some(head) => Response::prepared(head, body),
+        None => Response { status, head: Head::Fields(judged.headers.clone()), body },
     }))
 }
 

@@ -6,7 +6,7 @@
 use super::wire;
 use crate::http::{Headers, HttpError, Status, StatusLine};
 use crate::http1::fields::{Field, judge};
-use crate::http1::render;
+use crate::serve::PreparedHead;
 use std::hash::Hasher;
 use std::rc::Rc;
 
@@ -21,8 +21,8 @@ pub(super) struct Judged {
     pub(super) length: Option<u64>,
     /// Where the answer really is.
     pub(super) elsewhere: Option<Vec<u8>>,
-    /// The head as it is sent, if the length is known: `serve::Head::Prebuilt`.
-    pub(super) prebuilt: Option<Rc<[u8]>>,
+    /// The head as it is sent, if the length is known.
+    pub(super) prepared: Option<Rc<PreparedHead>>,
 }
 
 /// Heads that were judged, by where their bytes lead.
@@ -122,13 +122,8 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
         }
     }
     if let Some(length) = judged.length.filter(|_| status.may_have_body()) {
-        let mut head = Vec::with_capacity(128);
-        render::status_line(StatusLine::said(status, reason), &mut head);
-        head.extend_from_slice(judged.headers.as_bytes());
-        head.extend_from_slice(b"Content-Length: ");
-        head.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-        head.extend_from_slice(b"\r\n");
-        judged.prebuilt = Some(head.into());
+        let line = StatusLine::said(status, reason);
+        judged.prepared = Some(PreparedHead::new(line, &judged.headers, length, &Headers::new()));
     }
     Ok(judged)
 }
@@ -191,7 +186,7 @@ mod tests {
         assert_eq!(judged.headers.as_bytes(), lines);
         assert_eq!((judged.length, judged.elsewhere), (Some(12), None));
         let whole = [b"HTTP/1.1 200 Fine\r\n", lines, b"Content-Length: 12\r\n"].concat();
-        assert_eq!(judged.prebuilt.as_deref(), Some(&*whole));
+        assert_eq!(judged.prepared.as_ref().map(|head| head.http1()), Some(&*whole));
         let judged = judge_all(Status::OK, b"\0x-accel-redirect\0/files/a").unwrap();
         assert_eq!(judged.elsewhere.as_deref(), Some(&b"/files/a"[..]));
         for bad in [
@@ -211,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_length_or_body_is_not_prebuilt() {
+    fn a_head_without_length_or_body_is_not_prepared() {
         for (status, fields) in [
             (Status::OK, &b"OK\0Content-Type\0text/x"[..]),
             (Status::NO_CONTENT, b"\0Content-Length\x000"),
             (Status::NOT_MODIFIED, b"\0Content-Length\x0012"),
         ] {
-            assert!(judge_all(status, fields).unwrap().prebuilt.is_none(), "{status:?}");
+            assert!(judge_all(status, fields).unwrap().prepared.is_none(), "{status:?}");
         }
     }
 
@@ -231,7 +226,7 @@ mod tests {
                 let judged = heads.judge(status, &fields).unwrap();
                 let want = judge_all(status, &fields).unwrap();
                 assert_eq!(judged.headers, want.headers);
-                assert_eq!((judged.length, &judged.prebuilt), (Some(n as u64), &want.prebuilt));
+                assert_eq!((judged.length, &judged.prepared), (Some(n as u64), &want.prepared));
             }
             let same = heads.judge(Status::OK, b"\0A\x001").unwrap();
             assert_eq!(same.headers.as_bytes(), b"A: 1\r\n");

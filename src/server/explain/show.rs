@@ -61,18 +61,17 @@ impl Explanation {
 
 /// The header lines of an answer, as they would be sent before those of the connection.
 pub(super) fn header_lines(response: &Response, length: u64) -> Vec<(String, String)> {
-    match &response.head {
-        Head::Prebuilt(text) => lines(text),
-        Head::Fields(headers) => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let headers = fields_sent(response.status, headers, b"");
-            let mut all: Vec<_> = headers.iter().map(|(n, v)| (text(n), text(v))).collect();
-            if response.status.has_length() {
-                all.push(("Content-Length".into(), length.to_string()));
-            }
-            all
-        }
+    let text = |(name, value): (&[u8], &[u8])| {
+        (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned())
+    };
+    let Head::Fields(headers) = &response.head else {
+        return response.head.iter().map(text).collect();
+    };
+    let mut all: Vec<_> = fields_sent(response.status, headers, b"").iter().map(text).collect();
+    if response.status.has_length() {
+        all.push(("Content-Length".into(), length.to_string()));
     }
+    all
 }
 
 /// Names and values of header lines; what has no colon, the status line, is left away.

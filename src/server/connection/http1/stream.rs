@@ -127,7 +127,7 @@ impl Stream for Http1Stream<'_> {
         let may_have_body = response.status.may_have_body();
         let length = if may_have_body { response.body.len() } else { 0 };
         match &response.head {
-            Head::Prebuilt(lines) => queue.copy(lines),
+            Head::Prepared(head) => queue.copy(head.http1()),
             Head::Fields(headers) => {
                 let line = match response.status.has_length() {
                     true => BodyLine::Length(length),
