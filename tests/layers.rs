@@ -57,6 +57,37 @@ fn nothing_is_imported_from_above() {
     assert!(seen > 100, "only {seen} imports found: is this test still looking?");
 }
 
+/// Other protocols frame otherwise: what is HTTP/1 of a head is rendered and read in `http1` alone.
+#[test]
+fn framing_is_written_and_read_in_one_layer() {
+    const WORDS: [&str; 7] = [
+        "Transfer-Encoding: chunked",
+        "Content-Length: ",
+        "Connection: ",
+        "Known::ContentLength",
+        "Known::TransferEncoding",
+        "Known::Connection",
+        "Known::Expect",
+    ];
+    let src = repository("src");
+    let mut own = 0;
+    for path in names_below(&src).iter().filter(|path| path.extension() == Some("rs".as_ref())) {
+        let inner = path.strip_prefix(&src).unwrap();
+        let is_test = ["tests.rs", "tests", "simulation", "mutation.rs"]
+            .iter()
+            .any(|name| inner.components().any(|part| part.as_os_str() == *name));
+        let text = std::fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        for word in WORDS.iter().filter(|word| !is_test && code.contains(**word)) {
+            assert!(inner.starts_with("http1"), "{} says {word:?}", inner.display());
+            own += 1;
+        }
+    }
+    assert_eq!(own, WORDS.len(), "is this test still looking?");
+}
+
 #[test]
 fn every_module_has_its_layer() {
     let lib = std::fs::read_to_string(repository("src/lib.rs")).unwrap();

@@ -13,7 +13,7 @@ use super::{Reply, Request};
 use crate::conf;
 use crate::event::Cx;
 use crate::handlers;
-use crate::http::{BodyLength, HttpError, Method, MethodSet, Status};
+use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{self, Handler, Look, Plan, Response, TraceStep};
 use std::rc::Rc;
 
@@ -138,7 +138,7 @@ impl CompiledApp {
         let Target::Endpoint(call) = &route.target else {
             return self.begin_files(state, number, raw, cx);
         };
-        if !matches!(raw.body_length, BodyLength::None | BodyLength::Length(0)) {
+        if !raw.body_length.is_empty() {
             let limited = raw.check_length(route.body_limit);
             let collector = limited.and_then(|()| Collector::new(&raw.head, route.body_limit));
             return match collector {

@@ -29,13 +29,20 @@ impl Version {
 /// How the length of a request body is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyLength {
-    /// There is no body, or it is empty.
+    /// No body was announced.
     #[default]
     None,
-    /// So many bytes follow the head; never 0.
+    /// So many bytes follow the head, perhaps none.
     Length(u64),
     /// The end is seen when it is there. In HTTP/1, chunks follow (RFC 9112 §7.1).
     Unknown,
+}
+
+impl BodyLength {
+    /// Whether it is known that there are no bytes.
+    pub fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
 }
 
 /// A place in the bytes of a head. Heads are at most 64 KiB - 1 long.

@@ -23,7 +23,7 @@ pub fn frame(head: &RequestHead) -> Result<Framing, HttpError> {
     Ok(Framing {
         body,
         persistent: is_persistent(head),
-        expects_continue: expects_continue(head)? && body != BodyLength::None,
+        expects_continue: expects_continue(head)? && !body.is_empty(),
     })
 }
 
@@ -45,7 +45,6 @@ fn body_length(head: &RequestHead) -> Result<BodyLength, HttpError> {
         // Rules 5 and 6. Identical lengths in a list may be accepted; we do not.
         (None, Some(length)) => match bytes::parse_u64(length) {
             None => Err(HttpError::bad_request("bad Content-Length")),
-            Some(0) => Ok(BodyLength::None),
             Some(length) => Ok(BodyLength::Length(length)),
         },
         // Rule 7.
@@ -168,10 +167,10 @@ mod tests {
             &["chunked", "chunked"],
         ];
         const LENGTHS: [&[&str]; 5] = [&[], &["0"], &["7"], &["+7"], &["7", "7"]];
-        /// One row a coding, one column a length: `-` none, `7` length, `c` chunked, then
+        /// One row a coding, one column a length: `-` none, `0` and `7` lengths, `c` chunked, then
         /// `B` 400, `N` 501.
-        const HTTP11: [&str; 6] = ["--7BB", "cBBBB", "cBBBB", "BBBBB", "NBBBB", "BBBBB"];
-        const HTTP10: [&str; 6] = ["--7BB", "BBBBB", "BBBBB", "BBBBB", "BBBBB", "BBBBB"];
+        const HTTP11: [&str; 6] = ["-07BB", "cBBBB", "cBBBB", "BBBBB", "NBBBB", "BBBBB"];
+        const HTTP10: [&str; 6] = ["-07BB", "BBBBB", "BBBBB", "BBBBB", "BBBBB", "BBBBB"];
         for (version, table) in [("HTTP/1.1", HTTP11), ("HTTP/1.0", HTTP10)] {
             for (codings, row) in CODINGS.iter().zip(table) {
                 for (lengths, want) in LENGTHS.iter().zip(row.chars()) {

@@ -10,7 +10,7 @@ use super::resolve::is_hidden;
 use super::store::{Store, Taken};
 use crate::conf::{Overwrite, Upload};
 use crate::event::Cx;
-use crate::http::{HttpError, Known, Method, Status, escape, target};
+use crate::http::{BodyLength, HttpError, Known, Method, Status, escape, target};
 use crate::serve::{Plan, Request, Response};
 use crate::sys::fs::{Draft, Folder, Kind, Root};
 use percent_encoding::percent_decode;
@@ -114,8 +114,7 @@ impl Target {
             return Err(HttpError::new(Status::BAD_REQUEST, "parts of a file are not taken")
                 .with_advice("Parts of files are not taken: send all of it."));
         }
-        let known = head.get(Known::ContentLength).or_else(|| head.get(Known::TransferEncoding));
-        if known.is_none() {
+        if request.body_length == BodyLength::None {
             return Err(HttpError::new(Status::LENGTH_REQUIRED, "an upload without length"));
         }
         let media_type = head.get(Known::ContentType).unwrap_or_default();

@@ -4,7 +4,7 @@
 //! anything of the server's own environment. CGI makes environment variables of it, WSGI entries of
 //! a dictionary.
 
-use crate::http::{HostName, Known};
+use crate::http::{BodyLength, HostName, Known};
 use crate::serve::{Peer, Request};
 use std::io::Write;
 
@@ -55,8 +55,9 @@ impl Environ<'_> {
         visit(b"PATH_INFO", self.path_info);
         visit(b"QUERY_STRING", self.request.query().unwrap_or_default());
         // Who says that there are no bytes is not the same as who says nothing.
-        let says_none = || head.get(Known::ContentLength).is_some() && !self.request.is_rerouted();
-        if let Some(length) = self.content_length.or_else(|| says_none().then_some(0)) {
+        let is_said = matches!(self.request.body_length, BodyLength::Length(_));
+        let says_none = is_said && !self.request.is_rerouted();
+        if let Some(length) = self.content_length.or(says_none.then_some(0)) {
             visit(b"CONTENT_LENGTH", itoa::Buffer::new().format(length).as_bytes());
         }
         // A body that was meant for another path is not this one's.

@@ -100,13 +100,11 @@ impl<B: Backend> GatewayExchange<B> {
         match request.body_length {
             // The body was that of the first place.
             _ if request.is_rerouted() => Stage::Ready(RequestBody::None),
-            BodyLength::None => Stage::Ready(RequestBody::None),
+            length if length.is_empty() => Stage::Ready(RequestBody::None),
             BodyLength::Length(length) if B::STREAMS && length > self.above => {
                 Stage::Ready(RequestBody::Streamed(length))
             }
-            BodyLength::Length(_) | BodyLength::Unknown => {
-                Stage::Gathering(Gather::spool(self.above))
-            }
+            _ => Stage::Gathering(Gather::spool(self.above)),
         }
     }
 

@@ -7,7 +7,7 @@ use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
 use crate::event::{Cx, Until};
 use crate::handlers::gateway::{Environ, Gather, Spool, Spooled};
-use crate::http::{BodyLength, HttpError, Known, Method, Status, StatusLine};
+use crate::http::{BodyLength, HttpError, Method, Status, StatusLine};
 use crate::net::FileSlice;
 use crate::serve::{Abort, Body, Exchange, ExchangeIo, Head, Request, Reroute, Response, Step};
 use std::ops::Range;
@@ -55,9 +55,7 @@ impl AppExchange {
         cx: &mut Cx,
     ) -> Result<Until, HttpError> {
         let request = io.request;
-        let announced = !matches!(request.body_length, BodyLength::None)
-            || request.head.get(Known::ContentLength).is_some();
-        let has_body = announced && !request.is_rerouted();
+        let has_body = request.body_length != BodyLength::None && !request.is_rerouted();
         let spooled = body.spooled()?;
         let length = spooled.len();
         let spooled = match spooled {
