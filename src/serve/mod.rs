@@ -83,7 +83,7 @@ pub use handler::Handler;
 pub use head::{Head, PreparedHead};
 pub use plan::{Call, Look, Plan, TraceStep};
 pub use request::{Peer, Request, Reroute};
-pub use response::{Body, Part, Response, fields_sent, lines_sent};
+pub use response::{Body, HSTS, Part, Response, fields_sent};
 pub use service::{Readiness, Scale, Service};
 
 // What signatures of handlers name, so that those who write one need no other module.

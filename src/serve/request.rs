@@ -1,7 +1,7 @@
 //! A request as handlers see it.
 
 use crate::http::target::{self, Spelling};
-use crate::http::{BodyLength, HttpError, RequestHead, Status};
+use crate::http::{BodyLength, Headers, HttpError, RequestHead, Status};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
@@ -66,8 +66,8 @@ pub struct Reroute {
     pub path: Vec<u8>,
     /// The query, encoded, without `?`; `None`: without one.
     pub query: Option<Vec<u8>>,
-    /// Header lines, each with its CRLF, that are added to the answer from there.
-    pub lines: Vec<u8>,
+    /// Headers that are added to the answer from there.
+    pub headers: Headers,
 }
 
 impl Reroute {
@@ -81,7 +81,7 @@ impl Reroute {
         };
         let spelling = target::normalise(raw, &mut Vec::new()).ok()?;
         // It would lead out of the folder that the program has begun with: a client's text is in it.
-        (!spelling.parents).then(|| Self { path: raw.to_vec(), query, lines: Vec::new() })
+        (!spelling.parents).then(|| Self { path: raw.to_vec(), query, headers: Headers::new() })
     }
 }
 
@@ -108,9 +108,9 @@ pub struct Request {
     pub credentials_checked: bool,
     /// What was agreed on for the encryption: `TLSv1.3`.
     pub tls_version: Option<&'static str>,
-    /// Header lines that its answer carries, whoever gives it: those of its host and of the guards
+    /// Headers that its answer carries, whoever gives it: those of its host and of the guards
     /// that have let it in.
-    pub policy_lines: Option<Rc<[u8]>>,
+    pub host_headers: Option<Rc<Headers>>,
     /// Whether it may have what the place answers that it was sent to. Who may not does not hear
     /// either what was said by those who sent it there.
     pub let_in: bool,
@@ -132,8 +132,8 @@ pub struct Request {
     rerouted: u8,
     /// The query of the place it was sent to.
     query: Option<Vec<u8>>,
-    /// Header lines of those who sent it elsewhere.
-    carried: Vec<u8>,
+    /// Headers of those who sent it elsewhere.
+    carried: Headers,
 }
 
 impl Request {
@@ -178,17 +178,17 @@ impl Request {
         let spelling = target::normalise(&to.path, &mut self.decoded)?;
         self.note_slashes(spelling);
         (self.sent, self.query) = (to.path, to.query);
-        self.carried.extend_from_slice(&to.lines);
+        self.carried.append(&to.headers);
         // Whom one guard has let in is nobody to the next, nor where nobody is asked.
         (self.let_in, self.user) = (false, None);
         self.head.become_get();
         Ok(())
     }
 
-    /// Header lines that its answer carries, whoever gives it.
-    pub fn answer_lines(&self) -> impl Iterator<Item = &[u8]> {
-        let carried = Some(&*self.carried).filter(|lines| self.let_in && !lines.is_empty());
-        self.policy_lines.as_deref().into_iter().chain(carried)
+    /// Headers that its answer carries, whoever gives it.
+    pub fn response_headers(&self) -> impl Iterator<Item = &Headers> {
+        let carried = Some(&self.carried).filter(|headers| self.let_in && !headers.is_empty());
+        self.host_headers.as_deref().into_iter().chain(carried)
     }
 
     /// Whether it is answered by another path than the one asked for. Its body, if it has one, was
@@ -309,7 +309,7 @@ impl Request {
         self.let_in = false;
         self.rerouted = 0;
         (self.body_length, self.expects_continue) = (BodyLength::None, false);
-        self.policy_lines = None;
+        self.host_headers = None;
         (self.user, self.credentials_checked) = (None, false);
         self.host_matched = false;
         self.mount = 0;
@@ -342,7 +342,11 @@ mod tests {
     #[test]
     fn locations_become_paths() {
         let to = |path: &str, query: Option<&str>| {
-            Some(Reroute { path: path.into(), query: query.map(Into::into), lines: Vec::new() })
+            Some(Reroute {
+                path: path.into(),
+                query: query.map(Into::into),
+                headers: Headers::new(),
+            })
         };
         for (location, want) in [
             ("/a", to("/a", None)),
@@ -431,19 +435,20 @@ mod tests {
         let to = Reroute {
             path: b"/x".to_vec(),
             query: Some(b"q".to_vec()),
-            lines: b"A: 1\r\n".to_vec(),
+            headers: Headers::of_lines(b"A: 1\r\n"),
         };
         assert!(!request.is_rerouted());
         for _ in 0..5 {
             assert!(request.reroute(to.clone()).is_ok());
         }
         assert_eq!((request.path(), request.query()), (&b"/x"[..], Some(&b"q"[..])));
-        assert_eq!(request.answer_lines().count(), 0, "nobody has let it in");
+        assert_eq!(request.response_headers().count(), 0, "nobody has let it in");
         request.let_in = true;
-        assert_eq!(request.answer_lines().collect::<Vec<_>>(), [b"A: 1\r\n".repeat(5)]);
+        let carried = request.response_headers().map(Headers::as_bytes).collect::<Vec<_>>();
+        assert_eq!(carried, [b"A: 1\r\n".repeat(5)]);
         assert!(request.reroute(to).is_err());
         request.clear();
-        assert_eq!(request.answer_lines().count(), 0);
+        assert_eq!(request.response_headers().count(), 0);
         assert!(!request.is_rerouted() && request.query().is_none());
     }
 }

@@ -108,34 +108,28 @@ impl Part {
     }
 }
 
-/// The field of which each answer has one: the host's, if `policy` has it.
-const HSTS: &str = "Strict-Transport-Security";
+/// The field of which each answer has one: the host's, if it has it.
+pub const HSTS: &str = "Strict-Transport-Security";
 
-/// The header lines of an answer as they are sent with this status, beside the lines that its host
-/// adds to all.
-pub fn fields_sent<'h>(status: Status, headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
-    let fields = beside_policy(headers, policy);
-    match status {
-        Status::NOT_MODIFIED => Cow::Owned(fields.without_representation()),
-        _ => fields,
-    }
-}
-
-/// As [`fields_sent`], of lines that are rendered already.
-pub fn lines_sent(status: Status, lines: &[u8]) -> Cow<'_, [u8]> {
-    match status {
-        Status::NOT_MODIFIED => {
-            let kept = Headers::of_lines(lines).without_representation();
-            Cow::Owned(kept.as_bytes().to_vec())
+/// The headers of an answer as they are sent with this status, beside those that its host adds to all.
+pub fn fields_sent<'h>(
+    status: Status,
+    headers: &'h Headers,
+    host: Option<&Headers>,
+) -> Cow<'h, Headers> {
+    match (status, beside_host(headers, host)) {
+        (Status::NOT_MODIFIED, Cow::Borrowed(fields)) => fields.without_representation(),
+        (Status::NOT_MODIFIED, Cow::Owned(fields)) => {
+            Cow::Owned(fields.without_representation().into_owned())
         }
-        _ => Cow::Borrowed(lines),
+        (_, fields) => fields,
     }
 }
 
-/// `hsts` is what whoever runs the server says, and clients look at the first of several
+/// `HSTS` is what whoever runs the server says, and clients look at the first of several
 /// (RFC 6797 §8.1).
-fn beside_policy<'h>(headers: &'h Headers, policy: &[u8]) -> Cow<'h, Headers> {
-    if headers.get(HSTS).is_none() || memchr::memmem::find(policy, HSTS.as_bytes()).is_none() {
+fn beside_host<'h>(headers: &'h Headers, host: Option<&Headers>) -> Cow<'h, Headers> {
+    if host.is_none_or(|host| host.get(HSTS).is_none()) || headers.get(HSTS).is_none() {
         return Cow::Borrowed(headers);
     }
     let mut others = headers.clone();
@@ -149,11 +143,13 @@ mod tests {
 
     #[test]
     fn what_the_host_says_of_hsts_is_said_once() {
-        let mut own = Headers::new();
+        let (mut own, mut host) = (Headers::new(), Headers::new());
         own.push("strict-transport-security", b"max-age=1");
         own.push("X-Own", b"1");
-        let policy = b"Server: s\r\nStrict-Transport-Security: max-age=9\r\n";
-        assert_eq!(beside_policy(&own, policy).as_bytes(), b"X-Own: 1\r\n");
-        assert_eq!(*beside_policy(&own, b"Server: s\r\n"), own);
+        host.push("Cache-Control", b"private");
+        assert_eq!(*beside_host(&own, Some(&host)), own);
+        assert_eq!(*beside_host(&own, None), own);
+        host.push(HSTS, b"max-age=9");
+        assert_eq!(beside_host(&own, Some(&host)).as_bytes(), b"X-Own: 1\r\n");
     }
 }

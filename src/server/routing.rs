@@ -221,7 +221,7 @@ fn admit(
 ) -> Result<Option<Response>, HttpError> {
     let ConnectionInfo { shown, certificates, https_port, .. } = *info;
     if request.secure {
-        request.policy_lines.clone_from(&host.hsts);
+        request.host_headers.clone_from(&host.headers);
         let asked = request.head.authority().and_then(HostName::parse).map(|host| host.name);
         let same = matches!((shown, asked), (Some(shown), Some(asked))
             if shown.as_bytes().eq_ignore_ascii_case(asked));

@@ -12,8 +12,8 @@ use crate::handlers::files::{CacheLimits, FileHandler, MediaTable, Setup};
 use crate::handlers::script_names::{Named, ScriptNames};
 use crate::handlers::wsgi::{self, Application, Mount, Pages};
 use crate::handlers::{CgiHandler, RedirectHandler, RespondHandler};
-use crate::http::{HttpError, Method, MethodSet, Status};
-use crate::serve::{ErrorPages, Handler, Look, OwnPage, Plan, Request, Service};
+use crate::http::{Headers, HttpError, Method, MethodSet, Status};
+use crate::serve::{ErrorPages, HSTS, Handler, Look, OwnPage, Plan, Request, Service};
 use crate::sys::file;
 use crate::sys::fs::{Closed, NamedRoot, Root, RootPool};
 use crate::sys::privilege::may_enter;
@@ -151,20 +151,26 @@ impl<'a> Builder<'a> {
             pages: Rc::new(self.pages(host)),
             https: host.https,
             guard: self.guard(host, &host.access, hsts.as_ref()),
-            hsts,
+            headers: hsts,
             routes,
         }
     }
 
     /// Only for hosts that are reached encrypted alone: browsers would not find the others any more
     /// (RFC 6797).
-    fn hsts(&self, host: &conf::Host) -> Option<Rc<[u8]>> {
+    fn hsts(&self, host: &conf::Host) -> Option<Rc<Headers>> {
         let span = host.hsts.unwrap_or(self.config.tls.hsts)?;
-        let line = format!("Strict-Transport-Security: max-age={}\r\n", span.as_secs());
-        (host.https != Https::Both).then(|| line.into_bytes().into())
+        let mut headers = Headers::new();
+        headers.push(HSTS, format!("max-age={}", span.as_secs()).as_bytes());
+        (host.https != Https::Both).then(|| headers.into())
     }
 
-    fn route(&mut self, host: &conf::Host, route: &conf::Route, hsts: Option<&Rc<[u8]>>) -> Route {
+    fn route(
+        &mut self,
+        host: &conf::Host,
+        route: &conf::Route,
+        hsts: Option<&Rc<Headers>>,
+    ) -> Route {
         let (kind, handler): (_, Rc<dyn Handler>) = match &route.action {
             Action::Files(files) => ("files", self.files(host, files, false)),
             Action::Cgi(cgi) => ("cgi", self.scripts(host, cgi)),
@@ -199,7 +205,7 @@ impl<'a> Builder<'a> {
         &mut self,
         host: &conf::Host,
         access: &conf::Access,
-        hsts: Option<&Rc<[u8]>>,
+        hsts: Option<&Rc<Headers>>,
     ) -> Option<Rc<Guard>> {
         let auth = access.auth.as_ref();
         let lock = auth.map(|auth| {

@@ -17,7 +17,7 @@ pub use lookup::{Choice, Decision, PassedOver, Trace, Untraced};
 pub use registry::{IntoHandler, Registry};
 
 use crate::conf;
-use crate::http::MethodSet;
+use crate::http::{Headers, MethodSet};
 use crate::serve::{ErrorPages, Handler, Service};
 use crate::sys::fs::Closed;
 use std::collections::HashMap;
@@ -57,8 +57,8 @@ pub struct VirtualHost {
     pub pages: Rc<ErrorPages>,
     /// What it does with requests that are not encrypted.
     pub https: conf::Https,
-    /// The header line that tells browsers to come back encrypted only, where it has one.
-    pub hsts: Option<Rc<[u8]>>,
+    /// What all of its answers carry: that browsers come back encrypted only.
+    pub headers: Option<Rc<Headers>>,
     /// Who may know what is not here; `None`: everybody.
     pub guard: Option<Rc<Guard>>,
     /// Most specific first.
@@ -112,7 +112,7 @@ impl Site {
                 name: "*".into(),
                 pages: Rc::default(),
                 https: conf::Https::Both,
-                hsts: None,
+                headers: None,
                 guard: None,
                 routes,
             }],

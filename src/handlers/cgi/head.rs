@@ -173,7 +173,7 @@ mod tests {
             let query = query.map(|query| query.as_bytes().to_vec());
             assert_eq!(
                 local,
-                Some(Reroute { path: path.into(), query, lines: Vec::new() }),
+                Some(Reroute { path: path.into(), query, headers: Headers::new() }),
                 "{output:?}"
             );
         }

@@ -1,7 +1,7 @@
 //! A request that an application answers: its body is gathered, the pool asked, the answer passed
 //! on as fast as the client takes it.
 
-use super::heads::{Judged, broken, lines_for_elsewhere};
+use super::heads::{Judged, broken, headers_for_elsewhere};
 use super::job::{Inbox, Job, JobBody, Piece};
 use super::pool::Pool;
 use super::wire::{self, BodyKind, Call};
@@ -151,7 +151,7 @@ impl AppExchange {
                     "X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /";
                 return Err(broken(what));
             };
-            elsewhere.lines = lines_for_elsewhere(&judged.headers);
+            elsewhere.headers = headers_for_elsewhere(&judged.headers);
             return Ok(Step::Reroute(elsewhere));
         }
         let omits = io.answer.omits_body() || !status.may_have_body();

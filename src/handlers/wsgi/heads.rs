@@ -129,7 +129,7 @@ fn judge_all(status: Status, fields: &[u8]) -> Result<Judged, HttpError> {
 }
 
 /// Of what an application says with `X-Accel-Redirect`, that which a file cannot know.
-pub(super) fn lines_for_elsewhere(headers: &Headers) -> Vec<u8> {
+pub(super) fn headers_for_elsewhere(headers: &Headers) -> Headers {
     const KEPT: [&str; 5] =
         ["Cache-Control", "Content-Disposition", "Content-Language", "Set-Cookie", "Vary"];
     let mut kept = Headers::new();
@@ -139,7 +139,7 @@ pub(super) fn lines_for_elsewhere(headers: &Headers) -> Vec<u8> {
             kept.push(known, value);
         }
     }
-    kept.as_bytes().to_vec()
+    kept
 }
 
 /// 502: what an application has said is no answer.
@@ -160,8 +160,8 @@ mod tests {
                 return;
             };
             let Ok(judged) = judge_all(status, fields) else { return };
-            let lines = lines_for_elsewhere(&judged.headers);
-            for block in [judged.headers.as_bytes(), &lines] {
+            let others = headers_for_elsewhere(&judged.headers);
+            for block in [judged.headers.as_bytes(), others.as_bytes()] {
                 let ends = block.windows(2).filter(|pair| pair == b"\r\n").count();
                 let marks = block.iter().filter(|byte| b"\r\n\0".contains(byte)).count();
                 assert_eq!(marks, ends * 2);

@@ -11,7 +11,7 @@ use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
 use crate::http::{HostName, HttpError, Status};
 use crate::http1::{Parsed, framing, parse};
-use crate::serve::{Look, Peer, Plan, Request, Response, TraceStep, lines_sent};
+use crate::serve::{Look, Peer, Plan, Request, Response, TraceStep, fields_sent};
 use crate::site::{Decision, PassedOver, Route, Site, Trace, VirtualHost};
 use crate::tls::Secured;
 use mio::Poll;
@@ -319,8 +319,8 @@ impl<'s> Trace<'s> for RoutingTrace<'s> {
 fn known(response: &Response, request: &Request, why: String) -> Answer {
     let length = response.body.len();
     let mut headers = show::header_lines(response, length);
-    for lines in request.answer_lines() {
-        headers.extend(show::lines(&lines_sent(response.status, lines)));
+    for added in request.response_headers() {
+        headers.extend(fields_sent(response.status, added, None).iter().map(show::pair));
     }
     Answer::Known { status: response.status, why, headers, length }
 }

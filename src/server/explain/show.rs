@@ -61,22 +61,18 @@ impl Explanation {
 
 /// The header lines of an answer, as they would be sent before those of the connection.
 pub(super) fn header_lines(response: &Response, length: u64) -> Vec<(String, String)> {
-    let text = |(name, value): (&[u8], &[u8])| {
-        (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(value).into_owned())
-    };
     let Head::Fields(headers) = &response.head else {
-        return response.head.iter().map(text).collect();
+        return response.head.iter().map(pair).collect();
     };
-    let mut all: Vec<_> = fields_sent(response.status, headers, b"").iter().map(text).collect();
+    let mut all: Vec<_> = fields_sent(response.status, headers, None).iter().map(pair).collect();
     if response.status.has_length() {
         all.push(("Content-Length".into(), length.to_string()));
     }
     all
 }
 
-/// Names and values of header lines; what has no colon, the status line, is left away.
-pub(super) fn lines(text: &[u8]) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(text);
-    let parts = text.lines().filter_map(|line| line.split_once(": "));
-    parts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+/// A header line as text.
+pub(super) fn pair((name, value): (&[u8], &[u8])) -> (String, String) {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (text(name), text(value))
 }

@@ -9,7 +9,7 @@ pub use check::Check;
 pub(super) use locks::Locks;
 
 use crate::conf::{Access, Client};
-use crate::http::{HttpError, Method, Status};
+use crate::http::{Headers, HttpError, Method, Status};
 use crate::serve::{Peer, Request};
 use lock::{Lock, Opened};
 use std::fmt;
@@ -24,27 +24,27 @@ pub struct Guard {
     /// What asks for a password.
     lock: Option<Rc<Lock>>,
     /// What its answers carry.
-    lines: Lines,
+    headers: AddedHeaders,
 }
 
 /// A cache that several people share must not hand on what was meant for those who were let in.
 /// Requests with credentials are treated so anyway (RFC 9111 §3.5), unless the answer says `public`
 /// or `s-maxage`; an address is nothing that a cache looks at. `private` beside either of them is
 /// the stricter, which counts (§4.2.1).
-const PRIVATE: &[u8] = b"Cache-Control: private\r\n";
+const PRIVATE: (&str, &[u8]) = ("Cache-Control", b"private");
 
-/// Header lines of admitted answers.
+/// Headers of admitted answers.
 #[derive(Debug)]
-struct Lines {
-    alone: Rc<[u8]>,
-    with_policy: Option<WithPolicy>,
+struct AddedHeaders {
+    alone: Rc<Headers>,
+    with_host: Option<WithHost>,
 }
 
 /// Behind those that the host has for encrypted requests.
 #[derive(Debug)]
-struct WithPolicy {
-    policy: Rc<[u8]>,
-    both: Rc<[u8]>,
+struct WithHost {
+    host: Rc<Headers>,
+    both: Rc<Headers>,
 }
 
 /// What a guard makes of a request.
@@ -57,16 +57,16 @@ pub enum Authorization {
 }
 
 impl Guard {
-    /// The guard of a route with this access, where it needs one. `policy`: the header lines of its
+    /// The guard of a route with this access, where it needs one. `host`: the headers of its
     /// host, for encrypted requests.
     pub(super) fn of(
         access: &Access,
         lock: Option<Rc<Lock>>,
-        policy: Option<&Rc<[u8]>>,
+        host: Option<&Rc<Headers>>,
     ) -> Option<Self> {
         let allow = access.allow.as_ref().map(|at| at.value.clone());
         let is_needed = allow.is_some() || lock.is_some();
-        is_needed.then(|| Self { allow, lock, lines: Lines::new(policy) })
+        is_needed.then(|| Self { allow, lock, headers: AddedHeaders::new(host) })
     }
 
     /// Whether a request with this method is asked for anything.
@@ -110,7 +110,7 @@ impl Guard {
     pub fn welcome(&self, request: &mut Request, user: Option<Rc<str>>) {
         request.credentials_checked |= user.is_some();
         request.user = user;
-        self.lines.put(request);
+        self.headers.put(request);
     }
 }
 
@@ -123,22 +123,26 @@ fn covers(client: Client, peer: Peer) -> bool {
     }
 }
 
-impl Lines {
-    fn new(policy: Option<&Rc<[u8]>>) -> Self {
-        let both = |policy: &Rc<[u8]>| [&**policy, PRIVATE].concat().into();
-        let with = |policy: &Rc<[u8]>| WithPolicy { policy: policy.clone(), both: both(policy) };
-        Self { alone: PRIVATE.into(), with_policy: policy.map(with) }
+impl AddedHeaders {
+    fn new(host: Option<&Rc<Headers>>) -> Self {
+        let behind = |before: &Headers| {
+            let mut headers = before.clone();
+            headers.push(PRIVATE.0, PRIVATE.1);
+            Rc::new(headers)
+        };
+        let with = |host: &Rc<Headers>| WithHost { host: host.clone(), both: behind(host) };
+        Self { alone: behind(&Headers::new()), with_host: host.map(with) }
     }
 
     /// Adds them to those that answers to the request carry, once.
     fn put(&self, request: &mut Request) {
-        let lines = match (&request.policy_lines, &self.with_policy) {
+        let headers = match (&request.host_headers, &self.with_host) {
             (None, _) => &self.alone,
-            (Some(lines), Some(with)) if *lines == with.policy => &with.both,
+            (Some(headers), Some(with)) if *headers == with.host => &with.both,
             // They are there already: another guard has let it in, before an internal redirect.
             _ => return,
         };
-        request.policy_lines = Some(lines.clone());
+        request.host_headers = Some(headers.clone());
     }
 }
 
@@ -195,16 +199,18 @@ mod tests {
     #[test]
     fn answers_say_once_that_they_are_private() {
         let access = Access { allow: Some(At::implied(vec![Client::Unix])), auth: None };
-        let policy: Rc<[u8]> = Rc::from(*b"Strict-Transport-Security: max-age=1\r\n");
-        let guard = Guard::of(&access, None, Some(&policy)).unwrap();
-        for (before, want) in
-            [(None, PRIVATE.to_vec()), (Some(policy.clone()), [&*policy, PRIVATE].concat())]
-        {
+        let mut host = Headers::new();
+        host.push("Strict-Transport-Security", b"max-age=1");
+        let host = Rc::new(host);
+        let guard = Guard::of(&access, None, Some(&host)).unwrap();
+        let private = "Cache-Control: private\r\n";
+        let both = "Strict-Transport-Security: max-age=1\r\n".to_owned() + private;
+        for (before, want) in [(None, private), (Some(host), &*both)] {
             let mut request = Request::default();
-            request.policy_lines = before;
+            request.host_headers = before;
             for _ in 0..2 {
                 guard.admit(&mut request, Instant::now()).unwrap();
-                assert_eq!(request.policy_lines.as_deref(), Some(&*want));
+                assert_eq!(request.host_headers.as_ref().unwrap().as_bytes(), want.as_bytes());
             }
         }
     }

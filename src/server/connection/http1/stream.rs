@@ -6,9 +6,7 @@ use crate::http::{Headers, Method, Status, StatusLine, Version};
 use crate::http1::chunked;
 use crate::http1::render::{self, BodyLine};
 use crate::net::{FileSlice, RecvBuffer, SendQueue, Transport};
-use crate::serve::{
-    AnswerSink, Body, BodyState, Head, Part, Request, Response, fields_sent, lines_sent,
-};
+use crate::serve::{AnswerSink, Body, BodyState, Head, Part, Request, Response, fields_sent};
 use crate::server::connection::link::Link;
 use crate::server::drive::DriveContext;
 use crate::server::transaction::{Lent, Stream};
@@ -258,10 +256,10 @@ fn queue_head(
     body_line: BodyLine,
     request: &Request,
 ) {
-    let policy = request.policy_lines.as_deref().unwrap_or_default();
+    let fields = fields_sent(line.status(), headers, request.host_headers.as_deref());
     queue.append(|head| {
         render::status_line(line, head);
-        head.extend_from_slice(fields_sent(line.status(), headers, policy).as_bytes());
+        head.extend_from_slice(fields.as_bytes());
         render::body_line(body_line, head);
     });
 }
@@ -275,11 +273,8 @@ fn queue_end_of_head(
     persistent: bool,
 ) {
     queue.copy(common_headers);
-    for lines in request.answer_lines() {
-        match request.is_rerouted() {
-            true => queue.copy(&lines_sent(status, lines)),
-            false => queue.copy(lines),
-        }
+    for headers in request.response_headers() {
+        queue.copy(fields_sent(status, headers, None).as_bytes());
     }
     queue.copy(render::connection_lines(persistent, request.head.version()));
 }

@@ -99,7 +99,7 @@ impl Act {
 
     /// The way to it.
     fn reroute(self) -> Reroute {
-        Reroute { path: self.path().into_bytes(), query: None, lines: Vec::new() }
+        Reroute { path: self.path().into_bytes(), query: None, headers: Headers::new() }
     }
 
     /// Where it plays.
