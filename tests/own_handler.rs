@@ -75,7 +75,7 @@ impl Handler for Speaker {
                 Ok(Response::text(Status::OK, "text/plain", body).into())
             })),
             b"else" => Ok(Plan::Redirect(
-                httpyserver::serve::Reroute::to(b"/say/").expect("a path of this host"),
+                httpyserver::serve::InternalRedirect::to(b"/say/").expect("a path of this host"),
             )),
             b"fails" => Err(HttpError::new(Status::NOT_FOUND, "nothing to say")),
             _ => Ok(Response::text(Status::OK, "text/plain", text).into()),

@@ -1,6 +1,6 @@
 //! An answer that takes time.
 
-use super::{Answer, BodyIn, Request, Reroute, Response};
+use super::{Answer, BodyIn, InternalRedirect, Request, Response};
 use crate::event::{Cx, TaskId, Until};
 use crate::http::HttpError;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ pub enum Step {
     Respond(Response),
     /// It has written nothing; another path of the same host has the answer. Together with those
     /// of handlers at most five a request.
-    Reroute(Reroute),
+    Redirect(InternalRedirect),
     /// It has written nothing and read nothing: the guard of the route has let the request in as
     /// that of this user, and the handler of the route is to be asked now. Method, path and body are
     /// as they were.

@@ -82,7 +82,7 @@ pub use exchange::{Abort, Alarm, Exchange, ExchangeIo, Step};
 pub use handler::Handler;
 pub use head::{Head, PreparedHead};
 pub use plan::{Call, Look, Plan, TraceStep};
-pub use request::{Peer, Request, Reroute};
+pub use request::{InternalRedirect, Peer, Request};
 pub use response::{Body, HSTS, Part, Response, fields_sent};
 pub use service::{Readiness, Scale, Service};
 

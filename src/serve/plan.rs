@@ -1,6 +1,6 @@
 //! What a handler plans, and what it may look at meanwhile.
 
-use super::{Exchange, Request, Reroute, Response};
+use super::{Exchange, InternalRedirect, Request, Response};
 use crate::conf::Level;
 use crate::event::Cx;
 use crate::http::HttpError;
@@ -27,7 +27,7 @@ pub enum Plan {
         call: Call,
     },
     /// By another path of the same host, with GET: an internal redirect. At most five a request.
-    Redirect(Reroute),
+    Redirect(InternalRedirect),
 }
 
 /// See [`Plan::Call`].

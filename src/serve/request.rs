@@ -61,7 +61,7 @@ impl fmt::Display for Peer {
 
 /// Another path of the same host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reroute {
+pub struct InternalRedirect {
     /// Encoded, as a client would send it; has no `..`.
     pub path: Vec<u8>,
     /// The query, encoded, without `?`; `None`: without one.
@@ -70,7 +70,7 @@ pub struct Reroute {
     pub headers: Headers,
 }
 
-impl Reroute {
+impl InternalRedirect {
     /// What a `Location` that begins with a slash means: an encoded path, perhaps with a query.
     /// `None` for a path that has no safe meaning.
     pub fn to(location: &[u8]) -> Option<Self> {
@@ -129,7 +129,7 @@ pub struct Request {
     /// The decoded path with its encoded slashes decoded too; empty where there are none.
     unslashed: Vec<u8>,
     /// Where it was sent instead, and how often.
-    rerouted: u8,
+    redirects: u8,
     /// The query of the place it was sent to.
     query: Option<Vec<u8>>,
     /// Headers of those who sent it elsewhere.
@@ -168,12 +168,12 @@ impl Request {
     /// # Errors
     /// 500 at the sixth time: a script that points to itself ends here. 400 for a path that has no
     /// safe meaning.
-    pub fn reroute(&mut self, to: Reroute) -> Result<(), HttpError> {
-        if self.rerouted == REROUTES_MAX {
+    pub fn redirect(&mut self, to: InternalRedirect) -> Result<(), HttpError> {
+        if self.redirects == REDIRECTS_MAX {
             let reason = "too many internal redirects";
             return Err(HttpError::new(Status::INTERNAL_SERVER_ERROR, reason));
         }
-        self.rerouted += 1;
+        self.redirects += 1;
         self.unslashed.clear();
         let spelling = target::normalise(&to.path, &mut self.decoded)?;
         self.note_slashes(spelling);
@@ -193,13 +193,13 @@ impl Request {
 
     /// Whether it is answered by another path than the one asked for. Its body, if it has one, was
     /// meant for that one.
-    pub fn is_rerouted(&self) -> bool {
-        self.rerouted > 0
+    pub fn is_redirected(&self) -> bool {
+        self.redirects > 0
     }
 
     /// What follows the `?`, still encoded; `None` without a `?`.
     pub fn query(&self) -> Option<&[u8]> {
-        if self.is_rerouted() { self.query.as_deref() } else { self.head.query() }
+        if self.is_redirected() { self.query.as_deref() } else { self.head.query() }
     }
 
     /// The decoded, normalised path: begins with `/`, has no `//`, no `.` and no `..`. Routing,
@@ -307,7 +307,7 @@ impl Request {
         self.query = None;
         self.carried.clear();
         self.let_in = false;
-        self.rerouted = 0;
+        self.redirects = 0;
         (self.body_length, self.expects_continue) = (BodyLength::None, false);
         self.host_headers = None;
         (self.user, self.credentials_checked) = (None, false);
@@ -318,7 +318,7 @@ impl Request {
 }
 
 /// Internal redirects of one request.
-const REROUTES_MAX: u8 = 5;
+const REDIRECTS_MAX: u8 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn locations_become_paths() {
         let to = |path: &str, query: Option<&str>| {
-            Some(Reroute {
+            Some(InternalRedirect {
                 path: path.into(),
                 query: query.map(Into::into),
                 headers: Headers::new(),
@@ -363,7 +363,7 @@ mod tests {
             ("a", None),
             ("", None),
         ] {
-            assert_eq!(Reroute::to(location.as_bytes()), want, "{location}");
+            assert_eq!(InternalRedirect::to(location.as_bytes()), want, "{location}");
         }
     }
 
@@ -400,7 +400,7 @@ mod tests {
                 let got = (request.sent_below(prefix.len()), &*request.info_below(prefix.len()));
                 assert_eq!(got, (sent.as_bytes(), info.as_bytes()), "{target} {again}");
                 let whole = request.sent_path().to_vec();
-                request.reroute(Reroute::to(&whole).unwrap()).unwrap();
+                request.redirect(InternalRedirect::to(&whole).unwrap()).unwrap();
             }
         }
     }
@@ -432,23 +432,23 @@ mod tests {
     #[test]
     fn five_times_is_enough() {
         let mut request = Request::default();
-        let to = Reroute {
+        let to = InternalRedirect {
             path: b"/x".to_vec(),
             query: Some(b"q".to_vec()),
             headers: Headers::of_lines(b"A: 1\r\n"),
         };
-        assert!(!request.is_rerouted());
+        assert!(!request.is_redirected());
         for _ in 0..5 {
-            assert!(request.reroute(to.clone()).is_ok());
+            assert!(request.redirect(to.clone()).is_ok());
         }
         assert_eq!((request.path(), request.query()), (&b"/x"[..], Some(&b"q"[..])));
         assert_eq!(request.response_headers().count(), 0, "nobody has let it in");
         request.let_in = true;
         let carried = request.response_headers().map(Headers::as_bytes).collect::<Vec<_>>();
         assert_eq!(carried, [b"A: 1\r\n".repeat(5)]);
-        assert!(request.reroute(to).is_err());
+        assert!(request.redirect(to).is_err());
         request.clear();
         assert_eq!(request.response_headers().count(), 0);
-        assert!(!request.is_rerouted() && request.query().is_none());
+        assert!(!request.is_redirected() && request.query().is_none());
     }
 }

@@ -4,7 +4,7 @@
 use crate::conf::Https;
 use crate::handlers::to_https;
 use crate::http::{HostName, HttpError, Method, MethodSet, Status};
-use crate::serve::{Look, Plan, Request, Reroute, Response};
+use crate::serve::{InternalRedirect, Look, Plan, Request, Response};
 use crate::site::{Authorization, Check, Choice, Route, Site, Trace, Untraced, VirtualHost};
 use crate::tls::Secured;
 use std::rc::Rc;
@@ -75,17 +75,17 @@ pub(super) fn route<'s>(
 }
 
 /// Routes a request that is sent on to another path of its host.
-pub(super) fn reroute<'s>(
+pub(super) fn route_redirect<'s>(
     request: &mut Request,
     site: &'s Site,
-    to: Reroute,
+    to: InternalRedirect,
     now: Instant,
 ) -> Routing<'s> {
     let host = match site.choose_host(request.head.authority(), &mut Untraced) {
         Ok((host, _)) => host,
         Err(error) => return Routing::refused(None, error),
     };
-    match request.reroute(to) {
+    match request.redirect(to) {
         Ok(()) => route_path(request, host, now, &mut Untraced),
         Err(error) => Routing::refused(Some(host), error),
     }
@@ -121,7 +121,7 @@ fn refused_slash(
         return request.has_encoded_slash().then_some("encoded slash in the path");
     }
     let decoded = request.path_without_encoded_slashes()?;
-    let (method, inside) = (request.head.method(), request.is_rerouted());
+    let (method, inside) = (request.head.method(), request.is_redirected());
     let is_same = host.is_guarded_alike(choice, method, &decoded, inside);
     (!is_same).then_some("encoded slash on the way past another guard")
 }
@@ -150,7 +150,7 @@ fn choice<'s>(
     host: &'s VirtualHost,
     trace: &mut impl Trace<'s>,
 ) -> Choice<'s> {
-    let (method, path, inside) = (request.head.method(), request.path(), request.is_rerouted());
+    let (method, path, inside) = (request.head.method(), request.path(), request.is_redirected());
     let mut choice = host.choose_route(method, path, inside, trace);
     if let Some(why) = refused_slash(request, host, &choice) {
         choice.route = Err(HttpError::new(Status::BAD_REQUEST, why));

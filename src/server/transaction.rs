@@ -8,14 +8,14 @@
 
 use super::access_log::Entry;
 use super::drive::DriveContext;
-use super::routing::{ConnectionInfo, Routing, reroute, route, route_authorized};
+use super::routing::{ConnectionInfo, Routing, route, route_authorized, route_redirect};
 use crate::conf::Level;
 use crate::event::{BUFFER_SMALL, Clock, Cx, TaskId};
 use crate::http::{HttpError, Status};
 use crate::net::RecvBuffer;
 use crate::serve::{
-    Abort, Alarm, Answer, AnswerSink, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo, Look,
-    Plan, Request, Reroute, Response, Step,
+    Abort, Alarm, Answer, AnswerSink, AnswerState, BodyIn, BodyState, Exchange, ExchangeIo,
+    InternalRedirect, Look, Plan, Request, Response, Step,
 };
 use crate::site::{Route, Site, Untraced, VirtualHost};
 use std::borrow::Cow;
@@ -243,7 +243,7 @@ impl Transaction {
                 self.fail(broken("a second answer was given"), stream, cx);
             }
             Some(Ok(Step::Respond(response))) => self.respond(response, stream, cx),
-            Some(Ok(Step::Reroute(to))) => return self.redirect(to, stream, cx),
+            Some(Ok(Step::Redirect(to))) => return self.redirect(to, stream, cx),
             Some(Ok(Step::Admitted(user))) => return self.authorize(user, stream, cx),
             Some(Err(error)) => self.fail(error, stream, cx),
         }
@@ -282,12 +282,12 @@ impl Transaction {
     /// Another path has the answer. The body was not meant for it.
     fn redirect(
         &mut self,
-        to: Reroute,
+        to: InternalRedirect,
         stream: &mut impl Stream,
         cx: &mut DriveContext<'_>,
     ) -> Advanced {
         let Some(site) = self.route.site.clone() else { return Advanced::Answered };
-        let routing = reroute(&mut self.request, &site, to, cx.cx.now());
+        let routing = route_redirect(&mut self.request, &site, to, cx.cx.now());
         self.perform(routing, &site, stream, cx);
         self.advanced()
     }
@@ -326,7 +326,7 @@ impl Transaction {
                 Ok(Plan::Exchange { exchange, .. }) => return self.start(exchange),
                 Ok(Plan::Call { call, .. }) => call(&self.request, cx.cx),
                 Ok(Plan::Redirect(to)) => {
-                    let routing = reroute(&mut self.request, site, to, cx.cx.now());
+                    let routing = route_redirect(&mut self.request, site, to, cx.cx.now());
                     self.route = RouteMatch::of(&routing, site);
                     routing.plan(&self.request, &mut Look::new(cx.cx))
                 }

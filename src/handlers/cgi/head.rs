@@ -2,7 +2,7 @@
 
 use crate::http::{Headers, Status};
 use crate::http1::response::{self, ParsedResponse, ResponseHead, once, read_status};
-use crate::serve::Reroute;
+use crate::serve::InternalRedirect;
 
 /// How far the head of a script's output is understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Head {
     /// The length of the body, if the script says it.
     pub length: Option<u64>,
     /// Another path of this host has the answer (§6.2.2).
-    pub local: Option<Reroute>,
+    pub local: Option<InternalRedirect>,
 }
 
 /// Reads the head at the front of `output`, of which `scanned` bytes have been given before.
@@ -88,7 +88,7 @@ fn local_redirect(
     location: &[u8],
     has_status: bool,
     others: &Headers,
-) -> Result<Option<Reroute>, &'static str> {
+) -> Result<Option<InternalRedirect>, &'static str> {
     if location.is_empty() {
         return Err("its Location is empty");
     }
@@ -97,7 +97,7 @@ fn local_redirect(
     if !is_path || has_status || loses {
         return Ok(None);
     }
-    Reroute::to(location).map(Some).ok_or("its Location is a path without a safe meaning")
+    InternalRedirect::to(location).map(Some).ok_or("its Location is a path without a safe meaning")
 }
 
 #[cfg(test)]
@@ -173,7 +173,7 @@ mod tests {
             let query = query.map(|query| query.as_bytes().to_vec());
             assert_eq!(
                 local,
-                Some(Reroute { path: path.into(), query, headers: Headers::new() }),
+                Some(InternalRedirect { path: path.into(), query, headers: Headers::new() }),
                 "{output:?}"
             );
         }

@@ -6,7 +6,7 @@ use crate::event::{ChildId, Cx, Source};
 use crate::handlers::gateway::relay::ParsedHead;
 use crate::handlers::gateway::{AnswerHead, Feed, Relay, Silence, StderrReader};
 use crate::http::HttpError;
-use crate::serve::{ExchangeIo, Reroute, Step};
+use crate::serve::{ExchangeIo, InternalRedirect, Step};
 use crate::sys::process::Ending;
 use crate::sys::spool_budget::Reservation;
 use std::fs::File;
@@ -41,7 +41,7 @@ enum Flow {
     /// What else it says is left away.
     Enough,
     /// Something else answers.
-    Elsewhere(Reroute),
+    Elsewhere(InternalRedirect),
 }
 
 /// How long a script may take to end after its output has. One that is killed closes its output a
@@ -70,7 +70,7 @@ impl Running {
             None => self.read(&mut scratch, io, cx)?,
         };
         let (is_full, until) = match flow {
-            Flow::Elsewhere(to) => return Ok(Step::Reroute(to)),
+            Flow::Elsewhere(to) => return Ok(Step::Redirect(to)),
             Flow::Enough => return self.finish(io),
             Flow::Ended => return self.wait_for_end(io, cx),
             // What it has started may hold the pipe; the script itself has said all.

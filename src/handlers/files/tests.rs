@@ -134,7 +134,7 @@ impl Site {
                     Ok(filled) if filled.bytes > 0 => {}
                     _ => return Err(HttpError::new(Status::REQUEST_TIMEOUT, "the client left")),
                 },
-                Step::Done | Step::Reroute(_) | Step::Admitted(_) => panic!(),
+                Step::Done | Step::Redirect(_) | Step::Admitted(_) => panic!(),
             }
         }
     }

@@ -56,13 +56,13 @@ impl Environ<'_> {
         visit(b"QUERY_STRING", self.request.query().unwrap_or_default());
         // Who says that there are no bytes is not the same as who says nothing.
         let is_said = matches!(self.request.body_length, BodyLength::Length(_));
-        let says_none = is_said && !self.request.is_rerouted();
+        let says_none = is_said && !self.request.is_redirected();
         if let Some(length) = self.content_length.or(says_none.then_some(0)) {
             visit(b"CONTENT_LENGTH", itoa::Buffer::new().format(length).as_bytes());
         }
         // A body that was meant for another path is not this one's.
         if let Some(media_type) =
-            head.get(Known::ContentType).filter(|_| !self.request.is_rerouted())
+            head.get(Known::ContentType).filter(|_| !self.request.is_redirected())
         {
             visit(b"CONTENT_TYPE", media_type);
         }
@@ -190,7 +190,7 @@ const UNTOLD: [&str; 12] = [
 mod tests {
     use super::*;
     use crate::handlers::files::testing::request;
-    use crate::serve::Reroute;
+    use crate::serve::InternalRedirect;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -322,7 +322,7 @@ mod tests {
     fn an_internal_redirect_is_a_get() {
         let fields = [("Content-Type", "text/x"), ("Content-Length", "3")];
         let mut request = request("POST", "/a?b", &fields);
-        request.reroute(Reroute::to(b"/c%20d?e").unwrap()).unwrap();
+        request.redirect(InternalRedirect::to(b"/c%20d?e").unwrap()).unwrap();
         let all = shown(environ(&request));
         assert_eq!(all["REQUEST_METHOD"], "GET");
         assert_eq!((&*all["QUERY_STRING"], &*all["REQUEST_URI"]), ("e", "/a?b"));

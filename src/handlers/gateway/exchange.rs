@@ -99,7 +99,7 @@ impl<B: Backend> GatewayExchange<B> {
     fn body_of(&self, request: &Request) -> Stage<B::Call> {
         match request.body_length {
             // The body was that of the first place.
-            _ if request.is_rerouted() => Stage::Ready(RequestBody::None),
+            _ if request.is_redirected() => Stage::Ready(RequestBody::None),
             length if length.is_empty() => Stage::Ready(RequestBody::None),
             BodyLength::Length(length) if B::STREAMS && length > self.above => {
                 Stage::Ready(RequestBody::Streamed(length))

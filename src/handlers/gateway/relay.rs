@@ -2,7 +2,7 @@
 //! a body, as far as the client takes them.
 
 use crate::http::{Headers, HttpError, Status, StatusLine};
-use crate::serve::{Answer, Reroute};
+use crate::serve::{Answer, InternalRedirect};
 use std::rc::Rc;
 
 /// The head of an answer: what is passed on of it.
@@ -26,7 +26,7 @@ pub enum ParsedHead {
     /// It is complete; the body begins after so many bytes.
     Complete(Box<AnswerHead>, usize),
     /// Something else of this host has the answer.
-    Elsewhere(Reroute),
+    Elsewhere(InternalRedirect),
     /// It is no head; why, for the log.
     Refused(&'static str),
 }
@@ -90,7 +90,7 @@ impl Relay {
         &mut self,
         piece: &[u8],
         answer: &mut Answer<'_>,
-    ) -> Result<Option<Reroute>, HttpError> {
+    ) -> Result<Option<InternalRedirect>, HttpError> {
         match &mut self.stage {
             Stage::Head { bytes, scanned } => {
                 bytes.extend_from_slice(piece);
@@ -206,7 +206,7 @@ mod tests {
         };
         let text = std::str::from_utf8(&bytes[..end]).unwrap();
         if text.starts_with('/') {
-            return ParsedHead::Elsewhere(Reroute::to(text.as_bytes()).unwrap());
+            return ParsedHead::Elsewhere(InternalRedirect::to(text.as_bytes()).unwrap());
         }
         let length = match text {
             "" => None,

@@ -9,7 +9,9 @@ use crate::event::{Cx, Until};
 use crate::handlers::gateway::{Environ, Gather, Spool, Spooled};
 use crate::http::{BodyLength, HttpError, Method, Status, StatusLine};
 use crate::net::FileSlice;
-use crate::serve::{Abort, Body, Exchange, ExchangeIo, Head, Request, Reroute, Response, Step};
+use crate::serve::{
+    Abort, Body, Exchange, ExchangeIo, Head, InternalRedirect, Request, Response, Step,
+};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -55,7 +57,7 @@ impl AppExchange {
         cx: &mut Cx,
     ) -> Result<Until, HttpError> {
         let request = io.request;
-        let has_body = request.body_length != BodyLength::None && !request.is_rerouted();
+        let has_body = request.body_length != BodyLength::None && !request.is_redirected();
         let spooled = body.spooled()?;
         let length = spooled.len();
         let spooled = match spooled {
@@ -146,13 +148,13 @@ impl AppExchange {
         };
         if let Some(location) = &judged.elsewhere {
             self.pool.cancel(&job, cx);
-            let Some(mut elsewhere) = Reroute::to(location) else {
+            let Some(mut elsewhere) = InternalRedirect::to(location) else {
                 let what =
                     "X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /";
                 return Err(broken(what));
             };
             elsewhere.headers = headers_for_elsewhere(&judged.headers);
-            return Ok(Step::Reroute(elsewhere));
+            return Ok(Step::Redirect(elsewhere));
         }
         let omits = io.answer.omits_body() || !status.may_have_body();
         if !omits && let Some(response) = job.inbox(|inbox| whole(inbox, status, &judged))? {
@@ -228,7 +230,7 @@ impl Exchange for AppExchange {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Gathering(mut body) => {
-                let rest = if io.request.is_rerouted() { None } else { body.advance(io, cx)? };
+                let rest = if io.request.is_redirected() { None } else { body.advance(io, cx)? };
                 Ok(Step::Wait(match rest {
                     None => self.submit(body, io, cx)?,
                     Some(until) => {

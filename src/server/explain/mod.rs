@@ -6,7 +6,7 @@ mod show;
 mod url;
 
 use super::load::{ConfigSource, Failure};
-use super::routing::{ConnectionInfo, Next, Routing, reroute, route, route_authorized};
+use super::routing::{ConnectionInfo, Next, Routing, route, route_authorized, route_redirect};
 use crate::conf::{self, Action, At, Config, Diagnostics, Listen};
 use crate::event::Cx;
 use crate::http::{HostName, HttpError, Status};
@@ -164,7 +164,7 @@ impl Explainer<'_> {
                 Ok(Plan::Redirect(to)) => {
                     let path = String::from_utf8_lossy(&to.path).into_owned();
                     self.tell(TraceStep::new("", path, "an internal redirect"), None);
-                    routing = reroute(request, self.site, to, self.cx.now());
+                    routing = route_redirect(request, self.site, to, self.cx.now());
                 }
                 plan => return (host, plan),
             }

@@ -300,7 +300,9 @@ impl Asked {
             Act::EchoSmall if body.len() as u64 > stage::SMALL_LIMIT => return (413, None),
             Act::Refuse => return (403, None),
             Act::DieEarly => return (502, None),
-            Act::Fixed | Act::Reroute | Act::RerouteLate | Act::RerouteTwice => stage::FIXED.into(),
+            Act::Fixed | Act::Redirect | Act::RedirectLate | Act::RedirectTwice => {
+                stage::FIXED.into()
+            }
             Act::Shared => stage.shared.to_vec(),
             Act::File | Act::MidwayFile => stage::pattern(stage::FILE_LEN),
             Act::Admit | Act::Echo | Act::EchoSmall | Act::EchoStream => body.to_vec(),

@@ -4,7 +4,8 @@ use crate::event::{Cx, TaskId, TaskWaker};
 use crate::http::{Headers, HttpError, Method, MethodSet, Status};
 use crate::net::FileSlice;
 use crate::serve::{
-    Abort, Body, Exchange, ExchangeIo, Handler, Look, Plan, Request, Reroute, Response, Step,
+    Abort, Body, Exchange, ExchangeIo, Handler, InternalRedirect, Look, Plan, Request, Response,
+    Step,
 };
 use crate::site::Site;
 use std::cell::{Cell, RefCell};
@@ -26,11 +27,11 @@ pub(super) enum Act {
     /// 403
     Refuse,
     /// Another path's answer.
-    Reroute,
+    Redirect,
     /// The same, once an exchange has begun.
-    RerouteLate,
+    RedirectLate,
     /// By way of another exchange.
-    RerouteTwice,
+    RedirectTwice,
     /// Waits a while, as for a password to be checked, and then is asked again; as `Echo`.
     Admit,
     /// The request body, with its length.
@@ -71,9 +72,9 @@ impl Act {
         Self::Shared,
         Self::File,
         Self::Refuse,
-        Self::Reroute,
-        Self::RerouteLate,
-        Self::RerouteTwice,
+        Self::Redirect,
+        Self::RedirectLate,
+        Self::RedirectTwice,
         Self::Admit,
         Self::Echo,
         Self::EchoSmall,
@@ -98,8 +99,8 @@ impl Act {
     }
 
     /// The way to it.
-    fn reroute(self) -> Reroute {
-        Reroute { path: self.path().into_bytes(), query: None, headers: Headers::new() }
+    fn redirect(self) -> InternalRedirect {
+        InternalRedirect { path: self.path().into_bytes(), query: None, headers: Headers::new() }
     }
 
     /// Where it plays.
@@ -187,7 +188,8 @@ impl Handler for Player {
     fn plan(&self, request: &Request, _: &mut Look<'_>) -> Result<Plan, HttpError> {
         let number = |name| argument(request.head.query().unwrap_or_default(), name);
         let is_again = request.user.is_some();
-        if !is_again && !matches!(self.act, Act::Reroute | Act::RerouteLate | Act::RerouteTwice) {
+        if !is_again && !matches!(self.act, Act::Redirect | Act::RedirectLate | Act::RedirectTwice)
+        {
             self.stage.handled.borrow_mut().push(number("n"));
         }
         let response = Response::new(Status::OK);
@@ -199,7 +201,7 @@ impl Handler for Player {
                 Plan::Respond(Response { body, ..response })
             }
             Act::Refuse => return Err(HttpError::new(Status::FORBIDDEN, "never")),
-            Act::Reroute => Plan::Redirect(Act::Fixed.reroute()),
+            Act::Redirect => Plan::Redirect(Act::Fixed.redirect()),
             act => {
                 self.stage.begun.set(self.stage.begun.get() + 1);
                 let actor = Actor {
@@ -256,7 +258,7 @@ impl Exchange for Actor {
         self.life = match &step {
             Err(_) => Life::Failed,
             Ok(Step::Done) if self.act == Act::LieDone => Life::Failed,
-            Ok(Step::Done | Step::Respond(_) | Step::Reroute(_) | Step::Admitted(_)) => {
+            Ok(Step::Done | Step::Respond(_) | Step::Redirect(_) | Step::Admitted(_)) => {
                 self.stage.over.set(self.stage.over.get() + 1);
                 Life::Over
             }
@@ -317,9 +319,9 @@ impl Actor {
             }
             Act::Ignore => whole(io, IGNORED),
             Act::Midway | Act::MidwayFile => self.midway(io),
-            Act::RerouteLate => Ok(Step::Reroute(Act::Fixed.reroute())),
-            Act::RerouteTwice => Ok(Step::Reroute(Act::RerouteLate.reroute())),
-            Act::Fixed | Act::Shared | Act::File | Act::Refuse | Act::Reroute => {
+            Act::RedirectLate => Ok(Step::Redirect(Act::Fixed.redirect())),
+            Act::RedirectTwice => Ok(Step::Redirect(Act::RedirectLate.redirect())),
+            Act::Fixed | Act::Shared | Act::File | Act::Refuse | Act::Redirect => {
                 unreachable!("answered at once")
             }
         }
