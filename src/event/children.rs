@@ -202,7 +202,7 @@ impl Child {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Target;
+    use crate::event::{Event, Target};
     use crate::sys::process::{self, Launch, Limits};
     use mio::{Events, Poll};
     use std::fs::File;
@@ -231,8 +231,9 @@ mod tests {
         for round in 0..2000u64 {
             poll.poll(&mut events, Some(Duration::from_millis(10))).unwrap();
             for event in &events {
-                let Some(Target::Source(id)) = Target::from_token(event.token()) else { panic!() };
-                let Some(Owner::Child(index)) = sources.mark(id, event) else { panic!() };
+                let Event { target, readiness } = Event::of(event).unwrap();
+                let Target::Source(id) = target else { panic!() };
+                let Some(Owner::Child(index)) = sources.mark(id, readiness) else { panic!() };
                 children.collect(index);
             }
             children.see_to(Instant::now() + Duration::from_secs(round));

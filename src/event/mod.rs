@@ -30,6 +30,6 @@ pub use runq::{Budget, CHUNK, RunQueue};
 pub use source::{Owner, Source, SourceId, Sources};
 pub use starts::{Start, Starts};
 pub use timers::{Sleeper, Timers};
-pub use token::{ConnId, ServiceId, Target, TaskId};
+pub use token::{ConnId, Event, ServiceId, Target, TaskId};
 pub use until::Until;
 pub use waker::{TaskWaker, Wakes};

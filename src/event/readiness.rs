@@ -16,27 +16,36 @@ impl Readiness {
     /// Both are tried before they are waited for.
     pub const UNTRIED: Self = Self(READABLE | WRITABLE);
 
-    /// Adds what an event says. READABLE comes with a hang-up too, so that the read which meets it
-    /// is tried.
-    pub fn mark(&mut self, event: &mio::event::Event) {
+    /// What an event says. READABLE comes with a hang-up too, so that the read which meets it is
+    /// tried.
+    pub fn of(event: &mio::event::Event) -> Self {
+        let mut readiness = Self::default();
         if event.is_readable() {
-            self.set_readable();
+            readiness.set_readable();
         }
         if event.is_writable() {
-            self.set_writable();
+            readiness.set_writable();
         }
         if event.is_read_closed() || event.is_error() {
-            self.0 |= READABLE | CLOSED;
+            readiness.0 |= READABLE | CLOSED;
         }
         if event.is_error() || event.is_write_closed() {
-            self.0 |= WRITABLE | GONE;
+            readiness.0 |= WRITABLE | GONE;
         }
+        readiness
     }
 
-    /// As `mark` for a peer that has ended its side, and with `gone` both, in a simulation.
+    /// As `of`, for a peer that may have ended its side, or both.
     #[cfg(test)]
-    pub fn set_ended(&mut self, gone: bool) {
-        self.0 |= READABLE | CLOSED | if gone { WRITABLE | GONE } else { 0 };
+    pub fn of_script(readable: bool, writable: bool, ended: bool, gone: bool) -> Self {
+        let bits = |is: bool, bits| if is { bits } else { 0 };
+        let readiness = bits(readable, READABLE) | bits(writable, WRITABLE);
+        Self(readiness | bits(ended, READABLE | CLOSED) | bits(ended && gone, WRITABLE | GONE))
+    }
+
+    /// Adds what has become ready.
+    pub fn add(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 
     /// Whether the connection has failed or is closed in both directions: nothing that is still

@@ -103,14 +103,14 @@ impl Sources {
         Source { io, id, state, sources: self.clone(), is_registered: false }
     }
 
-    /// Notes what an event says of a source. Returns its owner; `None`: it is gone.
-    pub fn mark(&self, id: SourceId, event: &mio::event::Event) -> Option<Owner> {
+    /// Notes what a source has become ready for. Returns its owner; `None`: it is gone.
+    pub fn mark(&self, id: SourceId, ready: Readiness) -> Option<Owner> {
         let slots = self.0.slots.borrow();
         let (generation, state) = slots.slab.get(id.index as usize)?;
         if *generation != id.generation {
             return None;
         }
-        state.change(|readiness| readiness.mark(event));
+        state.change(|readiness| readiness.add(ready));
         Some(state.owner.get())
     }
 
@@ -280,7 +280,7 @@ impl fmt::Debug for Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::ConnId;
+    use crate::event::{ConnId, Event};
     use mio::{Events, Poll};
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
@@ -293,9 +293,10 @@ mod tests {
     fn owners(poll: &mut Poll, sources: &Sources) -> Vec<Owner> {
         let mut events = Events::with_capacity(8);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
-        let owner = |event: &mio::event::Event| match Target::from_token(event.token())? {
-            Target::Source(id) => sources.mark(id, event),
-            _ => None,
+        let owner = |event| {
+            let Event { target, readiness } = Event::of(event)?;
+            let Target::Source(id) = target else { return None };
+            sources.mark(id, readiness)
         };
         events.iter().filter_map(owner).collect()
     }

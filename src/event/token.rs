@@ -3,7 +3,7 @@
 //! A connection's token carries a generation beside its slot: an event of a closed connection
 //! names a generation that no longer lives there, and reaches nobody.
 
-use super::SourceId;
+use super::{Readiness, SourceId};
 use mio::Token;
 
 const _: () = assert!(size_of::<usize>() == 8, "tokens need 64 bits");
@@ -49,6 +49,23 @@ pub enum Target {
     Signals,
     /// Another thread has something for the loop: finished work, the wish to stop.
     Outside,
+}
+
+/// Something that has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// To what.
+    pub target: Target,
+    /// What may succeed now.
+    pub readiness: Readiness,
+}
+
+impl Event {
+    /// As the poll tells it; `None` for what is no target.
+    pub fn of(event: &mio::event::Event) -> Option<Self> {
+        let target = Target::from_token(event.token())?;
+        Some(Self { target, readiness: Readiness::of(event) })
+    }
 }
 
 const KIND_SHIFT: u32 = 60;

@@ -14,4 +14,4 @@ pub use tls::Tls;
 pub(crate) use tls::tests::Keys;
 pub use transport::{Filled, Transport};
 #[cfg(test)]
-pub use transport::{Incoming, Script};
+pub use transport::{Incoming, Script, SharedScript};

@@ -116,7 +116,7 @@ mod tests {
     fn holds_up_to_one_chunk_and_nothing_when_empty() {
         let mut pool = Buffers::default();
         let sent: Vec<u8> = (0..BUFFER_LARGE * 2).map(|n| (n % 251) as u8).collect();
-        let mut transport = Transport::Scripted(Script::incoming(&sent, 1000));
+        let mut transport = Transport::Scripted(Script::incoming(&sent, 1000).into());
         let (mut buffer, mut got) = (RecvBuffer::default(), Vec::new());
         while buffer.has_room() {
             buffer.fill(&mut transport, &mut pool).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_middle_survives_compaction() {
         let mut pool = Buffers::default();
-        let mut transport = Transport::Scripted(Script::incoming(&[7; 40_000], 40_000));
+        let mut transport = Transport::Scripted(Script::incoming(&[7; 40_000], 40_000).into());
         let mut buffer = RecvBuffer::default();
         buffer.fill(&mut transport, &mut pool).unwrap();
         buffer.consume(10);

@@ -334,12 +334,12 @@ mod tests {
             }
             prop_assert_eq!(queue.pending(), expected.len() as u64);
             let script = Script { takes: takes.into(), ..Script::default() };
-            let mut transport = Transport::Scripted(script);
+            let mut transport = Transport::Scripted(script.into());
             while !queue.is_empty() {
                 queue.flush(&mut transport, &mut Budget::new(2), &mut Buffers::default()).unwrap();
             }
             let Transport::Scripted(script) = transport else { unreachable!() };
-            prop_assert!(script.sent == expected);
+            prop_assert!(script.get().sent == expected);
             prop_assert_eq!(queue.copied.len(), 0);
         }
     }
@@ -354,7 +354,7 @@ mod tests {
         };
         let mut queue = SendQueue::default();
         queue.file(slice);
-        let mut transport = Transport::Scripted(Script::default());
+        let mut transport = Transport::Scripted(Default::default());
         let error =
             queue.flush(&mut transport, &mut Budget::new(1), &mut Buffers::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

@@ -4,6 +4,7 @@
 
 use super::{FileSlice, Tls};
 use crate::event::Buffers;
+use crate::sys::backlog::Backlog;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -18,7 +19,7 @@ pub enum Transport {
     Tls(Box<Tls>),
     /// A script of short reads and writes, for the simulation.
     #[cfg(test)]
-    Scripted(Script),
+    Scripted(SharedScript),
 }
 
 /// How a read went.
@@ -54,7 +55,7 @@ impl Transport {
             Self::Plain(fd) => Ok(rustix::net::recv(fd, into, RecvFlags::empty())?.0),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(test)]
-            Self::Scripted(script) => script.read(into),
+            Self::Scripted(script) => script.get().read(into),
         }
     }
 
@@ -68,7 +69,7 @@ impl Transport {
             Self::Plain(fd) => Ok(rustix::net::send(fd, bytes, flags(more))?),
             Self::Tls(tls) => tls.write(&[IoSlice::new(bytes)]),
             #[cfg(test)]
-            Self::Scripted(script) => script.write(bytes),
+            Self::Scripted(script) => script.get().write(bytes),
         }
     }
 
@@ -86,7 +87,7 @@ impl Transport {
             #[cfg(test)]
             Self::Scripted(script) => {
                 let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
-                script.write(&all)
+                script.get().write(&all)
             }
         }
     }
@@ -110,7 +111,7 @@ impl Transport {
             }
             Self::Tls(tls) => tls.send_file(slice, count, pool.scratch()),
             #[cfg(test)]
-            Self::Scripted(script) => script.send_file(slice, count),
+            Self::Scripted(script) => script.get().send_file(slice, count),
         }
     }
 
@@ -176,7 +177,7 @@ impl Transport {
             }
             Self::Tls(tls) => tls.wire().shutdown_write(),
             #[cfg(test)]
-            Self::Scripted(script) => script.closed_by_us = true,
+            Self::Scripted(script) => script.get().closed_by_us = true,
         }
     }
 
@@ -190,7 +191,7 @@ impl Transport {
             // Records are handed over by the chunk: whole segments come by themselves.
             Self::Tls(_) => {}
             #[cfg(test)]
-            Self::Scripted(script) => script.corked = on,
+            Self::Scripted(script) => script.get().corked = on,
         }
     }
 
@@ -203,7 +204,16 @@ impl Transport {
             }
             Self::Tls(tls) => tls.reset_on_close(),
             #[cfg(test)]
-            Self::Scripted(script) => script.reset_on_close = true,
+            Self::Scripted(script) => script.get().reset_on_close = true,
+        }
+    }
+
+    /// Bytes that the kernel holds because the client has not taken them; `None` where it does not say.
+    pub fn held(&self, backlog: &mut Backlog) -> Option<u64> {
+        match self {
+            #[cfg(test)]
+            Self::Scripted(script) => script.get().held,
+            _ => backlog.of(self.socket()?),
         }
     }
 
@@ -233,15 +243,17 @@ fn flags(more: bool) -> SendFlags {
 }
 
 #[cfg(test)]
-pub use script::{Incoming, Script};
+pub use script::{Incoming, Script, SharedScript};
 
 #[cfg(test)]
 #[allow(missing_docs)] // for tests only
 mod script {
-    use super::FileSlice;
+    use super::{FileSlice, Transport};
+    use std::cell::{RefCell, RefMut};
     use std::collections::VecDeque;
     use std::io;
     use std::os::unix::fs::FileExt;
+    use std::rc::Rc;
 
     /// What happens at the next call.
     #[derive(Clone, Debug)]
@@ -256,10 +268,14 @@ mod script {
     #[derive(Debug, Default)]
     pub struct Script {
         pub incoming: VecDeque<Incoming>,
+        /// How much of the first was read.
+        pub begun: usize,
         /// How much each write may take; 0 is WouldBlock; when empty, everything.
         pub takes: VecDeque<usize>,
         /// What the send buffer has room for; `None`: everything.
         pub room: Option<usize>,
+        /// What the send buffer is said to hold.
+        pub held: Option<u64>,
         /// A write met the end of the room: once there is some again, that is an event.
         pub blocked: bool,
         pub sent: Vec<u8>,
@@ -271,6 +287,43 @@ mod script {
         pub received: usize,
         /// Calls that sent something.
         pub writes: usize,
+    }
+
+    /// A script that both its transport and a test hold: it outlives the connection.
+    #[derive(Clone, Debug, Default)]
+    pub struct SharedScript(Rc<RefCell<Script>>);
+
+    impl SharedScript {
+        pub fn get(&self) -> RefMut<'_, Script> {
+            self.0.borrow_mut()
+        }
+
+        /// Whether it is the same client.
+        pub fn is(&self, other: &Self) -> bool {
+            Rc::ptr_eq(&self.0, &other.0)
+        }
+
+        /// How many hold it.
+        pub fn holders(&self) -> usize {
+            Rc::strong_count(&self.0)
+        }
+    }
+
+    impl From<Script> for SharedScript {
+        fn from(script: Script) -> Self {
+            Self(Rc::new(RefCell::new(script)))
+        }
+    }
+
+    impl Transport {
+        /// The script of a client, beneath TLS if there is some.
+        pub fn script(&self) -> &SharedScript {
+            match self {
+                Self::Scripted(script) => script,
+                Self::Tls(tls) => tls.script(),
+                Self::Plain(_) => unreachable!("every socket of a test is a script"),
+            }
+        }
     }
 
     impl Script {
@@ -310,14 +363,15 @@ mod script {
 
         pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             match self.incoming.pop_front() {
-                Some(Incoming::Bytes(mut bytes)) => {
-                    let n = bytes.len().min(into.len());
-                    into[..n].copy_from_slice(&bytes[..n]);
-                    if n < bytes.len() {
-                        bytes.drain(..n);
+                Some(Incoming::Bytes(bytes)) => {
+                    let rest = &bytes[self.begun..];
+                    let n = rest.len().min(into.len());
+                    into[..n].copy_from_slice(&rest[..n]);
+                    self.received += n;
+                    self.begun = if n < rest.len() { self.begun + n } else { 0 };
+                    if self.begun > 0 {
                         self.incoming.push_front(Incoming::Bytes(bytes));
                     }
-                    self.received += n;
                     Ok(n)
                 }
                 Some(Incoming::WouldBlock) | None => Err(io::ErrorKind::WouldBlock.into()),

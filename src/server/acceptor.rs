@@ -1,15 +1,10 @@
 //! Listeners: accepting in bounded bursts, and living with too few descriptors.
 
+use super::kernel::{Arrival, Kernel, ListenSocket};
 use crate::conf::{At, Listen, Place};
-use crate::event::Target;
-use crate::sys::socket::{
-    Accepted, ListenAddress, Listener, SpareDescriptor, inherits_options, set_options,
-};
-use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use crate::sys::socket::{ListenAddress, SpareDescriptor, inherits_options, set_options};
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 /// Clients accepted in one turn, so that a flood of them does not starve those already in.
@@ -37,7 +32,7 @@ pub struct Acceptor {
 struct Listening {
     number: u32,
     asked: Listen,
-    listener: Listener,
+    listener: ListenSocket,
     /// There may be more to accept. An edge will not repeat, so it is remembered.
     ready: bool,
 }
@@ -53,8 +48,8 @@ impl Listening {
 /// A client and where it came in.
 #[derive(Debug)]
 pub struct Incoming {
-    /// The socket.
-    pub accepted: Accepted,
+    /// Its socket and address.
+    pub arrival: Arrival,
     /// The listener's port.
     pub port: u16,
     /// Whether TLS is spoken there.
@@ -64,7 +59,7 @@ pub struct Incoming {
 /// Listeners bound and not yet in use.
 #[derive(Debug, Default)]
 pub struct Bound {
-    listeners: Vec<(Listen, Listener)>,
+    listeners: Vec<(Listen, ListenSocket)>,
     /// Those of an address family that this machine does not have.
     pub missing: Vec<(Listen, io::Error)>,
 }
@@ -86,18 +81,17 @@ impl Acceptor {
     ///
     /// # Errors
     /// The first that cannot be bound: which, and why.
-    pub fn bind(&self, wanted: &[At<Listen>]) -> Result<Bound, (At<Listen>, io::Error)> {
+    pub fn bind(
+        &self,
+        wanted: &[At<Listen>],
+        kernel: &Kernel,
+    ) -> Result<Bound, (At<Listen>, io::Error)> {
         let mut bound = Bound::default();
         for listen in wanted {
             if self.listeners.iter().any(|open| open.serves(&listen.value)) {
                 continue;
             }
-            let listener = match &listen.value.place {
-                Place::Any { port } => Listener::bind_any(*port),
-                Place::Addr(address) => Listener::bind(*address),
-                Place::Unix(path) => Listener::bind_unix(path),
-            };
-            match listener {
+            match kernel.listen(&listen.value.place) {
                 Ok(listener) => bound.listeners.push((listen.value.clone(), listener)),
                 // A machine without IPv6 has no ::1; the other addresses are enough.
                 Err(error) if wanted.len() > 1 && is_missing_family(&listen.value, &error) => {
@@ -118,7 +112,7 @@ impl Acceptor {
         &mut self,
         wanted: &[At<Listen>],
         bound: Bound,
-        registry: &Registry,
+        kernel: &Kernel,
     ) -> io::Result<()> {
         self.listeners.retain_mut(|open| {
             let kept = wanted.iter().find(|listen| open.serves(&listen.value));
@@ -130,12 +124,7 @@ impl Acceptor {
         for (asked, listener) in bound.listeners {
             let number = self.next_number;
             self.next_number = self.next_number.wrapping_add(1);
-            let fd = listener.as_fd().as_raw_fd();
-            registry.register(
-                &mut SourceFd(&fd),
-                Target::Listener(number).token(),
-                Interest::READABLE,
-            )?;
+            kernel.watch_listener(&listener, number)?;
             self.listeners.push(Listening { number, asked, listener, ready: true });
         }
         Ok(())
@@ -193,12 +182,12 @@ impl Acceptor {
         for n in 0..self.listeners.len() {
             while left > 0 && self.listeners[n].ready {
                 match self.listeners[n].listener.accept() {
-                    Ok(accepted) => {
+                    Ok(arrival) => {
                         left -= 1;
-                        self.see_to_options(&accepted);
+                        self.see_to_options(&arrival);
                         let Listening { listener, asked, .. } = &self.listeners[n];
                         let (port, secure) = (listener.port(), asked.secure);
-                        welcome(Incoming { accepted, port, secure });
+                        welcome(Incoming { arrival, port, secure });
                     }
                     Err(error) => match reaction(&error) {
                         Reaction::Rest => self.listeners[n].ready = false,
@@ -230,20 +219,19 @@ impl Acceptor {
         due
     }
 
-    fn see_to_options(&mut self, accepted: &Accepted) {
-        if accepted.peer.is_none() {
+    fn see_to_options(&mut self, arrival: &Arrival) {
+        let Some(socket) = arrival.transport.socket().filter(|_| arrival.peer.is_some()) else {
             return;
-        }
-        let inherits = *self.inherits.get_or_insert_with(|| inherits_options(&accepted.socket));
-        if !inherits {
+        };
+        if !*self.inherits.get_or_insert_with(|| inherits_options(socket)) {
             // It is slower without, not wrong.
-            let _ = set_options(&accepted.socket);
+            let _ = set_options(socket);
         }
     }
 
     /// Where it listens, and whether for TLS, for the banner.
     pub fn addresses(&self) -> impl Iterator<Item = (&ListenAddress, bool)> {
-        self.listeners.iter().map(|open| (&open.listener.address, open.asked.secure))
+        self.listeners.iter().map(|open| (open.listener.address(), open.asked.secure))
     }
 
     /// The port to which clients are sent that should come back encrypted: 443 if it is one of them.

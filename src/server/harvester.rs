@@ -51,6 +51,12 @@ impl Harvester {
         &self.doomed
     }
 
+    /// Whom the last turn has marked.
+    #[cfg(test)]
+    pub fn marked(&self) -> &[(ConnId, Timeout)] {
+        &self.doomed
+    }
+
     /// Takes the marks off those that do take their answer, only too slowly for that to be seen from
     /// writing it; and off those whose turn to be asked about has not come.
     fn spare(&mut self, table: &mut ConnTable, now: Instant, min_rate: u64) {
@@ -64,7 +70,7 @@ impl Harvester {
                 return false;
             }
             left -= 1;
-            match connection.socket().and_then(|socket| backlog.of(socket)) {
+            match connection.transport().held(&mut backlog) {
                 Some(held) => !connection.extend_deadline(held, now, min_rate, patience),
                 // The kernel does not say: what can be seen from writing is no reason in itself.
                 None => connection.deadline() <= now,

@@ -42,6 +42,21 @@ pub enum Origin {
     Folder(PathBuf),
     /// One that the program has made.
     Made(Box<Config>),
+    /// What a test makes.
+    #[cfg(test)]
+    Scripted(ScriptedOrigin),
+}
+
+/// What a test makes at each reload.
+#[cfg(test)]
+#[derive(Clone)]
+pub struct ScriptedOrigin(pub Rc<dyn Fn() -> Result<Loaded, Failure>>);
+
+#[cfg(test)]
+impl fmt::Debug for ScriptedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a test")
+    }
 }
 
 /// What the command line says on top of the configuration.
@@ -157,6 +172,8 @@ impl ConfigSource {
                 let source = Source { name: "this program".into(), text: String::new() };
                 (Some((**config).clone()), Diagnostics::new(source))
             }
+            #[cfg(test)]
+            Origin::Scripted(_) => unreachable!("it is loaded without being read"),
             Origin::Text(text) => {
                 let source = Source { name: "standard input".into(), text: text.clone() };
                 conf::load(source, self.folder(), self.overrides.format)
@@ -219,6 +236,10 @@ impl ConfigSource {
     /// # Errors
     /// As `read`; or a log file cannot be opened.
     pub fn load(&self, former: Option<&Secured>) -> Result<Loaded, Failure> {
+        #[cfg(test)]
+        if let Origin::Scripted(ScriptedOrigin(make)) = &self.origin {
+            return make();
+        }
         let (config, mut diagnostics) = self.read()?;
         let site = Rc::new(self.build(&config, &mut diagnostics)?);
         let tls = self.secure(&config, former, true, &mut diagnostics)?;
@@ -280,6 +301,8 @@ impl ConfigSource {
         match &self.origin {
             Origin::File(path) => Some(path),
             Origin::Text(_) | Origin::Folder(_) | Origin::Made(_) => None,
+            #[cfg(test)]
+            Origin::Scripted(_) => None,
         }
     }
 
@@ -288,6 +311,8 @@ impl ConfigSource {
         match &self.origin {
             Origin::File(path) => path.parent().unwrap_or(Path::new("")),
             Origin::Text(_) | Origin::Made(_) => Path::new(""),
+            #[cfg(test)]
+            Origin::Scripted(_) => Path::new(""),
             Origin::Folder(folder) => folder,
         }
     }
@@ -343,6 +368,20 @@ impl Overrides {
 }
 
 impl Loaded {
+    /// What a test serves.
+    #[cfg(test)]
+    pub(super) fn of_site(
+        site: Site,
+        listen: Vec<At<Listen>>,
+        access: AccessLog,
+        errors: ErrorLog,
+        connections_max: usize,
+    ) -> Self {
+        let (site, warnings) = (Rc::new(site), String::new());
+        let (tls, user, pid_file) = (None, None, None);
+        Self { site, listen, access, errors, connections_max, warnings, tls, user, pid_file }
+    }
+
     /// After binding: writes the process id, then gives up what is no longer needed to serve.
     pub(super) fn settle_in(&self) -> Result<Option<PidFile>, Failure> {
         let pid_file = self.pid_file.as_ref().map(|path| {
@@ -380,6 +419,8 @@ impl Loaded {
             Origin::File(path) => path.display().to_string(),
             Origin::Text(_) => "standard input".into(),
             Origin::Made(_) => "embedded".into(),
+            #[cfg(test)]
+            Origin::Scripted(_) => "test".into(),
             Origin::Folder(folder) => format!("folder {}", folder.display()),
         };
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());

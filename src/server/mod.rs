@@ -10,6 +10,7 @@ mod error_log;
 mod event_loop;
 mod explain;
 mod harvester;
+mod kernel;
 mod load;
 mod log_sink;
 mod places;
@@ -29,8 +30,8 @@ use crate::sys::pid_file::PidFile;
 use crate::sys::socket::ListenAddress;
 use acceptor::Acceptor;
 use event_loop::EventLoop;
+use kernel::Kernel;
 use load::{cannot_listen, cannot_listen_everywhere};
-use mio::Poll;
 use std::net::SocketAddr;
 
 /// A server that has its listeners and has not yet answered anybody.
@@ -72,19 +73,20 @@ impl Running {
     /// ```
     pub fn bind(source: ConfigSource) -> Result<Self, Failure> {
         let loaded = source.load(None)?;
-        let poll = Poll::new()?;
+        let kernel = Kernel::real()?;
         let mut acceptor = Acceptor::new();
-        let bound =
-            acceptor.bind(&loaded.listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let bound = acceptor
+            .bind(&loaded.listen, &kernel)
+            .map_err(|(at, error)| cannot_listen(&at, &error))?;
         let missing = cannot_listen_everywhere(&bound);
-        acceptor.adopt(&loaded.listen, bound, poll.registry())?;
+        acceptor.adopt(&loaded.listen, bound, &kernel)?;
         let pid_file = loaded.settle_in()?;
         let address = acceptor.addresses().find_map(|(address, _)| match address {
             ListenAddress::Ip(address) => Some(*address),
             ListenAddress::Unix(_) => None,
         });
         let banner = loaded.banner(&source, acceptor.addresses(), &missing);
-        let event_loop = EventLoop::new(poll, loaded, acceptor, source)?;
+        let event_loop = EventLoop::new(kernel, loaded, acceptor, source)?;
         Ok(Self { event_loop, banner, address, _pid_file: pid_file })
     }
 

@@ -61,7 +61,7 @@ impl ConnTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Script, Transport};
+    use crate::net::Transport;
     use crate::serve::Peer;
     use std::time::Instant;
 
@@ -69,7 +69,7 @@ mod tests {
     fn a_former_tenant_of_a_slot_is_not_found() {
         let mut table = ConnTable::default();
         let make = |id| {
-            let transport = Transport::Scripted(Script::default());
+            let transport = Transport::Scripted(Default::default());
             ClientConnection::new(id, transport, Peer::Local, 80, false, Instant::now())
         };
         let first = table.insert(make).id();

@@ -151,12 +151,14 @@ impl Listener {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
+}
 
+impl ListenAddress {
     /// The port; 0 for a Unix socket.
     pub fn port(&self) -> u16 {
-        match &self.address {
-            ListenAddress::Ip(address) => address.port(),
-            ListenAddress::Unix(_) => 0,
+        match self {
+            Self::Ip(address) => address.port(),
+            Self::Unix(_) => 0,
         }
     }
 }
@@ -228,7 +230,7 @@ impl FolderLock {
 
 /// Whether an accepted socket has what was set on its listener. It does on Linux; others say that
 /// it need not be relied on, so it is asked once.
-pub fn inherits_options(accepted: &OwnedFd) -> bool {
+pub fn inherits_options(accepted: BorrowedFd<'_>) -> bool {
     rustix::net::sockopt::tcp_nodelay(accepted).unwrap_or(false)
 }
 
@@ -236,8 +238,8 @@ pub fn inherits_options(accepted: &OwnedFd) -> bool {
 ///
 /// # Errors
 /// Those of `setsockopt`.
-pub fn set_options(accepted: &OwnedFd) -> io::Result<()> {
-    let socket = socket2::SockRef::from(accepted);
+pub fn set_options(accepted: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = socket2::SockRef::from(&accepted);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT_MAX)
 }
@@ -299,7 +301,7 @@ mod tests {
     #[test]
     fn accepted_sockets_inherit_and_ipv4_is_ipv4() {
         let listener = Listener::bind_any(0).unwrap();
-        let _client = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
+        let _client = TcpStream::connect(("127.0.0.1", listener.address.port())).unwrap();
         let accepted = loop {
             match listener.accept() {
                 Ok(accepted) => break accepted,
@@ -307,7 +309,7 @@ mod tests {
             }
         };
         assert!(accepted.peer.unwrap().ip().is_ipv4());
-        assert!(inherits_options(&accepted.socket));
+        assert!(inherits_options(accepted.socket.as_fd()));
         let unsent = socket2::SockRef::from(&accepted.socket).tcp_notsent_lowat().unwrap();
         assert_eq!(unsent, UNSENT_MAX);
     }

@@ -116,7 +116,7 @@ impl Site {
         let limit = self.handler.body_limit().unwrap_or_default();
         let mut state = BodyState::new(request.body_length, limit);
         let (mut buffer, mut pool) = (RecvBuffer::default(), Buffers::default());
-        let mut transport = Transport::Scripted(Script::incoming(body, step));
+        let mut transport = Transport::Scripted(Script::incoming(body, step).into());
         let (mut answer, mut sink) = (AnswerState::default(), Recorded::default());
         loop {
             let mut alarm = Alarm::default();

@@ -6,6 +6,7 @@ use crate::net::{Incoming, Script, SendQueue};
 use proptest::prelude::*;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use std::cell::RefMut;
 use std::rc::Rc;
 
 /// Both sides' configurations, around one certificate.
@@ -37,7 +38,7 @@ impl Keys {
     }
 
     pub(crate) fn connect_both(&self) -> (Box<Tls>, ClientConnection) {
-        let tls = Tls::new(Transport::Scripted(Script::default()), self.server.clone()).unwrap();
+        let tls = Tls::new(Transport::Scripted(Default::default()), self.server.clone()).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         (Box::new(tls), ClientConnection::new(self.client.clone(), name).unwrap())
     }
@@ -75,8 +76,8 @@ impl Pair {
         }
     }
 
-    fn script(&mut self) -> &mut Script {
-        self.tls().script()
+    fn script(&mut self) -> RefMut<'_, Script> {
+        self.tls().script().get()
     }
 
     /// What the client has to say arrives, in pieces of `step` bytes.

@@ -8,7 +8,7 @@ mod close_reason;
 mod http1;
 mod link;
 #[cfg(test)]
-mod simulation;
+pub mod look;
 mod timeout;
 
 use super::drive::DriveContext;
@@ -19,7 +19,6 @@ use close_reason::CloseReason;
 use http1::Http1;
 use link::{Link, Moved};
 use std::io::ErrorKind;
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 pub use timeout::Timeout;
 
@@ -200,14 +199,9 @@ impl ClientConnection {
         self.link.counted
     }
 
-    /// The socket, for the poll.
+    /// The socket, for the poll and for questions to the kernel about it.
     pub fn transport(&self) -> &Transport {
         &self.link.transport
-    }
-
-    /// The socket, for questions to the kernel about it.
-    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.link.transport.socket()
     }
 
     /// What may succeed; events are marked here.

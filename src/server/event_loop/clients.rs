@@ -101,7 +101,7 @@ impl EventLoop {
 }
 
 fn peer(incoming: &Incoming) -> Peer {
-    incoming.accepted.peer.map_or(Peer::Local, |at| Peer::Ip(at.ip(), at.port()))
+    incoming.arrival.peer.map_or(Peer::Local, |at| Peer::Ip(at.ip(), at.port()))
 }
 
 /// Whether a client is counted among those of its address; `None`: there are enough of them.
@@ -130,7 +130,7 @@ fn welcome(
     cx: &mut Cx,
 ) {
     let peer = peer(&incoming);
-    let plain = Transport::Plain(incoming.accepted.socket);
+    let plain = incoming.arrival.transport;
     let (transport, due) = match (incoming.secure, tls) {
         (false, _) => (plain, head_due),
         // Never in the clear where TLS was promised.

@@ -8,6 +8,8 @@ mod crowd;
 mod guarded;
 mod orders;
 mod services;
+#[cfg(test)]
+mod simulation;
 mod stalls;
 mod stopping;
 #[cfg(test)]
@@ -16,22 +18,21 @@ mod tests;
 use super::acceptor::Acceptor;
 use super::access_log::AccessLog;
 use super::connection::{ClientConnection, Verdict};
-use super::control::{Control, Order};
+use super::control::Order;
 use super::drive::{DriveContext, FreeList};
 use super::error_log::ErrorLog;
 use super::harvester::Harvester;
+use super::kernel::{EVENTS, Kernel};
 use super::load::{ConfigSource, Loaded};
 use super::table::ConnTable;
 use super::watch::CertificateWatch;
 use crate::conf::Level;
-use crate::event::{Budget, ConnId, Cx, Owner, Sleeper, Stopper, Target};
+use crate::event::{Budget, ConnId, Cx, Event, Owner, Sleeper, Stopper, Target};
 use crate::serve::Abort;
 use crate::site::Site;
 use crate::tls::{Plan, Secured};
 use crowd::Crowd;
 use guarded::{Panicked, guarded};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll};
 use orders::Pending;
 use services::ServiceTable;
 use stalls::{Part, Stalls};
@@ -41,9 +42,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use stopping::Stopping;
-
-/// Events taken from the kernel at once.
-const EVENTS: usize = 1024;
 
 /// Timers obeyed in one turn, so that armed instants in the past cannot starve sockets.
 const TIMERS_PER_TURN: usize = 1024;
@@ -59,14 +57,17 @@ const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// The loop and all it owns. The fields are siblings so that each can be lent apart.
 pub struct EventLoop {
-    poll: Poll,
+    kernel: Kernel,
+    /// What has happened since the last turn.
+    happened: Vec<Event>,
+    /// Connections that are driven in this turn.
+    due: Vec<ConnId>,
     table: ConnTable,
     cx: Cx,
     site: Rc<Site>,
     services: ServiceTable,
     acceptor: Acceptor,
     harvester: Harvester,
-    control: Control,
     access: AccessLog,
     errors: ErrorLog,
     free: FreeList,
@@ -116,13 +117,14 @@ impl EventLoop {
     /// # Errors
     /// The poll or the signals cannot be had, a handler cannot start.
     pub fn new(
-        poll: Poll,
+        mut kernel: Kernel,
         loaded: Loaded,
         acceptor: Acceptor,
         reloader: ConfigSource,
     ) -> io::Result<Self> {
-        let mut cx = Cx::new(poll.registry().try_clone()?);
-        let control = Control::new(poll.registry())?;
+        let mut cx = Cx::new(kernel.registry().try_clone()?);
+        kernel.tick(&mut cx.clock);
+        kernel.take_signals()?;
         let Loaded { site, access, errors, connections_max, tls, .. } = loaded;
         let (watch, https_port) = (orders::watch(tls.as_ref(), cx.now()), acceptor.https_port());
         cx.clock.set_server(site.server_header.as_deref());
@@ -134,12 +136,13 @@ impl EventLoop {
             harvester: Harvester::new(&site.timeouts, cx.now()),
             stalls: Stalls::new(cx.now()),
             site,
-            poll,
+            kernel,
+            happened: Vec::with_capacity(EVENTS),
+            due: Vec::with_capacity(EVENTS),
             table: ConnTable::default(),
             cx,
             services,
             acceptor,
-            control,
             access,
             errors,
             free: FreeList::default(),
@@ -167,81 +170,78 @@ impl EventLoop {
     /// Serves until it is told to stop.
     ///
     /// # Errors
-    /// The poll itself fails.
+    /// The kernel tells of no events.
     pub fn run(&mut self) -> io::Result<Ended> {
-        let mut events = Events::with_capacity(EVENTS);
-        let mut turn = Vec::with_capacity(EVENTS);
         loop {
-            let wait = self.wait();
-            let since = self.cx.now();
-            match self.poll.poll(&mut events, wait) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
-            }
-            self.cx.clock.tick();
-            self.stalls.begin(self.cx.now(), self.errors.says(Level::Debug));
-            let mut ordered = false;
-            for event in &events {
-                ordered |= self.mark(event);
-            }
-            if wait.is_some_and(|wait| self.cx.now() > since + wait + PAUSE) {
-                ordered |= self.catch_up(&mut events)?;
-            }
-            self.see_to_children();
-            self.expire_timers();
-            self.mark_woken();
-            self.cx.runq.take(&mut turn);
-            self.end_small(Part::Events);
-            self.drive_all(&turn);
-            self.flush_batches();
-            self.accept();
-            self.end_small(Part::Accept);
-            self.harvest();
-            self.end_small(Part::TimeOuts);
-            if ordered {
-                for _ in 0..self.cx.take_stops() {
-                    self.obey(Order::Stop);
-                }
-                for order in self.control.take() {
-                    self.obey(order);
-                }
-                self.end_step(Part::Orders);
-            }
-            self.renew_certificates();
-            self.settle_reload();
-            self.see_to_logs();
-            self.end_step(Part::Rest);
-            if let Some(finished) = self.has_stopped() {
-                self.close_down();
-                return Ok(if finished { Ended::Finished } else { Ended::Forced });
-            }
-            if let Some((service, what)) = self.cx.take_failure()
-                && self.services.serves(service)
-            {
-                self.close_down();
-                return Ok(Ended::AppFailed(what));
+            if let Some(ended) = self.turn()? {
+                return Ok(ended);
             }
         }
     }
 
-    /// After a pause of the whole process (it was stopped, or had no processor), the events at hand
-    /// are older than the clock. What has come since is marked as well, before anybody's time is
-    /// judged: data that lies in a pipe is no silence. Returns as [`mark`](Self::mark) does.
-    fn catch_up(&mut self, events: &mut Events) -> io::Result<bool> {
-        let mut ordered = false;
-        for _ in 0..CATCH_UP_MAX {
-            match self.poll.poll(events, Some(Duration::ZERO)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
+    /// Waits, does what is to be done now, and says whether that was all.
+    fn turn(&mut self) -> io::Result<Option<Ended>> {
+        let is_ordered = self.hear()?;
+        self.see_to_children();
+        self.expire_timers();
+        self.mark_woken();
+        self.end_small(Part::Events);
+        self.drive_all();
+        self.flush_batches();
+        self.accept();
+        self.end_small(Part::Accept);
+        self.harvest();
+        self.end_small(Part::TimeOuts);
+        if is_ordered {
+            for _ in 0..self.cx.take_stops() {
+                self.obey(Order::Stop);
             }
-            for event in &*events {
-                ordered |= self.mark(event);
+            for order in self.kernel.take_orders() {
+                self.obey(order);
             }
-            if events.iter().count() < EVENTS {
-                break;
+            self.end_step(Part::Orders);
+        }
+        self.renew_certificates();
+        self.settle_reload();
+        self.see_to_logs();
+        self.end_step(Part::Rest);
+        Ok(self.end())
+    }
+
+    /// Waits for events and marks what they are about. Returns whether something was ordered.
+    fn hear(&mut self) -> io::Result<bool> {
+        let mut happened = std::mem::take(&mut self.happened);
+        let (wait, since) = (self.wait(), self.cx.now());
+        self.kernel.wait(wait, &mut happened)?;
+        self.kernel.tick(&mut self.cx.clock);
+        self.stalls.begin(self.cx.now(), self.errors.says(Level::Debug));
+        let mut is_ordered = self.mark_all(&happened);
+        if wait.is_some_and(|wait| self.cx.now() > since + wait + PAUSE) {
+            // The process was stopped, or had no processor: the events at hand are older than the
+            // clock. What has come since is marked as well, before anybody's time is judged: data
+            // that lies in a pipe is no silence.
+            for _ in 0..CATCH_UP_MAX {
+                self.kernel.wait(Some(Duration::ZERO), &mut happened)?;
+                is_ordered |= self.mark_all(&happened);
+                if happened.len() < EVENTS {
+                    break;
+                }
             }
         }
-        Ok(ordered)
+        self.happened = happened;
+        Ok(is_ordered)
+    }
+
+    /// Whether the run has ended, and how.
+    fn end(&mut self) -> Option<Ended> {
+        let ended = if let Some(finished) = self.has_stopped() {
+            if finished { Ended::Finished } else { Ended::Forced }
+        } else {
+            let (service, what) = self.cx.take_failure()?;
+            self.services.serves(service).then_some(Ended::AppFailed(what))?
+        };
+        self.close_down();
+        Some(ended)
     }
 
     /// How long the poll may wait: not at all when somebody has more to do, for ever when nothing
@@ -264,27 +264,34 @@ impl EventLoop {
             .map(|at| at.saturating_duration_since(now))
     }
 
-    /// Sets the bits an event is about. Returns whether signals have arrived.
-    fn mark(&mut self, event: &mio::event::Event) -> bool {
-        match Target::from_token(event.token()) {
-            Some(Target::Connection(id)) => {
+    /// Sets the bits that events are about. Returns whether something was ordered.
+    fn mark_all(&mut self, happened: &[Event]) -> bool {
+        let mut is_ordered = false;
+        for event in happened {
+            is_ordered |= self.mark(*event);
+        }
+        is_ordered
+    }
+
+    fn mark(&mut self, Event { target, readiness }: Event) -> bool {
+        match target {
+            Target::Connection(id) => {
                 if let Some(connection) = self.table.get(id) {
-                    connection.ready_mut().mark(event);
+                    connection.ready_mut().add(readiness);
                     enqueue(connection, &mut self.cx);
                 }
             }
-            Some(Target::Source(id)) => {
-                if let Some(owner) = self.cx.sources().mark(id, event) {
+            Target::Source(id) => {
+                if let Some(owner) = self.cx.sources().mark(id, readiness) {
                     self.tell(owner);
                 }
             }
-            Some(Target::Listener(number)) => self.acceptor.mark(number),
-            Some(Target::Outside) => {
+            Target::Listener(number) => self.acceptor.mark(number),
+            Target::Outside => {
                 self.cx.hear_outside();
                 return true;
             }
-            Some(Target::Signals) => return true,
-            None => {}
+            Target::Signals => return true,
         }
         false
     }
@@ -341,14 +348,14 @@ impl EventLoop {
 
     /// A step has ended: see [`Stalls`].
     fn end_step(&mut self, part: Part) {
-        if let Some(text) = self.stalls.end(part) {
+        if let Some(text) = self.stalls.end(part, self.kernel.now()) {
             self.cx.report(Level::Debug, text);
         }
     }
 
     /// As `end_step`, where every step is measured.
     fn end_small(&mut self, part: Part) {
-        if let Some(text) = self.stalls.end_small(part) {
+        if let Some(text) = self.stalls.end_small(part, &self.kernel) {
             self.cx.report(Level::Debug, text);
         }
     }
@@ -364,15 +371,18 @@ impl EventLoop {
     }
 
     /// Drives those whose turn it is.
-    fn drive_all(&mut self, turn: &[ConnId]) {
-        for id in turn {
-            self.drive(*id, turn.len());
-            if let Some(text) = self.stalls.end_small(Part::Connections) {
+    fn drive_all(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.cx.runq.take(&mut due);
+        for id in &due {
+            self.drive(*id, due.len());
+            if let Some(text) = self.stalls.end_small(Part::Connections, &self.kernel) {
                 let peer = self.table.get(*id).map(|connection| connection.peer());
                 let of = peer.map(|peer| format!(" of {peer}")).unwrap_or_default();
                 self.cx.report(Level::Debug, text + &of);
             }
         }
+        self.due = due;
         self.end_step(Part::Connections);
     }
 
@@ -391,10 +401,7 @@ impl EventLoop {
                 self.cut_off(id, Abort::Shutdown, "the server stopped");
             }
             Some(Ok(Verdict::Keep)) if connection.register_once() => {
-                let fd = connection.transport().raw_fd();
-                let both = Interest::READABLE | Interest::WRITABLE;
-                let token = Target::Connection(id).token();
-                if self.cx.registry().register(&mut SourceFd(&fd), token, both).is_err() {
+                if self.kernel.watch_client(connection.transport(), id).is_err() {
                     // No memory for a watch: no event would ever come.
                     self.remove(id);
                 }
@@ -434,6 +441,8 @@ impl EventLoop {
         self.errors.catch_up(&self.cx.clock);
         self.errors.flush();
         if !self.access.has_gathered() {
+            // A reload has written them, or whoever opened the file again.
+            self.log_due = None;
             return;
         }
         let now = self.cx.now();

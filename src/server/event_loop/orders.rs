@@ -62,7 +62,10 @@ impl EventLoop {
     /// Binds and starts what was loaded, beside what serves now.
     fn prepare(&mut self, loaded: Loaded) -> Result<Pending, Failure> {
         let listen = &loaded.listen;
-        let bound = self.acceptor.bind(listen).map_err(|(at, error)| cannot_listen(&at, &error))?;
+        let bound = self
+            .acceptor
+            .bind(listen, &self.kernel)
+            .map_err(|(at, error)| cannot_listen(&at, &error))?;
         let services = self.services.start(&loaded.site, &mut self.cx)?;
         Ok(Pending { loaded, bound, services })
     }
@@ -103,7 +106,7 @@ impl EventLoop {
         let Pending { loaded, bound, services } = pending;
         let Loaded { site, listen, access, errors, connections_max, warnings, tls, .. } = loaded;
         let warnings = cannot_listen_everywhere(&bound) + &warnings;
-        if let Err(error) = self.acceptor.adopt(&listen, bound, self.cx.registry()) {
+        if let Err(error) = self.acceptor.adopt(&listen, bound, &self.kernel) {
             self.services.discard(&services, &mut self.cx);
             return Err(error.into());
         }

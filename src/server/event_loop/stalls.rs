@@ -4,6 +4,7 @@
 //! readings of the clock a turn tell what sort of step was the longest. With `level = "debug"`
 //! every step is measured, processor time as well, and each that is too long has a line.
 
+use crate::server::kernel::Kernel;
 use rustix::time::{ClockId, clock_gettime};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -85,13 +86,12 @@ impl Stalls {
     }
 
     /// As `end`, where every step is measured.
-    pub(super) fn end_small(&mut self, part: Part) -> Option<String> {
-        if self.detailed { self.end(part) } else { None }
+    pub(super) fn end_small(&mut self, part: Part, kernel: &Kernel) -> Option<String> {
+        if self.detailed { self.end(part, kernel.now()) } else { None }
     }
 
-    /// A step has ended. Returns what there is to say of it.
-    pub(super) fn end(&mut self, part: Part) -> Option<String> {
-        let now = Instant::now();
+    /// A step has ended, now. Returns what there is to say of it.
+    pub(super) fn end(&mut self, part: Part, now: Instant) -> Option<String> {
         let mut held =
             Held { took: now.saturating_duration_since(self.at), processor: Duration::ZERO };
         self.at = now;

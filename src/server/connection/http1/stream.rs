@@ -299,7 +299,6 @@ fn queue_body(queue: &mut SendQueue, body: Body) {
 mod tests {
     use super::*;
     use crate::event::{Budget, Buffers};
-    use crate::net::Script;
     use crate::serve::{Answer, AnswerState};
 
     /// What is sent of an answer to a request of this line.
@@ -314,10 +313,10 @@ mod tests {
         let mut sink = Sink { queue: &mut queue, sending: &mut sending, common_headers };
         let mut state = AnswerState::new(&request);
         write(&mut Answer::new(&mut state, &mut sink, &request));
-        let mut transport = Transport::Scripted(Script::default());
+        let mut transport = Transport::Scripted(Default::default());
         queue.flush(&mut transport, &mut Budget::new(1), &mut Buffers::default()).unwrap();
         let Transport::Scripted(script) = transport else { unreachable!() };
-        (String::from_utf8(script.sent).unwrap(), sending)
+        (String::from_utf8(script.get().sent.clone()).unwrap(), sending)
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The client's side of TLS, for clients that know nothing of it.
 
-use super::World;
-use crate::event::ConnId;
+use super::{ClientId, World};
 use rustls::ClientConnection;
 use std::io::{Read, Write};
 
@@ -52,7 +51,7 @@ impl Encryption {
     }
 
     /// Up to `n` encrypted bytes arrive. Whether there were any.
-    pub(super) fn arrive(&mut self, world: &mut World, id: ConnId, n: usize) -> bool {
+    pub(super) fn arrive(&mut self, world: &World, id: ClientId, n: usize) -> bool {
         let n = n.min(self.wire.len());
         world.script(id).arrive(&self.wire[..n]);
         self.wire.drain(..n);

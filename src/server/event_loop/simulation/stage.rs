@@ -64,10 +64,21 @@ pub(super) enum Act {
     Midway,
     /// As `Midway`, with a file.
     MidwayFile,
+    /// Panics before there is an exchange.
+    PanicAtOnce,
+    /// Panics before its head.
+    PanicEarly,
+    /// Panics after its head.
+    PanicLate,
+    /// All there is room for, and panics when it is dropped.
+    PanicInDrop,
 }
 
+/// What those say who panic on purpose: all other panics are mistakes.
+pub(super) const ON_PURPOSE: &str = "as it should";
+
 impl Act {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Fixed,
         Self::Shared,
         Self::File,
@@ -91,11 +102,17 @@ impl Act {
         Self::Ignore,
         Self::Midway,
         Self::MidwayFile,
+        Self::PanicAtOnce,
+        Self::PanicEarly,
+        Self::PanicLate,
     ];
 
     /// Whether the connection does not outlive it.
     pub(super) fn ends_badly(self) -> bool {
-        matches!(self, Self::DieLate | Self::LieShort | Self::LieLong | Self::LieDone)
+        matches!(
+            self,
+            Self::DieLate | Self::LieShort | Self::LieLong | Self::LieDone | Self::PanicLate
+        )
     }
 
     /// The way to it.
@@ -168,7 +185,7 @@ pub(super) fn site(stage: &Rc<Stage>) -> Site {
     let route = |act: Act| -> (String, Rc<dyn Handler>) {
         (act.path(), Rc::new(Player { act, stage: stage.clone() }))
     };
-    Site::of_routes(Act::ALL.map(route).into())
+    Site::of_routes(Act::ALL.into_iter().chain([Act::PanicInDrop]).map(route).collect())
 }
 
 struct Player {
@@ -202,6 +219,7 @@ impl Handler for Player {
             }
             Act::Refuse => return Err(HttpError::new(Status::FORBIDDEN, "never")),
             Act::Redirect => Plan::Redirect(Act::Fixed.redirect()),
+            Act::PanicAtOnce => panic!("{ON_PURPOSE}"),
             act => {
                 self.stage.begun.set(self.stage.begun.get() + 1);
                 let actor = Actor {
@@ -279,6 +297,7 @@ impl Drop for Actor {
     fn drop(&mut self) {
         self.stage.dropped.set(self.stage.dropped.get() + 1);
         if !std::thread::panicking() {
+            assert!(self.act != Act::PanicInDrop, "{ON_PURPOSE}");
             let ended = matches!(self.life, Life::Over | Life::Aborted);
             assert!(ended, "{:?} was dropped when {:?}", self.act, self.life);
         }
@@ -294,7 +313,13 @@ impl Actor {
             Act::Ticks => self.ticks(io, cx),
             Act::Wake => self.wake(io, cx),
             Act::Slow => self.slow(io),
-            Act::Flood => self.flood(io),
+            Act::Flood | Act::PanicInDrop => self.flood(io),
+            Act::PanicEarly => panic!("{ON_PURPOSE}"),
+            Act::PanicLate => {
+                io.answer.head(Status::OK, &Headers::new(), Some(PROMISED as u64));
+                io.answer.write(&pattern(PROMISED / 2))?;
+                panic!("{ON_PURPOSE}");
+            }
             Act::DieEarly => self.die_early(io, cx),
             Act::DieLate => {
                 io.answer.head(Status::OK, &Headers::new(), Some(PROMISED as u64));
@@ -321,7 +346,12 @@ impl Actor {
             Act::Midway | Act::MidwayFile => self.midway(io),
             Act::RedirectLate => Ok(Step::Redirect(Act::Fixed.redirect())),
             Act::RedirectTwice => Ok(Step::Redirect(Act::RedirectLate.redirect())),
-            Act::Fixed | Act::Shared | Act::File | Act::Refuse | Act::Redirect => {
+            Act::Fixed
+            | Act::Shared
+            | Act::File
+            | Act::Refuse
+            | Act::Redirect
+            | Act::PanicAtOnce => {
                 unreachable!("answered at once")
             }
         }

@@ -288,7 +288,7 @@ impl Asked {
         let too_long = self.act == Act::EchoSmall && body.len() as u64 > stage::SMALL_LIMIT;
         let cut = match self.act {
             // A HEAD shows no body that could be too short.
-            Act::DieLate | Act::LieDone | Act::LieLong => Cut::Must,
+            Act::DieLate | Act::LieDone | Act::LieLong | Act::PanicLate => Cut::Must,
             Act::LieShort if !self.is_head => Cut::Must,
             _ => Cut::Never,
         };
@@ -300,6 +300,7 @@ impl Asked {
             Act::EchoSmall if body.len() as u64 > stage::SMALL_LIMIT => return (413, None),
             Act::Refuse => return (403, None),
             Act::DieEarly => return (502, None),
+            Act::PanicAtOnce | Act::PanicEarly => return (500, None),
             Act::Fixed | Act::Redirect | Act::RedirectLate | Act::RedirectTwice => {
                 stage::FIXED.into()
             }
@@ -309,10 +310,13 @@ impl Asked {
             Act::Ticks => stage::TICK.repeat(self.count),
             Act::Wake => stage::AWAKE.into(),
             Act::Slow | Act::Flood => stage::pattern(self.count),
-            Act::DieLate | Act::LieShort | Act::LieDone => stage::pattern(stage::PROMISED / 2),
+            Act::DieLate | Act::LieShort | Act::LieDone | Act::PanicLate => {
+                stage::pattern(stage::PROMISED / 2)
+            }
             Act::LieLong => Vec::new(),
             Act::Ignore => stage::IGNORED.into(),
             Act::Midway => stage::MIDWAY.into(),
+            Act::PanicInDrop => unreachable!("nobody asks for it at random"),
         };
         (200, Some(content))
     }
@@ -322,9 +326,10 @@ impl Asked {
         // The others write their head before they have read.
         let reads_first =
             matches!(self.act, Act::Admit | Act::Echo | Act::EchoSmall) && self.chunked;
-        if !self.persistent || self.is_http10 && without_length || too_long {
+        let panics = matches!(self.act, Act::PanicAtOnce | Act::PanicEarly);
+        if !self.persistent || self.is_http10 && without_length || too_long || panics {
             Closes::Must
-        } else if self.is_head && matches!(self.act, Act::DieLate | Act::LieDone | Act::LieLong) {
+        } else if self.is_head && self.act.ends_badly() && self.act != Act::LieShort {
             Closes::May
         } else if reads_first || body.is_empty() {
             Closes::Never

@@ -1,14 +1,16 @@
 //! Seeded clients, and what must hold whatever they do.
 
-use super::World;
 use super::client::{Client, Piece};
 use super::encryption::Encryption;
 use super::rng::Rng;
 use super::stage::{FILE_LEN, SHARED_LEN};
-use crate::event::{CHUNK, ConnId};
+use super::{ClientId, Ended, PORT, World, stage};
+use crate::event::{CHUNK, Event, Readiness, Target};
 use crate::net::{Incoming, Keys};
-use crate::server::connection::link::FOREVER;
-use crate::server::connection::{ClientConnection, Protocol, Timeout};
+use crate::server::connection::Timeout;
+use crate::server::connection::look::{FOREVER, Look};
+use crate::server::control::Order;
+use crate::site::Site;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -62,14 +64,31 @@ fn run(seed: u64, keys: Option<&Keys>) {
 /// A world and its clients.
 struct Play {
     world: World,
-    clients: Vec<(ConnId, Client)>,
+    clients: Vec<(ClientId, Client)>,
     /// What stands between each client and its socket, where TLS is spoken.
     encryptions: Vec<Encryption>,
     /// Clients of whose socket the kernel has something to tell.
-    edges: Vec<ConnId>,
+    edges: Vec<ClientId>,
     /// Nobody is reaped: the answers are all complete.
     patient: bool,
+    /// In the end the server stops.
+    stops: bool,
     mood: Mood,
+}
+
+fn set_timeouts(site: &mut Site, patient: bool) {
+    let short = |ms| Duration::from_millis(ms);
+    let timeouts = &mut site.timeouts;
+    if patient {
+        timeouts.handshake = short(300_000);
+        (timeouts.header, timeouts.body) = (short(300_000), short(300_000));
+        (timeouts.idle, timeouts.write) = (short(300_000), short(300_000));
+        site.limits.min_rate = 0;
+    } else {
+        timeouts.handshake = short(150);
+        (timeouts.header, timeouts.body) = (short(150), short(100));
+        (timeouts.idle, timeouts.write) = (short(200), short(100));
+    }
 }
 
 /// How the clients of a run are: most like to send and to take, some hardly do.
@@ -100,28 +119,15 @@ impl Mood {
 
 impl Play {
     fn new(rng: &mut Rng, patient: bool, keys: Option<&Keys>) -> Self {
-        let mut world = World::new(|site| {
-            let short = |ms| Duration::from_millis(ms);
-            let timeouts = &mut site.timeouts;
-            if patient {
-                timeouts.handshake = short(3_600_000);
-                (timeouts.header, timeouts.body) = (short(3_600_000), short(3_600_000));
-                (timeouts.idle, timeouts.write) = (short(3_600_000), short(3_600_000));
-                site.limits.min_rate = 0;
-            } else {
-                timeouts.handshake = short(150);
-                (timeouts.header, timeouts.body) = (short(150), short(100));
-                (timeouts.idle, timeouts.write) = (short(200), short(100));
-            }
-        });
+        let mut world = World::new(|site| set_timeouts(site, patient));
         let (mut clients, mut encryptions) = (Vec::new(), Vec::new());
         for n in 0..1 + rng.below(3) {
             let id = match keys {
-                None => world.connect(),
+                None => world.come([10, 0, 0, 1]),
                 Some(keys) => {
                     let (tls, session) = keys.connect_both();
                     encryptions.push(Encryption::new(session));
-                    world.connect_by_tls(tls)
+                    world.come_by_tls(tls)
                 }
             };
             let client = Client::random(rng, 1 + 100 * n, &world.stage);
@@ -131,7 +137,15 @@ impl Play {
             clients.push((id, client));
         }
         let mood = Mood::random(rng);
-        Self { world, clients, encryptions, edges: Vec::new(), patient, mood }
+        Self {
+            world,
+            clients,
+            encryptions,
+            edges: Vec::new(),
+            patient,
+            stops: rng.chance(50),
+            mood,
+        }
     }
 
     /// Something happens.
@@ -145,9 +159,9 @@ impl Play {
             65..85 => self.world.turn(),
             85..93 => self.world.pass(self.mood.pause(rng)),
             93..95 => self.world.wake(id, rng.below(4) as u32),
-            95..97 => self.grant(),
+            95..97 => self.world.grant(),
             97..98 => self.rumour(id),
-            _ if !self.patient => self.world.sweep(),
+            98..99 => self.reload(),
             _ => self.world.settle(),
         }
     }
@@ -158,7 +172,7 @@ impl Play {
             return self.arrive_encrypted(which, n, sure);
         }
         let (id, client) = &mut self.clients[which];
-        let script = self.world.script(*id);
+        let mut script = self.world.script(*id);
         match client.outbox.front_mut() {
             None => return,
             Some(Piece::Hesitate) if !sure => return,
@@ -210,7 +224,7 @@ impl Play {
         }
         encryption.listen(&self.world.script(*id).sent);
         if !self.world.script(*id).has_ended() {
-            edge |= encryption.arrive(&mut self.world, *id, n);
+            edge |= encryption.arrive(&self.world, *id, n);
         }
         if edge {
             self.edges.push(*id);
@@ -218,15 +232,15 @@ impl Play {
     }
 
     /// Whether all that a client has said has arrived.
-    fn has_arrived(&mut self, which: usize) -> bool {
+    fn has_arrived(&self, which: usize) -> bool {
         let id = self.clients[which].0;
         let deaf = !self.world.is_open(id) || self.world.script(id).has_ended();
         deaf || self.encryptions.get(which).is_none_or(Encryption::is_silent)
     }
 
     /// The client takes something, which is an event only if a write has met the end before.
-    fn make_room(&mut self, id: ConnId, n: usize) {
-        let script = self.world.script(id);
+    fn make_room(&mut self, id: ClientId, n: usize) {
+        let script = &mut *self.world.script(id);
         let Some(room) = &mut script.room else { return };
         *room += n;
         if *room > 0 && std::mem::take(&mut script.blocked) {
@@ -241,48 +255,47 @@ impl Play {
         }
     }
 
-    /// Those who wait for somebody are told.
-    fn grant(&self) {
-        for waker in self.world.stage.waiting.take() {
-            self.world.stage.granted.borrow_mut().insert(waker.task());
-            waker.wake();
-        }
+    /// Another site, which is as the one before.
+    fn reload(&self) {
+        let (stage, patient) = (self.world.stage.clone(), self.patient);
+        self.world.prepare(move || {
+            let mut site = stage::site(&stage);
+            set_timeouts(&mut site, patient);
+            Ok((site, PORT))
+        });
+        self.world.kernel.order(Order::Reload);
     }
 
     /// Bits that mean nothing.
-    fn rumour(&mut self, id: ConnId) {
-        if let Some(connection) = self.world.table.get(id) {
-            connection.ready_mut().set_readable();
-            connection.ready_mut().set_writable();
-            super::enqueue(connection, &mut self.world.cx);
+    fn rumour(&self, id: ClientId) {
+        if let Some(id) = self.world.id(id) {
+            let readiness = Readiness::UNTRIED;
+            self.world.kernel.tell(Event { target: Target::Connection(id), readiness });
         }
     }
 
     /// What must hold after every step.
     fn check_step(&mut self) {
-        let far = self.world.cx.now() + FOREVER / 2;
+        let now = self.world.kernel.now();
         for (id, _) in &self.clients {
-            let waits_for_event = self.edges.contains(id);
-            let Some(connection) = self.world.table.get(*id) else { continue };
-            let (link, Protocol::Http1(http1)) = (&connection.link, &connection.protocol);
-            let pending = link.pending() as usize;
-            let owes = link.owes();
+            let is_told = self.world.id(*id).is_some_and(|id| self.world.kernel.has_edge(id));
+            let waits_for_event = is_told || self.edges.contains(id);
+            let Some(connection) = self.world.connection(*id) else { continue };
+            let Look { pending, owes, ready, wants_input, .. } = connection.look(now);
+            let look = connection.look(now);
             assert!(pending < CHUNK + FILE_LEN.max(SHARED_LEN) + 1024, "{pending} bytes queued");
-            if link.queued {
+            if look.is_queued {
                 continue;
             }
-            let wants = http1.wants_input(link);
-            let ready = link.ready;
             let (readable, writable) = (ready.is_readable(), ready.is_writable());
-            assert!(!(wants && readable), "could receive, and rests");
+            assert!(!(wants_input && readable), "could receive, and rests");
             assert!(!(owes && writable), "could send, and rests");
-            assert!(pending > 0 || !link.has_queued(), "an empty queue is kept");
-            let exempt = http1.has_exchange();
-            assert!(exempt || link.deadline < far, "no deadline");
-            assert!(exempt || link.timeout != Timeout::None, "not guilty of anything");
-            assert_eq!(link.recv.holds_memory(), !link.recv.is_empty());
+            assert!(pending > 0 || !look.has_queue, "an empty queue is kept");
+            assert!(look.has_exchange || look.has_deadline, "no deadline");
+            assert!(look.has_exchange || look.timeout != Timeout::None, "no timeout");
+            assert_eq!(look.received.0, look.received.1);
             let script = self.world.script(*id);
-            let unheard = wants && !readable && !script.incoming.is_empty();
+            let unheard = wants_input && !readable && !script.incoming.is_empty();
             let unseen = owes && script.room != Some(0) && !script.blocked;
             assert!(waits_for_event || !unheard, "an event was lost");
             assert!(waits_for_event || !unseen, "room was not noticed");
@@ -299,7 +312,7 @@ impl Play {
                 }
                 self.arrive(which, usize::MAX, true);
                 // Who hears that nothing more comes says so too.
-                let script = self.world.script(*id);
+                let mut script = self.world.script(*id);
                 if script.closed_by_us && !script.has_ended() && self.patient {
                     script.incoming.push_back(Incoming::End);
                     self.clients[which].1.outbox.clear();
@@ -307,7 +320,7 @@ impl Play {
                 }
             }
             self.deliver();
-            self.grant();
+            self.world.grant();
             self.world.settle();
             self.check_step();
             self.world.pass(Duration::from_millis(20));
@@ -318,16 +331,14 @@ impl Play {
                 return;
             }
         }
-        panic!("no progress: {:?}", self.world.table.iter_mut().collect::<Vec<_>>());
+        panic!("no progress: {:?}", self.world.event_loop.table.iter_mut().collect::<Vec<_>>());
     }
 
     fn all_rest(&mut self) -> bool {
-        let rests = |connection: &mut ClientConnection| {
-            let Protocol::Http1(http1) = &connection.protocol;
-            !connection.link.owes() && !http1.is_busy()
-        };
-        self.world.table.iter_mut().all(rests)
-            && everybody_closed_is_heard(&mut self.world, &self.clients)
+        let now = self.world.kernel.now();
+        let rests = |look: Look| !look.owes && !look.is_busy;
+        self.world.event_loop.table.iter_mut().all(|connection| rests(connection.look(now)))
+            && everybody_closed_is_heard(&self.world, &self.clients)
     }
 
     /// What must hold in the end.
@@ -349,12 +360,19 @@ impl Play {
                 panic!("{id:?}: {why}\nasked:\n{}\ngot at last:\n{sent}", client.asked());
             }
         }
+        // Whoever is left goes by its own time, or with the server.
+        if self.stops {
+            self.world.order(Order::Stop);
+            self.world.wait(self.world.event_loop.site.timeouts.shutdown);
+            assert!(self.world.ended.is_some(), "it does not end");
+            assert!(!self.patient || self.world.ended == Some(Ended::Finished));
+        }
         self.world.wait(FOREVER * 2);
-        assert!(self.world.table.is_empty(), "somebody lives for ever");
+        assert!(self.world.event_loop.table.is_empty(), "somebody lives for ever");
         self.check_exchanges();
         self.check_log();
         let file = self.world.stage.file.clone();
-        let site = self.world.site.clone();
+        let site = self.world.event_loop.site.clone();
         drop(self.world);
         assert_eq!(Rc::strong_count(&site), 1, "a site is kept");
         drop(site);
@@ -380,7 +398,7 @@ impl Play {
 }
 
 /// Whether every client that was told that nothing more comes has been heard in turn.
-fn everybody_closed_is_heard(world: &mut World, clients: &[(ConnId, Client)]) -> bool {
+fn everybody_closed_is_heard(world: &World, clients: &[(ClientId, Client)]) -> bool {
     clients.iter().all(|(id, _)| {
         let open = world.is_open(*id);
         let script = world.script(*id);

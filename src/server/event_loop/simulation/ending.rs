@@ -3,7 +3,8 @@
 use super::{Timeout, World};
 use crate::event::TaskId;
 use crate::serve::Abort;
-use crate::server::connection::http1::DISCARD_RATE;
+use crate::server::connection::look::DISCARD_RATE;
+use crate::server::control::Order;
 use std::time::Duration;
 
 #[test]
@@ -159,7 +160,7 @@ fn after_a_doubt_about_framing_input_is_dropped_for_a_while() {
     }
     world.wait(Duration::from_millis(4900));
     assert!(world.is_open(id), "it goes on sending");
-    world.wait(Duration::from_millis(100));
+    world.wait(Duration::from_millis(1100));
     assert_eq!(world.reaped(id), Some(Timeout::Linger), "it is silent");
     assert_eq!(world.heard(id), "");
     let (mut world, id) = refused();
@@ -228,8 +229,11 @@ fn a_server_that_stops_ends_connections_with_their_answers() {
     for path in ["/Fixed", "/Echo", "/File", "/Midway"] {
         let mut world = World::new(|_| {});
         let id = world.connect();
-        world.stopping = true;
-        world.say(id, format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(2).as_bytes());
+        let asks = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(2);
+        let (before, after) = asks.split_at(5);
+        world.say(id, before.as_bytes());
+        world.order(Order::StopPatiently);
+        world.say(id, after.as_bytes());
         let heard = world.heard(id);
         assert_eq!(heard.matches("HTTP/1.1 200 OK\r\n").count(), 1, "{path}");
         assert!(heard.contains("\r\nConnection: close\r\n"), "{path}");
@@ -246,16 +250,18 @@ fn what_was_for_a_former_connection_reaches_nobody() {
     world.say_reset(former);
     let present = world.connect();
     world.settle();
-    assert_eq!(former.index, present.index);
+    let conn = world.id(present).unwrap();
+    assert_eq!(world.id(former).unwrap().index, conn.index);
     world.pass(Duration::from_millis(10));
     world.deliver(former);
     world.wake(former, 1);
     world.turn();
-    assert!(world.cx.runq.is_empty() && world.cx.wakes().is_empty());
-    let due = world.cx.now();
+    let cx = &world.event_loop.cx;
+    assert!(cx.runq.is_empty() && cx.wakes().is_empty());
+    let due = cx.now();
     for stream in 0..3 {
-        let task = TaskId { conn: present, stream };
-        let connection = world.table.get(present).unwrap();
+        let task = TaskId { conn, stream };
+        let connection = world.connection(present).unwrap();
         assert!(!connection.wake(task) && !connection.timer_due(task, due));
     }
 }
