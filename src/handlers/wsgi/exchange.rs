@@ -1,9 +1,10 @@
 //! A request that an application answers: its body is gathered, the pool asked, the answer passed
 //! on as fast as the client takes it.
 
+use super::backlog::Piece;
 use super::heads::{Judged, broken, headers_for_elsewhere};
-use super::job::{Inbox, Job, JobBody, Piece};
-use super::pool::Pool;
+use super::job::{Inbox, Job, JobBody};
+use super::service::AppService;
 use super::wire::{self, BodyKind, Call};
 use crate::event::{Cx, Until};
 use crate::handlers::gateway::{Environ, Gather, Spool, Spooled};
@@ -20,7 +21,7 @@ const INLINE_MAX: usize = 1024 * 1024;
 
 /// A request and its way through a pool.
 pub(super) struct AppExchange {
-    pool: Rc<Pool>,
+    service: Rc<AppService>,
     place: Place,
     stage: Stage,
 }
@@ -45,8 +46,8 @@ enum Stage {
 }
 
 impl AppExchange {
-    pub(super) fn new(pool: Rc<Pool>, place: Place, spool_above: u64) -> Self {
-        Self { pool, place, stage: Stage::Gathering(Gather::spool(spool_above)) }
+    pub(super) fn new(service: Rc<AppService>, place: Place, spool_above: u64) -> Self {
+        Self { service, place, stage: Stage::Gathering(Gather::spool(spool_above)) }
     }
 
     /// All of the body is there: asks the pool.
@@ -65,7 +66,7 @@ impl AppExchange {
             Spooled::Memory(bytes) if bytes.len() > INLINE_MAX => Spool::filed(bytes, cx)?,
             spooled => spooled,
         };
-        self.pool.admit(io.request.peer, cx)?;
+        let job = self.service.admit(io.task, io.request.peer, cx)?;
         let (bytes, kind, file) = match spooled {
             Spooled::Memory(_) if !has_body => (Vec::new(), BodyKind::None, None),
             Spooled::Memory(bytes) => (bytes, BodyKind::Inline, None),
@@ -78,9 +79,11 @@ impl AppExchange {
         let writer = self.describe(request, (kind != BodyKind::None).then_some(length));
         let head_only = request.head.method() == Method::Head;
         let call = writer.finish(&bytes, kind, head_only);
-        let call = call.ok_or_else(|| HttpError::new(Status::BAD_REQUEST, "a NUL in a header"))?;
-        let job = Rc::new(Job::new((io.task, request.peer), call, file, cx));
-        self.pool.submit(job.clone(), cx);
+        let Some(call) = call else {
+            self.service.cancel(&job, cx);
+            return Err(HttpError::new(Status::BAD_REQUEST, "a NUL in a header"));
+        };
+        job.fill(call, file);
         let until = job.waker.until();
         self.stage = Stage::Waiting(job);
         Ok(until)
@@ -88,7 +91,7 @@ impl AppExchange {
 
     /// The environment, as two blocks.
     fn describe(&self, request: &Request, length: Option<u64>) -> wire::CallWriter {
-        let mut writer = Call::begin(self.pool.memory());
+        let mut writer = Call::begin(self.service.memory());
         let path = request.path();
         // `/` is mounted at "", `/blog/` and `/blog` at "/blog".
         let mount = path.get(..request.mount).unwrap_or(path);
@@ -101,7 +104,7 @@ impl AppExchange {
             content_length: length,
             authorization: !request.credentials_checked,
         };
-        let mut values = self.pool.memory();
+        let mut values = self.service.memory();
         let mut own: [Range<usize>; OWN.len()] = Default::default();
         environ.each(&mut |name, value| {
             if let Some(place) = OWN.iter().position(|own| own.as_bytes() == name) {
@@ -123,7 +126,7 @@ impl AppExchange {
         let own = own.map(|range| values.get(range).unwrap_or_default());
         let count = if length.is_some() { OWN.len() } else { OWN.len() - 1 };
         writer.own(own.get(..count).unwrap_or_default());
-        self.pool.give_memory(values);
+        self.service.give_memory(values);
         writer
     }
 
@@ -147,7 +150,7 @@ impl AppExchange {
             };
         };
         if let Some(location) = &judged.elsewhere {
-            self.pool.cancel(&job, cx);
+            self.service.cancel(&job, cx);
             let Some(mut elsewhere) = InternalRedirect::to(location) else {
                 let what =
                     "X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /";
@@ -167,7 +170,7 @@ impl AppExchange {
         io.answer.head(StatusLine::said(status, &judged.reason), &judged.headers, length);
         if omits {
             // What it goes on to say, nobody wants.
-            self.pool.cancel(&job, cx);
+            self.service.cancel(&job, cx);
             io.answer.finish()?;
             return Ok(Step::Done);
         }
@@ -209,7 +212,7 @@ impl AppExchange {
                 (moved, was_full && !inbox.body.is_full())
             });
             if was_full {
-                self.pool.resume(cx);
+                self.service.resume(cx);
             }
             if moved? {
                 continue;
@@ -252,7 +255,7 @@ impl Exchange for AppExchange {
         if let Stage::Waiting(job) | Stage::Streaming(job) =
             std::mem::replace(&mut self.stage, Stage::Over)
         {
-            self.pool.cancel(&job, cx);
+            self.service.cancel(&job, cx);
         }
     }
 }

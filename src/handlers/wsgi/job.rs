@@ -1,49 +1,38 @@
-//! One request on its way through the pool, and what has come of it: shared by the pool, which
-//! fills it, and the exchange of the request, which empties it.
+//! A request on its way to a worker, and what has come of it: filled by the service of its application,
+//! emptied by its exchange.
 
+use super::backlog::Backlog;
 use super::heads::Judged;
+use super::pool::RequestId;
 use super::wire::Call;
 use crate::event::{Cx, TaskId, TaskWaker};
-use crate::handlers::gateway::spool::temporary_file;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
 use crate::serve::Peer;
-use crate::sys::spool_budget::{Reservation, SpoolBudget};
+use crate::sys::spool_budget::Reservation;
 use std::cell::RefCell;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
-use std::time::Instant;
 
-/// What of an answer waits for its client in memory; the rest goes to a file, up to its share of what may
-/// wait there. Then its worker has to wait as well: one that never ends its answer fills no disk.
-const MEMORY_MAX: usize = 256 * 1024;
-
-/// Workers that may end with a request that they have not begun.
-const LOST_MAX: u8 = 2;
-
-/// A request that the pool is asked to have answered.
+/// A request that an application is asked to answer.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// Wakes the request that waits for it.
+    /// What the pool calls it, until it is released.
+    pub(super) request: RequestId,
+    /// Wakes the task that waits for it.
     pub(super) waker: TaskWaker,
     /// Its client.
     pub(super) peer: Peer,
-    /// Since when.
-    pub(super) since: Instant,
     state: RefCell<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    place: Place,
-    call: Call,
+    /// What is sent; `None`: it is not complete yet.
+    call: Option<Call>,
     /// A body that is too long for the frame.
     body: Option<JobBody>,
     inbox: Inbox,
-    /// Workers that have ended while they had it, before they had begun it.
-    lost: u8,
 }
 
 /// A body in a file, and what that occupies.
@@ -51,17 +40,6 @@ struct State {
 pub(super) struct JobBody {
     pub(super) file: Rc<File>,
     pub(super) _reserved: Option<Reservation>,
-}
-
-/// Where a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the queue.
-    Queued,
-    /// Sent to the worker of this serial number under this id.
-    Sent(u32, u32),
-    /// Its answer is complete, or of no interest any more.
-    Over,
 }
 
 /// What has come of an answer and was not taken yet.
@@ -77,389 +55,68 @@ pub(super) struct Inbox {
     pub(super) end: Option<Result<(), HttpError>>,
 }
 
-impl Inbox {
-    fn new(budget: &SpoolBudget) -> Self {
-        Self { head: None, body: Backlog::new(budget), file: None, end: None }
-    }
-}
-
 impl Job {
-    pub(super) fn new(
-        (task, peer): (TaskId, Peer),
-        call: Call,
-        body: Option<JobBody>,
-        cx: &Cx,
-    ) -> Self {
-        let (place, inbox) = (Place::Queued, Inbox::new(&cx.spool));
-        let state = RefCell::new(State { place, call, body, inbox, lost: 0 });
-        Self { waker: cx.waker(task), peer, since: cx.now(), state }
+    pub(super) fn new(request: RequestId, (task, peer): (TaskId, Peer), cx: &Cx) -> Self {
+        let inbox = Inbox { head: None, body: Backlog::new(&cx.spool), file: None, end: None };
+        let state = RefCell::new(State { call: None, body: None, inbox });
+        Self { request, waker: cx.waker(task), peer, state }
     }
 
-    pub(super) fn place(&self) -> Place {
-        self.state.borrow().place
+    /// What is to be sent. From now on its task is woken when something has come of it.
+    pub(super) fn fill(&self, call: Call, body: Option<JobBody>) {
+        let state = &mut *self.state.borrow_mut();
+        (state.call, state.body) = (Some(call), body);
     }
 
-    pub(super) fn set_place(&self, place: Place) {
-        self.state.borrow_mut().place = place;
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.place() == Place::Over
+    /// Whether its task waits for what comes of it.
+    pub(super) fn is_filled(&self) -> bool {
+        self.state.borrow().call.is_some()
     }
 
     /// Shows the request under this id, and the file that goes with it.
-    pub(super) fn send<T>(&self, id: u32, send: impl FnOnce(&[u8], Option<&Rc<File>>) -> T) -> T {
-        let state = &mut *self.state.borrow_mut();
-        send(state.call.under(id), state.body.as_ref().map(|body| &body.file))
+    pub(super) fn send(&self, id: u32, send: impl FnOnce(&[u8], Option<&Rc<File>>)) {
+        let State { call, body, .. } = &mut *self.state.borrow_mut();
+        if let Some(call) = call {
+            send(call.under(id), body.as_ref().map(|body| &body.file));
+        }
     }
 
     /// Method and path, for people.
     pub(super) fn label(&self) -> String {
-        self.state.borrow().call.label()
+        self.state.borrow().call.as_ref().map(Call::label).unwrap_or_default()
     }
 
-    /// A worker has ended that had not begun it. Returns whether another one may have it: not if
-    /// it has met several, for then they do not tell the truth.
-    pub(super) fn survives(&self) -> bool {
-        let state = &mut *self.state.borrow_mut();
-        state.lost += 1;
-        state.lost <= LOST_MAX
-    }
-
-    /// The memory of the request, which nobody will ask for again.
+    /// The memory of the request, which is not sent again.
     pub(super) fn take_memory(&self) -> Vec<u8> {
         let state = &mut *self.state.borrow_mut();
         state.body = None;
-        std::mem::take(&mut state.call).into_memory()
+        state.call.take().map(Call::into_memory).unwrap_or_default()
     }
 
-    /// Lets the exchange, or the pool, look at what has come.
+    /// Lets the exchange, or the service, look at what has come.
     pub(super) fn inbox<T>(&self, look: impl FnOnce(&mut Inbox) -> T) -> T {
         look(&mut self.state.borrow_mut().inbox)
     }
 
-    /// Bytes of its answer that were taken.
-    pub(super) fn drained(&self) -> u64 {
-        self.state.borrow().inbox.body.drained
+    /// Bytes of its answer that its client has taken, if its worker has to wait until these are more.
+    pub(super) fn full_at(&self) -> Option<u64> {
+        let body = &self.state.borrow().inbox.body;
+        body.is_full().then(|| body.drained())
     }
 
-    /// Whether its worker has to wait until more of the answer was taken. Where nobody takes it,
-    /// there is nothing to wait for.
-    pub(super) fn is_full(&self) -> bool {
-        let state = self.state.borrow();
-        state.place != Place::Over && state.inbox.body.is_full()
-    }
-
-    /// Nobody waits for it any more, nor for what has come of it.
+    /// What has come of it is of no interest, and occupies nothing.
     pub(super) fn give_up(&self) {
-        let state = &mut *self.state.borrow_mut();
-        state.place = Place::Over;
-        state.inbox = Inbox::new(&state.inbox.body.budget);
+        self.inbox(|inbox| (inbox.head, inbox.file, _) = (None, None, inbox.body.clear()));
     }
 
     /// Ends it with an error, and drops what its client has not taken.
     pub(super) fn cut(&self, error: HttpError) {
-        let state = &mut *self.state.borrow_mut();
-        state.place = Place::Over;
-        state.inbox = Inbox::new(&state.inbox.body.budget);
-        state.inbox.end = Some(Err(error));
+        self.give_up();
+        self.inbox(|inbox| inbox.end = Some(Err(error)));
     }
 
     /// Ends it with an error.
     pub(super) fn fail(&self, error: HttpError) {
-        let state = &mut *self.state.borrow_mut();
-        state.place = Place::Over;
-        state.inbox.end.get_or_insert(Err(error));
-    }
-}
-
-/// Bytes of a body in order: first those in memory, then those in a file, then the last ones, which are
-/// in memory again: small pieces are written together, and the disk may be full.
-#[derive(Debug)]
-pub(super) struct Backlog {
-    budget: SpoolBudget,
-    memory: Vec<u8>,
-    /// How much of the memory was taken.
-    taken: usize,
-    file: Option<Filed>,
-    written: u64,
-    read: u64,
-    /// Bytes that were taken, of all.
-    drained: u64,
-    tail: Vec<u8>,
-    /// The file does not take the tail: nothing more should come until all was taken.
-    is_stuck: bool,
-    /// That was told.
-    is_told: bool,
-}
-
-/// A file, and the bytes of the disk that it occupies as long as a part of it is to be sent.
-#[derive(Debug)]
-struct Filed {
-    file: Rc<File>,
-    reserved: Rc<Reservation>,
-}
-
-/// Written to the file at once.
-const WRITE_MIN: usize = 64 * 1024;
-
-impl Backlog {
-    pub(super) fn new(budget: &SpoolBudget) -> Self {
-        Self {
-            budget: budget.clone(),
-            memory: Vec::new(),
-            taken: 0,
-            file: None,
-            written: 0,
-            read: 0,
-            drained: 0,
-            tail: Vec::new(),
-            is_stuck: false,
-            is_told: false,
-        }
-    }
-
-    /// Adds bytes. Returns what is wrong with the disk, the first time. What it does not take is kept in
-    /// memory, and the backlog is full until all of it was taken.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<io::Error> {
-        let is_all_in_memory = self.file.is_none() && self.tail.is_empty();
-        if is_all_in_memory && self.memory.len() - self.taken + bytes.len() <= MEMORY_MAX {
-            self.memory.drain(..std::mem::take(&mut self.taken));
-            self.memory.extend_from_slice(bytes);
-            return None;
-        }
-        self.tail.extend_from_slice(bytes);
-        if self.is_stuck || self.tail.len() < WRITE_MIN {
-            return None;
-        }
-        let error = match self.write_tail() {
-            Ok(true) => return None,
-            Ok(false) => None,
-            Err(error) => Some(error).filter(|_| !std::mem::replace(&mut self.is_told, true)),
-        };
-        self.is_stuck = true;
-        error
-    }
-
-    /// Puts the tail into the file. `false`: too much lies on the disk already.
-    fn write_tail(&mut self) -> io::Result<bool> {
-        let filed = match &self.file {
-            Some(filed) => filed,
-            None => self.file.insert(Filed {
-                file: Rc::new(temporary_file()?),
-                reserved: Rc::new(self.budget.reserve()),
-            }),
-        };
-        let len = self.tail.len() as u64;
-        if !filed.reserved.grow(len) {
-            return Ok(false);
-        }
-        filed.file.write_all_at(&self.tail, self.written)?;
-        self.written += len;
-        self.tail.clear();
-        Ok(true)
-    }
-
-    /// Whether no more should come for now. What was read of the file still occupies it: it begins
-    /// anew when all of it was read.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_stuck || self.written > 0 && self.written >= self.budget.share()
-    }
-
-    /// Bytes in it.
-    pub(super) fn len(&self) -> u64 {
-        let memory = self.memory.len() - self.taken + self.tail.len();
-        memory as u64 + self.written - self.read
-    }
-
-    /// All of it, if it is in memory.
-    pub(super) fn take_all(&mut self) -> Option<Vec<u8>> {
-        if self.written > 0 {
-            return None;
-        }
-        let mut all = std::mem::take(&mut self.memory);
-        all.drain(..std::mem::take(&mut self.taken));
-        all.append(&mut self.tail);
-        Some(all)
-    }
-
-    /// The next piece, of at most `max` bytes.
-    pub(super) fn take(&mut self, max: usize) -> Piece<'_> {
-        if self.taken < self.memory.len() {
-            let start = self.taken;
-            self.taken += max.min(self.memory.len() - start);
-            self.drained += (self.taken - start) as u64;
-            return Piece::Memory(self.memory.get(start..self.taken).unwrap_or_default());
-        }
-        self.memory.clear();
-        self.taken = 0;
-        if let Some(filed) = self.file.as_ref().filter(|_| self.read < self.written) {
-            let len = (self.written - self.read).min(max as u64);
-            let reserved = Some(filed.reserved.clone());
-            let slice = FileSlice { file: filed.file.clone(), offset: self.read, len, reserved };
-            self.read += len;
-            self.drained += len;
-            return Piece::File(slice);
-        }
-        // All of the file was taken: begin again, in memory.
-        (self.file, self.written, self.read, self.is_stuck) = (None, 0, 0, false);
-        if self.tail.is_empty() {
-            return Piece::Nothing;
-        }
-        std::mem::swap(&mut self.memory, &mut self.tail);
-        self.take(max)
-    }
-}
-
-/// Part of a backlog.
-#[derive(Debug)]
-pub(super) enum Piece<'a> {
-    Memory(&'a [u8]),
-    File(FileSlice),
-    /// There is none.
-    Nothing,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::wire::BodyKind;
-    use super::*;
-    use crate::event::ConnId;
-    use crate::handlers::files::testing::cx;
-    use proptest::prelude::*;
-
-    /// What one answer may have on the disk.
-    const SHARE: u64 = 1024 * 1024;
-
-    fn backlog() -> Backlog {
-        Backlog::new(&SpoolBudget::new(4 * SHARE))
-    }
-
-    #[test]
-    fn a_worker_does_not_wait_for_a_client_that_has_left() {
-        let call = Call::begin(Vec::new()).finish(b"", BodyKind::None, false).unwrap();
-        let cx = cx();
-        cx.spool.set_limit(4 * SHARE);
-        let task = TaskId { conn: ConnId { index: 0, generation: 0 }, stream: 0 };
-        let job = Job::new((task, Peer::Local), call, None, &cx);
-        assert!(!job.is_full());
-        let piece = [b'x'; MEMORY_MAX];
-        (0..=SHARE / piece.len() as u64)
-            .for_each(|_| assert!(job.inbox(|inbox| inbox.body.push(&piece)).is_none()));
-        assert!(job.is_full());
-        job.give_up();
-        assert!(!job.is_full() && job.is_over());
-        assert_eq!(job.inbox(|inbox| inbox.body.len()), 0, "its file is gone");
-        assert_eq!(cx.spool.used(), 0);
-    }
-
-    #[test]
-    fn a_backlog_never_occupies_more_than_it_may() {
-        let mut backlog = backlog();
-        let piece = [7; 64 * 1024];
-        for _ in 0..10 {
-            while !backlog.is_full() {
-                assert!(backlog.push(&piece).is_none());
-            }
-            let size = backlog.file.as_ref().unwrap().file.metadata().unwrap().len();
-            assert!(size < SHARE + piece.len() as u64, "{size}");
-            // Somebody who reads a little frees nothing: the file is as long as before.
-            for _ in 0..5 {
-                backlog.take(1000);
-            }
-            assert!(backlog.is_full());
-            while !matches!(backlog.take(100_000), Piece::Nothing) {}
-            assert!(!backlog.is_full() && backlog.file.is_none());
-        }
-    }
-
-    #[test]
-    fn a_full_disk_makes_a_worker_wait_and_cuts_nothing() {
-        let full = File::options().read(true).write(true).open("/dev/full").unwrap();
-        let (one, two) = ([b'1'; WRITE_MIN], [b'2'; WRITE_MIN]);
-        let mut backlog = backlog();
-        let reserved = Rc::new(backlog.budget.reserve());
-        backlog.file = Some(Filed { file: Rc::new(full), reserved });
-        assert!(backlog.push(&one).is_some(), "it is told");
-        assert!(backlog.is_full() && backlog.push(&two).is_none(), "once");
-        assert_eq!(backlog.len(), 2 * WRITE_MIN as u64);
-        let mut taken = Vec::new();
-        while let Piece::Memory(bytes) = backlog.take(WRITE_MIN / 3) {
-            taken.extend_from_slice(bytes);
-        }
-        assert_eq!(taken, [one, two].concat());
-        assert!(!backlog.is_full() && backlog.len() == 0);
-        assert!(backlog.push(b"three").is_none());
-        assert_eq!(backlog.take_all().unwrap(), b"three");
-        assert_eq!(backlog.budget.used(), 0);
-    }
-
-    /// What is to be sent of a file occupies the disk, whoever holds it; and what does not fit into the total
-    /// waits in memory and cuts nothing.
-    #[test]
-    fn the_total_is_kept_and_cuts_nothing() {
-        let budget = SpoolBudget::new(4 * SHARE);
-        let piece = [b'x'; 64 * 1024];
-        let mut backlogs: Vec<_> = (0..10).map(|_| Backlog::new(&budget)).collect();
-        let mut held = Vec::new();
-        for backlog in &mut backlogs {
-            while !backlog.is_full() {
-                assert!(backlog.push(&piece).is_none());
-            }
-            assert!(budget.used() <= budget.limit());
-        }
-        assert!(budget.take_reached());
-        for mut backlog in backlogs.into_iter().rev() {
-            let mut left = backlog.len();
-            assert!(left >= MEMORY_MAX as u64);
-            loop {
-                left -= match backlog.take(100_000) {
-                    Piece::Memory(bytes) => bytes.len() as u64,
-                    Piece::File(slice) => {
-                        held.push(slice.clone());
-                        slice.len
-                    }
-                    Piece::Nothing => break,
-                };
-            }
-            assert!(left == 0 && !backlog.is_full());
-        }
-        assert!(budget.used() > 3 * SHARE, "it is still to be sent");
-        held.clear();
-        assert_eq!(budget.used(), 0);
-    }
-
-    proptest! {
-        /// What goes in comes out in order, however it is taken, by way of a file or not.
-        #[test]
-        fn a_backlog_keeps_the_order(
-            steps in proptest::collection::vec((0usize..200_000, 0usize..150_000), 1..12),
-        ) {
-            let (mut backlog, mut put, mut got) = (backlog(), Vec::new(), Vec::new());
-            let drain = |backlog: &mut Backlog, max: usize, got: &mut Vec<u8>| {
-                match backlog.take(max) {
-                    Piece::Memory(bytes) => got.extend_from_slice(bytes),
-                    Piece::File(slice) => {
-                        let mut bytes = vec![0; slice.len as usize];
-                        slice.file.read_exact_at(&mut bytes, slice.offset).unwrap();
-                        got.extend_from_slice(&bytes);
-                    }
-                    Piece::Nothing => {}
-                }
-            };
-            for (n, (push, take)) in steps.into_iter().enumerate() {
-                let bytes: Vec<u8> = (0..push).map(|i| (i * 7 + n) as u8).collect();
-                prop_assert!(backlog.push(&bytes).is_none());
-                put.extend_from_slice(&bytes);
-                if take > 0 {
-                    drain(&mut backlog, take, &mut got);
-                }
-                prop_assert_eq!(backlog.len(), (put.len() - got.len()) as u64);
-            }
-            while backlog.len() > 0 {
-                drain(&mut backlog, 64 * 1024, &mut got);
-            }
-            prop_assert!(put == got);
-        }
+        self.inbox(|inbox| _ = inbox.end.get_or_insert(Err(error)));
     }
 }

@@ -19,7 +19,7 @@ const WORKER: &str = include_str!("worker.py");
 const PAGES: &str = include_str!("pages.py");
 
 /// The page of memory that a worker shares with us.
-pub(super) const BOARD_LEN: u64 = 4096;
+const PAGE_LEN: u64 = 4096;
 
 /// What the socket of a worker may hold in each direction; the kernel allows less where it is told
 /// to. Sixteen answers of 10 KiB fit without either side having to wait.
@@ -41,7 +41,7 @@ pub(super) struct Started {
 /// What a worker is spoken to with, beside its socket.
 pub(super) struct Line {
     /// The page of memory that it shares with us.
-    pub(super) board: File,
+    pub(super) shared_page: File,
     /// What has to be sent first.
     pub(super) greeting: Vec<u8>,
 }
@@ -102,16 +102,16 @@ impl Recipe {
         process::set_nonblocking(&ours)?;
         let (errors, their_errors) = process::pipe()?;
         process::set_nonblocking(&errors)?;
-        let board = rustix::fs::memfd_create("board", MemfdFlags::CLOEXEC)?;
-        rustix::fs::ftruncate(&board, BOARD_LEN)?;
-        let board = File::from(board);
+        let page = rustix::fs::memfd_create("board", MemfdFlags::CLOEXEC)?;
+        rustix::fs::ftruncate(&page, PAGE_LEN)?;
+        let page = File::from(page);
         let launch = Launch {
             program: self.python.clone(),
             arguments: vec!["-c".into(), bootstrap().into(), format!("app:{}", self.name).into()],
             environment: self.environment.clone(),
             folder: self.folder.clone(),
             stdin: theirs.into(),
-            stdout: Stdio::from(board.try_clone()?),
+            stdout: Stdio::from(page.try_clone()?),
             stderr: their_errors.into(),
             user: self.user.clone(),
             limits: Limits::default(),
@@ -120,7 +120,8 @@ impl Recipe {
         let mut greeting = [PAGES, WORKER].concat().into_bytes();
         let words: Vec<&[u8]> = self.words.iter().map(Vec::as_slice).collect();
         greeting.extend_from_slice(&wire::setup(&words));
-        Ok(Started { process, errors, socket: ours, line: Line { board, greeting } })
+        let line = Line { shared_page: page, greeting };
+        Ok(Started { process, errors, socket: ours, line })
     }
 
     /// The Python it is started with, for people.

@@ -7,21 +7,23 @@
 //! | `launch` | which Python is started, and with what? |
 //! | `exchange` | what becomes of one request, seen from its client? |
 //! | `heads` | what may an application say in the head of an answer? |
-//! | `job` | what has come of it so far? |
-//! | `pool` | which worker gets it; who is started, replaced, ended? |
-//! | `worker` | what does one worker have, and how quick is it? |
+//! | `job`, `backlog` | what has come of it so far, and was not taken yet? |
+//! | `pool` | which worker gets it; which ones are started, replaced, ended? (pure) |
+//! | `service` | what happens to sockets and processes for that? |
 //!
-//! A request goes down this list and its answer up: `exchange` gathers the body and makes a `job`,
-//! `pool::queue` keeps it until `pool::dispatch` gives it to a worker, `worker::outgoing` sends it.
-//! What comes back, `worker::receive` puts into the job's inbox, and the exchange is woken.
+//! A request goes down this list and its answer up: `exchange` gathers the body and makes a `job`, of which
+//! `pool` knows the number alone. `pool::requests` keeps it until `pool::dispatch` gives it to a worker,
+//! `service::outgoing` sends it. What comes back, `service::receive` puts into the job's inbox, and the
+//! exchange is woken.
 
+mod backlog;
 mod exchange;
 mod heads;
 mod job;
 mod launch;
 mod pool;
+mod service;
 pub mod wire;
-mod worker;
 
 use crate::conf::{App, Python};
 use crate::event::{Cx, ServiceId};
@@ -30,7 +32,7 @@ use crate::serve::{Handler, Look, Plan, Readiness, Request, Scale, Service, Trac
 use crate::sys::fs::NamedRoot;
 use crate::sys::process::Ending;
 use exchange::{AppExchange, Place};
-use pool::Pool;
+use service::AppService;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +40,7 @@ use std::rc::Rc;
 
 /// An application: its workers, shared by all routes that lead to it.
 pub struct Application {
-    pool: Rc<Pool>,
+    service: Rc<AppService>,
     spool_above: u64,
 }
 
@@ -49,49 +51,49 @@ impl Application {
     /// # Errors
     /// Its user is not known.
     pub fn new(app: &App, spool_above: u64) -> io::Result<Self> {
-        Ok(Self { pool: Rc::new(Pool::new(app)?), spool_above })
+        Ok(Self { service: Rc::new(AppService::new(app)?), spool_above })
     }
 
     fn plan(&self, what: &'static str, place: Place) -> Plan {
-        Plan::exchange(what, AppExchange::new(self.pool.clone(), place, self.spool_above))
+        Plan::exchange(what, AppExchange::new(self.service.clone(), place, self.spool_above))
     }
 }
 
 /// What it is, in a line.
 impl fmt::Display for Application {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.pool.fmt(f)
+        self.service.fmt(f)
     }
 }
 
 impl Service for Application {
     fn start(&self, id: ServiceId, cx: &mut Cx) -> io::Result<()> {
-        self.pool.start(id, cx);
+        self.service.start(id, cx);
         Ok(())
     }
 
     fn on_event(&self, tag: u16, cx: &mut Cx) {
-        self.pool.event(tag, cx);
+        self.service.event(tag, cx);
     }
 
     fn flush_batch(&self, cx: &mut Cx) {
-        self.pool.turn(cx);
+        self.service.flush_batch(cx);
     }
 
     fn readiness(&self) -> Readiness {
-        self.pool.readiness()
+        self.service.readiness()
     }
 
     fn scale(&self, by: Scale, cx: &mut Cx) {
-        self.pool.scale(by, cx);
+        self.service.scale(by, cx);
     }
 
     fn child_ended(&self, tag: u32, ending: Ending, cx: &mut Cx) {
-        self.pool.ended(tag, ending, cx);
+        self.service.child_ended(tag, ending, cx);
     }
 
     fn stop(&self, cx: &mut Cx) {
-        self.pool.stop(cx);
+        self.service.stop(cx);
     }
 }
 

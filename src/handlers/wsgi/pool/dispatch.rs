@@ -1,88 +1,81 @@
-//! Which waiting request goes to which worker, and which one has waited too long?
+//! Which waiting request goes to which worker, and which one comes back?
 
-use super::super::worker::STALLED;
-use super::due::GROW_AFTER;
-use super::seat::Seat;
-use super::{Inner, Pool, STARTS};
-use crate::event::Cx;
+use super::requests::Place;
+use super::slot::{STALLED, WorkerSlot};
+use super::timers::GROW_AFTER;
+use super::{Command, Pool, WorkerId, in_slots};
 use std::time::Instant;
 
 impl Pool {
-    /// Gives waiting requests to workers that are free, least busy first, and sends.
-    pub(super) fn hand_out(&self, inner: &mut Inner, cx: &mut Cx) {
-        let now = cx.now();
-        while !inner.queue.is_empty() {
-            let generation = inner.generation;
-            let Inner { seats, queue, .. } = inner;
-            let free = seats
-                .iter_mut()
-                .flatten()
-                .filter(|seat| seat.worker.generation == generation && seat.worker.room(now) > 0);
-            let Some(seat) = free.min_by_key(|seat| seat.worker.load()) else { break };
-            let Some(job) = queue.pop_fairly(now) else { break };
-            seat.worker.give(job, now);
+    /// Gives waiting requests to workers that are free, least busy first.
+    pub(super) fn dispatch(&mut self) {
+        let (now, generation) = (self.now, self.generation);
+        self.requests.queue.forget_late(now);
+        while !self.requests.queue.is_empty() {
+            let free = in_slots(&mut self.workers)
+                .filter(|(_, slot)| slot.generation == generation && slot.room(now) > 0);
+            let Some((worker, slot)) = free.min_by_key(|(_, slot)| slot.load()) else { break };
+            let Some(waiting) = self.requests.queue.pop(|_| true) else { break };
+            let request = waiting.item;
+            let id = slot.give(request, now);
+            if let Some(known) = self.requests.get_mut(request) {
+                known.place = Place::Sent(worker, id);
+            }
+            self.commands.push_back(Command::Send { request, worker, id });
         }
-        for seat in inner.seats_mut() {
-            seat.worker.flush();
+        if self.slots().any(|slot| slot.load() > 1) {
+            self.revoke_by(now + STALLED);
         }
-        let is_ahead = inner.seats().any(|seat| seat.worker.load() > 1);
-        self.revoke_again(inner, is_ahead.then_some(now + STALLED), cx);
-        // Where nothing is known to be due, all of it is looked at: see `arm`.
-        if inner.due.is_none() {
-            return;
+        // Where nothing is known to be due, everything is looked at: see `arm`.
+        if self.due.is_some() {
+            if !self.requests.queue.is_empty() {
+                self.look_by(now + GROW_AFTER.min(self.app.queue_timeout));
+            }
+            self.look_by(now + self.app.timeout);
         }
-        if !inner.queue.is_empty() {
-            self.wants_look(inner, now + GROW_AFTER.min(self.app.queue_timeout), cx);
-        }
-        self.wants_look(inner, now + self.app.timeout, cx);
     }
 
-    /// Takes back what was sent ahead to workers that are at one request for long.
-    pub(super) fn revoke(&self, inner: &mut Inner, cx: &mut Cx) {
-        let now = cx.now();
-        let mut next: Option<Instant> = None;
-        let Inner { seats, queue, .. } = inner;
-        for seat in seats.iter_mut().flatten().filter(|seat| seat.worker.load() > 1) {
-            let (jobs, again) = seat.worker.revoke(now);
-            for job in jobs.into_iter().rev() {
-                queue.put_back(job);
+    /// How many requests would not have to wait.
+    pub(super) fn room(&self) -> usize {
+        let present = |slot: &&WorkerSlot| slot.generation == self.generation;
+        self.slots().filter(present).map(|slot| slot.room(self.now)).sum()
+    }
+
+    /// Has workers that are at one request for long give back what was sent ahead.
+    pub(super) fn revoke(&mut self) {
+        let (now, mut next) = (self.now, None::<Instant>);
+        for (worker, slot) in in_slots(&mut self.workers).filter(|(_, slot)| slot.load() > 1) {
+            let revoked = slot.flights.revoke(slot.front_since, now);
+            let marks = revoked.marks.into_iter();
+            self.commands.extend(marks.map(|id| Command::MarkRevoked { worker, id }));
+            if revoked.asks {
+                self.commands.push_back(Command::ReadBegun(worker));
             }
-            next = next.into_iter().chain(again).min();
+            next = next.into_iter().chain(revoked.again).min();
         }
-        self.revoke_again(inner, next, cx);
+        if let Some(at) = next {
+            self.revoke_by(at);
+        }
     }
 
     /// Has that done again at that time.
-    fn revoke_again(&self, inner: &mut Inner, at: Option<Instant>, cx: &mut Cx) {
-        let Some((at, pool)) = at.zip(inner.pool) else { return };
-        if inner.revoke_at.is_none_or(|other| other <= cx.now() || other > at) {
-            inner.revoke_at = Some(at);
-            cx.timers.arm_service(at, pool);
+    fn revoke_by(&mut self, at: Instant) {
+        if self.revoke_at.is_none_or(|other| other <= self.now || other > at) {
+            self.revoke_at = Some(at);
+            self.commands.push_back(Command::WakeAt(at));
         }
     }
 
-    /// Requests that have waited too long.
-    pub(super) fn expire_queue(&self, inner: &mut Inner, now: Instant) {
-        while let Some(job) = inner.queue.pop_expired(now, self.app.queue_timeout) {
-            job.fail(match inner.was_ready {
-                true => self.unavailable("no worker was free in time", 1),
-                false => self.unavailable("no worker was ready in time", 1).with_advice(STARTS),
-            });
-            job.waker.wake();
+    /// A worker says what it has begun last: what it was told not to begin, and has not, waits again.
+    pub(super) fn has_begun(&mut self, worker: WorkerId, id: u32) {
+        let now = self.now;
+        let Some(slot) = self.slot_mut(worker) else { return };
+        slot.flights.begun = id;
+        let taken = slot.flights.take_revoked(now);
+        if !taken.is_empty() {
+            slot.latency.was_slow();
+            taken.into_iter().for_each(|flight| self.give_back(flight));
+            self.look_soon();
         }
-        // Where nobody will answer, nobody has to wait.
-        while let Some(error) = self.down(inner, now) {
-            let Some(job) = inner.queue.pop() else { break };
-            job.fail(error);
-            job.waker.wake();
-        }
-    }
-}
-
-impl Inner {
-    /// How many requests would not have to wait.
-    pub(super) fn room(&self, now: Instant) -> usize {
-        let present = |seat: &&Seat| seat.worker.generation == self.generation;
-        self.seats().filter(present).map(|seat| seat.worker.room(now)).sum()
     }
 }

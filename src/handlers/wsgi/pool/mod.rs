@@ -1,79 +1,88 @@
-//! The workers of an application and the requests that wait for them.
+//! The pool of an application's workers, as a state machine without input and output.
+//!
+//! [`Pool::on`] is told what happened and when, and leaves [`Command`]s: what is to be done about it. It
+//! knows workers and requests by their numbers; processes, sockets and what requests contain are the
+//! business of `service`, which turns what happens into events and performs the commands. So everything
+//! that is decided here is tested without a process, in virtual time.
 //!
 //! | file | question |
 //! |---|---|
-//! | `mod` | what can happen to a pool? |
-//! | `queue` | which requests wait, and since when? |
-//! | `dispatch` | which waiting request goes to which worker? |
-//! | `news` | what has a worker said, and what follows from it? |
-//! | `staff` | how many workers should there be, and who is started or let go for that? |
+//! | `mod` | what does a pool remember, and what does each event lead to? |
+//! | `event`, `command` | what can happen, and what can be done about it? |
+//! | `requests` | which requests wait, and which is next? |
+//! | `admission` | which request may wait, and for how long? |
+//! | `dispatch` | which waiting request goes to which worker, and which one comes back? |
+//! | `messages` | a worker has said something: what follows from it? |
+//! | `scaling` | how many workers should there be, and which are started or retired for that? |
 //! | `reload` | when do new workers take over from old ones? |
-//! | `due` | what is due, and when? |
-//! | `end` | a worker is gone: who gets what it had, and when is another one tried? |
-//! | `held` | whose answers are cut because workers wait for their clients? |
-//! | `seat` | what is known of one worker? |
-//! | `log` | what becomes of what a worker writes to its standard error? |
+//! | `timers` | what is due, and when? |
+//! | `exits` | a worker has ended: what becomes of its requests, and when is another one started? |
+//! | `slow_readers` | which answers are cut because workers wait for their clients? |
+//! | `slot` | what is known of one worker? |
+//! | `flights` | which requests were sent to it, and is what it says in order? |
+//! | `latency` | how quick is it? |
 //!
-//! What happens is reported here (an event, the end of a child, a request, a turn), acted upon, and
-//! forgotten; the only thing that is waited for is the next instant at which something is due.
-//!
-//! Architecture invariant: a job is in the queue, or in flight to exactly one worker, or over. It is
-//! sent a second time only if the worker had certainly not begun it.
+//! Architecture invariant: a request is in the queue, or in flight to exactly one worker, or released.
+//! It is sent a second time only if the worker has certainly not begun it.
 
+mod admission;
+mod command;
 mod dispatch;
-mod due;
-mod end;
-mod held;
-mod log;
-mod news;
-mod queue;
+mod event;
+mod exits;
+mod flights;
+mod latency;
+mod messages;
 mod reload;
-mod seat;
-mod staff;
+mod requests;
+mod scaling;
+mod slot;
+mod slow_readers;
+#[cfg(test)]
+mod tests;
+mod timers;
 
-use super::job::{Job, Place};
-use super::launch::Recipe;
-use super::worker::{Shared, Stage};
-use crate::conf::{App, Level, Workers};
-use crate::event::{Cx, ServiceId};
-use crate::http::{HttpError, Status};
-use crate::serve::{Peer, Readiness, Scale};
-use queue::Queue;
-use seat::{STOP_GRACE, Seat};
-use std::cell::RefCell;
-use std::fmt;
-use std::io;
-use std::rc::Rc;
+pub(super) use command::{Command, Failure};
+pub(super) use event::Event;
+pub(super) use flights::MARKS;
+pub(super) use requests::{Client, RequestId};
+pub(super) use slot::WorkerId;
+
+use crate::conf::{App, Level};
+use crate::serve::{Readiness, Scale};
+use requests::{Place, Requests};
+use slot::{STOP_GRACE, Stage, WorkerSlot};
+use std::collections::VecDeque;
 use std::time::Instant;
 
-/// The workers of one application, and its queue.
+/// The workers of one application, and the requests that wait for them.
+#[derive(Debug)]
 pub(super) struct Pool {
     app: App,
-    recipe: Recipe,
-    inner: RefCell<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// The number of this pool, once it is started.
-    pool: Option<ServiceId>,
-    /// By slot: events name them by it.
-    seats: Vec<Option<Seat>>,
-    queue: Queue,
+    /// The time of the event at hand.
+    now: Instant,
+    /// By number.
+    workers: Vec<Option<WorkerSlot>>,
+    requests: Requests,
+    /// What is to be done, in order.
+    commands: VecDeque<Command>,
     /// How many workers there should be.
     target: usize,
-    serial: u32,
+    /// How many were started so far.
+    started: u32,
     /// Workers of this generation answer.
     generation: u32,
     /// Workers of this one will, when they are ready.
     next_generation: Option<u32>,
-    /// Boots that failed, one after the other.
+    /// Starts that failed, one after the other.
     failures: u32,
     /// Workers that were ready and did not last, or broke the protocol, one after the other.
     strikes: u32,
     /// No worker is started before that.
     not_before: Option<Instant>,
-    /// Workers are missing, and others have to be ready first.
+    /// A start was asked for and not answered yet.
+    is_starting: bool,
+    /// Workers are missing, and programs of others load first.
     waits_for_start: bool,
     /// A source has changed then, and no workers were started for it yet.
     change_waits: Option<Instant>,
@@ -81,257 +90,200 @@ struct Inner {
     changed_at: Option<Instant>,
     /// It has been ready.
     was_ready: bool,
-    /// It was said that `recycle.memory` is too small.
+    /// It was logged that `recycle.memory` is too small.
     has_warned_of_memory: bool,
-    /// What was wrong with the last boot.
+    /// What was wrong with the last start.
     problem: Option<String>,
-    /// When something is due, as far as the timers know.
+    /// When something is due, as far as timers were armed. `None`: not known, so that everything is looked
+    /// at in the next turn.
     due: Option<Instant>,
     /// When requests that were sent ahead are looked at next.
     revoke_at: Option<Instant>,
-    is_stopped: bool,
-    shared: Shared,
-    /// What happened since the last turn, for `USR2` and logs.
+    /// When requests made it grow last.
     grown: Option<Instant>,
+    is_stopped: bool,
 }
-
-/// What clients are told whose application is not there, however little there is to do.
-const DOES_NOT_START: &str =
-    "The application that makes this page does not start. It has been written to the log.";
-const STARTS: &str =
-    "The application that makes this page is still starting. Please try again in a moment.";
-const STOPS: &str =
-    "The application that makes this page is being stopped. Please try again in a moment.";
 
 /// Workers of one application at most, however many are asked for.
 const WORKERS_MAX: usize = 1024;
 
 impl Pool {
-    /// The pool of `app`, not started.
-    ///
-    /// # Errors
-    /// See `Recipe::new`.
-    pub(super) fn new(app: &App) -> io::Result<Self> {
-        let inner = Inner { target: app.workers.min, ..Inner::default() };
-        Ok(Self { app: app.clone(), recipe: Recipe::new(app)?, inner: RefCell::new(inner) })
+    /// The pool of `app`, without workers until it is told to begin.
+    pub(super) fn new(app: App, now: Instant) -> Self {
+        Self {
+            target: app.workers.min,
+            requests: Requests::new(app.queue, app.queue_timeout),
+            app,
+            now,
+            workers: Vec::new(),
+            commands: VecDeque::new(),
+            started: 0,
+            generation: 0,
+            next_generation: None,
+            failures: 0,
+            strikes: 0,
+            not_before: None,
+            is_starting: false,
+            waits_for_start: false,
+            change_waits: None,
+            changed_at: None,
+            was_ready: false,
+            has_warned_of_memory: false,
+            problem: None,
+            due: None,
+            revoke_at: None,
+            grown: None,
+            is_stopped: false,
+        }
     }
 
-    /// Starts the workers.
-    pub(super) fn start(&self, pool: ServiceId, cx: &mut Cx) {
-        keep_freed_memory();
-        let mut inner = self.inner.borrow_mut();
-        inner.pool = Some(pool);
-        self.keep_up(&mut inner, cx);
-        self.arm(&mut inner, cx);
+    /// Something has happened.
+    pub(super) fn on(&mut self, event: Event<'_>, now: Instant) {
+        self.now = now;
+        match event {
+            Event::Begin => {
+                self.keep_up();
+                self.arm();
+            }
+            Event::Scheduled => self.see_to_batch(),
+            Event::Scale(by) => self.scale(by),
+            Event::Stop => self.stop(),
+            Event::Arrived { request, client } => self.admit(request, client),
+            Event::Left { request } => self.leave(request),
+            Event::Unusable { request } => self.end_in_flight(request),
+            Event::Started { worker, pid } => self.has_started(worker, pid),
+            Event::NotStarted { worker, why } => self.could_not_start(worker, why),
+            Event::Deferred { worker } => self.start_deferred(worker),
+            Event::Occupies { worker, bytes } => self.judge_memory(worker, bytes),
+            Event::Loads { worker, waited, runs } => self.judge_start(worker, waited, runs),
+            Event::Ended { worker, begun, how } => self.has_ended(worker, begun, how),
+            Event::Said { worker, frame } => self.hear(worker, frame),
+            Event::Broke { worker, why } => self.distrust(worker, why),
+            Event::Begun { worker, id } => self.has_begun(worker, id),
+            Event::Full { worker, is_full } => self.is_full(worker, is_full),
+            Event::Held { worker, taken } => self.is_held(worker, taken),
+            Event::Resumed { worker } => {
+                if let Some(slot) = self.slot_mut(worker) {
+                    slot.resume(now);
+                }
+            }
+            Event::Closed { worker } => {
+                if let Some(slot) = self.slot_mut(worker) {
+                    slot.has_closed = true;
+                }
+            }
+            Event::Received { worker } => self.has_received(worker),
+        }
     }
 
+    /// What is to be done next.
+    pub(super) fn pop_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// Whether its workers answer.
     pub(super) fn readiness(&self) -> Readiness {
-        let inner = self.inner.borrow();
-        match &inner.problem {
-            _ if inner.was_ready => Readiness::Ready,
-            Some(problem) => Readiness::Failed(self.say(&format!("cannot be loaded\n{problem}"))),
+        match &self.problem {
+            _ if self.was_ready => Readiness::Ready,
+            Some(problem) => Readiness::Failed(format!("cannot be loaded\n{problem}")),
             None => Readiness::Starting,
         }
     }
 
-    /// Memory for a request.
-    pub(super) fn memory(&self) -> Vec<u8> {
-        self.inner.borrow_mut().shared.memory()
+    /// Whether what a worker says counts.
+    pub(super) fn listens_to(&self, worker: WorkerId) -> bool {
+        self.slot(worker).is_some_and(|slot| !slot.is_broken())
     }
 
-    /// Memory that is no longer needed.
-    pub(super) fn give_memory(&self, memory: Vec<u8>) {
-        self.inner.borrow_mut().shared.give_memory(memory);
+    /// Whether a worker waits for the client of the request that it is at.
+    pub(super) fn is_waiting(&self, worker: WorkerId) -> bool {
+        self.slot(worker).is_some_and(|slot| slot.held_since.is_some())
     }
 
-    /// Whether another request may wait.
-    ///
-    /// # Errors
-    /// 503: too many wait, or nobody could answer.
-    pub(super) fn admit(&self, peer: Peer, cx: &Cx) -> Result<(), HttpError> {
-        let (inner, now) = (&mut *self.inner.borrow_mut(), cx.now());
-        if inner.is_stopped {
-            return Err(self.unavailable("it was stopped", 1).with_advice(STOPS));
-        }
-        if let Some(error) = self.down(inner, now) {
-            return Err(error);
-        }
-        // Those that came in this turn are handed out at its end.
-        let waiting = inner.queue.len();
-        if waiting >= self.app.queue && waiting >= self.app.queue + inner.room(now) {
-            let full = self.unavailable("its queue is full", 1);
-            let Some(job) = inner.queue.make_room(peer.network()) else { return Err(full) };
-            job.fail(full);
-            job.waker.wake();
-        }
-        Ok(())
+    /// The request that a worker is at, if its answer is still of interest.
+    pub(super) fn answering(&self, worker: WorkerId) -> Option<RequestId> {
+        self.slot(worker)?.flights.front()?.live()
     }
 
-    /// Takes a request; its exchange is woken when something has come of it.
-    pub(super) fn submit(&self, job: Rc<Job>, cx: &mut Cx) {
-        let inner = &mut *self.inner.borrow_mut();
-        inner.queue.push(job);
-        call(inner.pool, cx);
+    /// What a worker is called in the log.
+    pub(super) fn name(&self, worker: WorkerId) -> String {
+        self.slot(worker).map(WorkerSlot::name).unwrap_or_default()
     }
 
-    /// Nobody waits for a job any more.
-    pub(super) fn cancel(&self, job: &Rc<Job>, cx: &mut Cx) {
-        let inner = &mut *self.inner.borrow_mut();
-        match job.place() {
-            Place::Queued => {}
-            Place::Sent(serial, id) => {
-                let seat = inner.seats().find(|seat| seat.worker.serial == serial);
-                if let Some(seat) = seat {
-                    seat.worker.cancel(id);
-                }
-            }
-            Place::Over => {}
-        }
-        let was_queued = job.place() == Place::Queued;
-        job.give_up();
-        if was_queued {
-            inner.queue.forget();
-        }
-        // Its worker may have waited for what the client would take.
-        call(inner.pool, cx);
+    /// Whether any requests wait for a worker.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.requests.queue.is_empty()
     }
 
-    /// A job whose worker had to wait can take more.
-    pub(super) fn resume(&self, cx: &mut Cx) {
-        call(self.inner.borrow().pool, cx);
+    /// Once a turn, if there is something to do: hands out requests and sees to what is due.
+    fn see_to_batch(&mut self) {
+        if std::mem::take(&mut self.waits_for_start) {
+            self.keep_up();
+        }
+        self.revoke();
+        self.dispatch();
+        if self.due.is_none_or(|due| due <= self.now) {
+            self.look();
+        }
+        self.arm();
     }
 
-    /// Something happened to a descriptor of a worker: even slots are sockets, odd ones logs.
-    pub(super) fn event(&self, slot: u16, cx: &mut Cx) {
-        let inner = &mut *self.inner.borrow_mut();
-        let number = usize::from(slot / 2);
-        if slot % 2 == 1 {
-            if let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) {
-                self.read_log(seat, inner.pool, cx);
-            }
-            return;
-        }
-        if let Some(seat) = inner.seats.get_mut(number).and_then(Option::as_mut) {
-            seat.worker.flush();
-        }
-        self.receive(inner, number, cx);
-        // Whoever is free now may have the next one.
-        if !inner.queue.is_empty() {
-            call(inner.pool, cx);
-        }
-    }
-
-    /// Once a turn, if there is something to do: hands out requests, sends them, sees what is due.
-    pub(super) fn turn(&self, cx: &mut Cx) {
-        let inner = &mut *self.inner.borrow_mut();
-        for number in 0..inner.seats.len() {
-            let seat = inner.seats.get_mut(number).and_then(Option::as_mut);
-            if seat.is_some_and(|seat| seat.worker.paused_since.is_some() || seat.worker.has_more) {
-                self.receive(inner, number, cx);
-            }
-        }
-        self.read_logs(inner, cx.now(), cx);
-        if std::mem::take(&mut inner.waits_for_start) {
-            self.keep_up(inner, cx);
-        }
-        self.revoke(inner, cx);
-        self.hand_out(inner, cx);
-        // Nothing known to be due: something has changed that was not looked at.
-        if inner.due.is_none_or(|due| due <= cx.now()) {
-            self.look(inner, cx);
-        }
-        self.arm(inner, cx);
-    }
-
-    pub(super) fn scale(&self, by: Scale, cx: &mut Cx) {
-        let inner = &mut *self.inner.borrow_mut();
-        inner.target = match by {
-            Scale::More => (inner.target + 1).min(WORKERS_MAX),
-            Scale::Fewer => (inner.target - 1).max(1),
+    fn scale(&mut self, by: Scale) {
+        self.target = match by {
+            Scale::More => (self.target + 1).min(WORKERS_MAX),
+            Scale::Fewer => (self.target - 1).max(1),
         };
-        let text = self.say(&format!("{} workers are wanted now", inner.target));
-        cx.report(Level::Info, text);
-        self.keep_up(inner, cx);
-        inner.due = None;
-        self.arm(inner, cx);
+        self.log(Level::Info, format!("{} workers are wanted now", self.target));
+        self.keep_up();
+        self.look_soon();
     }
 
     /// Ends all workers: those that have nothing to do in peace, the others at once.
-    pub(super) fn stop(&self, cx: &mut Cx) {
-        let inner = &mut *self.inner.borrow_mut();
-        inner.is_stopped = true;
-        if let Some(pool) = inner.pool {
-            cx.starts.forget(pool);
+    fn stop(&mut self) {
+        self.is_stopped = true;
+        self.waits_for_start = false;
+        while let Some(waiting) = self.requests.queue.pop(|_| true) {
+            self.fail_waiting(waiting.item, Failure::Stopped);
         }
-        while let Some(job) = inner.queue.pop() {
-            job.fail(self.unavailable("it was stopped", 1).with_advice(STOPS));
-            job.waker.wake();
+        let kill_at = self.now + STOP_GRACE;
+        for (worker, slot) in in_slots(&mut self.workers) {
+            self.commands.push_back(match slot.load() > 0 || slot.stage == Stage::Starting {
+                true => Command::Kill(worker),
+                false => Command::CloseInput(worker),
+            });
+            slot.stage = Stage::Ending(kill_at);
         }
-        for seat in inner.seats_mut() {
-            if seat.worker.load() > 0 || seat.worker.stage == Stage::Starting {
-                cx.kill(seat.worker.child.id);
-            } else {
-                seat.worker.end_input();
-            }
-            seat.worker.stage = Stage::Ending(cx.now() + STOP_GRACE);
-        }
-        inner.due = None;
-        self.arm(inner, cx);
+        self.due = None;
+        self.arm();
     }
 
-    fn say(&self, text: &str) -> String {
-        format!("app {}: {text}", self.app.name.value)
+    fn log(&mut self, level: Level, text: String) {
+        self.commands.push_back(Command::Log(level, text));
     }
 
-    fn unavailable(&self, why: &str, seconds: u64) -> HttpError {
-        HttpError::new(Status::SERVICE_UNAVAILABLE, self.say(why))
-            .with_header("Retry-After", &seconds.max(1).to_string())
+    /// Has everything looked at in the next turn, which comes soon.
+    fn look_soon(&mut self) {
+        self.due = None;
+        self.commands.push_back(Command::Schedule);
     }
 
-    /// What is said while no worker can answer, if that is so: the application cannot be loaded.
-    fn down(&self, inner: &Inner, now: Instant) -> Option<HttpError> {
-        if inner.problem.is_none() || inner.seats().any(|seat| seat.is_ready()) {
-            return None;
-        }
-        let wait = inner.not_before.map_or(0, |at| at.saturating_duration_since(now).as_secs());
-        Some(self.unavailable("it cannot be loaded", wait + 1).with_advice(DOES_NOT_START))
+    fn slot(&self, worker: WorkerId) -> Option<&WorkerSlot> {
+        self.workers.get(worker.0)?.as_ref()
+    }
+
+    fn slot_mut(&mut self, worker: WorkerId) -> Option<&mut WorkerSlot> {
+        self.workers.get_mut(worker.0)?.as_mut()
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &WorkerSlot> {
+        self.workers.iter().flatten()
     }
 }
 
-impl fmt::Display for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Workers { min, max } = self.app.workers;
-        let python = self.recipe.python().display();
-        let name = &self.app.name.value;
-        match (min, max) {
-            (1, 1) => write!(f, "{name:<32} 1 worker, {python}"),
-            _ if min == max => write!(f, "{name:<32} {min} workers, {python}"),
-            _ => write!(f, "{name:<32} {min} to {max} workers, {python}"),
-        }
-    }
-}
-
-/// Has the allocator keep what bodies leave behind for the next ones. Answers to sixty requests come at
-/// once, and are gone at once: glibc would give their memory back to the kernel each time and have it
-/// cleared again, at a third of the cost of a request with 10 KiB. It goes by the longest block that was
-/// freed (`M_TRIM_THRESHOLD` in mallopt(3) becomes twice that), which nothing has written to here.
-fn keep_freed_memory() {
-    drop(std::hint::black_box(vec![0u8; 2 * 1024 * 1024]));
-}
-
-/// Has the pool's turn come.
-fn call(pool: Option<ServiceId>, cx: &mut Cx) {
-    if let Some(pool) = pool {
-        cx.schedule(pool);
-    }
-}
-
-impl Inner {
-    fn seats(&self) -> impl Iterator<Item = &Seat> {
-        self.seats.iter().flatten()
-    }
-
-    fn seats_mut(&mut self) -> impl Iterator<Item = &mut Seat> {
-        self.seats.iter_mut().flatten()
-    }
+/// All workers there are, with their numbers.
+fn in_slots(
+    workers: &mut [Option<WorkerSlot>],
+) -> impl Iterator<Item = (WorkerId, &mut WorkerSlot)> {
+    let numbered = workers.iter_mut().enumerate();
+    numbered.filter_map(|(n, slot)| Some((WorkerId(n), slot.as_mut()?)))
 }

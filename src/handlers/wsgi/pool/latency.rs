@@ -1,4 +1,4 @@
-//! How quick is a worker, as far as that can be seen from here?
+//! How quick is a worker?
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ const QUICK: Duration = Duration::from_millis(1);
 
 /// How long requests take a worker, as far as that can be seen from here.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Latency {
     /// When it began the request it is at, as far as we know, or last moved.
     pub(super) since: Instant,
     /// Microseconds a request, the last ones counting most; 0 while nothing is known.
     micros: u64,
 }
 
-impl Pace {
+impl Latency {
     pub(super) fn new(now: Instant) -> Self {
         Self { since: now, micros: u64::MAX / 16 }
     }
@@ -52,22 +52,22 @@ mod tests {
     fn a_worker_proves_that_it_is_quick() {
         let start = Instant::now();
         let at = |micros| start + Duration::from_micros(micros);
-        let mut pace = Pace::new(start);
-        assert!(!pace.is_quick());
-        pace.begin(at(1000));
-        pace.answered(at(1100), 1);
-        assert!(pace.is_quick() && pace.micros == 100);
-        pace.answered(at(1100 + 16 * 10), 16);
-        assert_eq!(pace.micros, 88);
-        pace.begin(at(10_000));
-        pace.answered(at(60_000), 1);
-        assert!(!pace.is_quick());
+        let mut latency = Latency::new(start);
+        assert!(!latency.is_quick());
+        latency.begin(at(1000));
+        latency.answered(at(1100), 1);
+        assert!(latency.is_quick() && latency.micros == 100);
+        latency.answered(at(1100 + 16 * 10), 16);
+        assert_eq!(latency.micros, 88);
+        latency.begin(at(10_000));
+        latency.answered(at(60_000), 1);
+        assert!(!latency.is_quick());
         for n in 0..30 {
-            pace.begin(at(100_000 + n * 1000));
-            pace.answered(at(100_050 + n * 1000), 1);
+            latency.begin(at(100_000 + n * 1000));
+            latency.answered(at(100_050 + n * 1000), 1);
         }
-        assert!(pace.is_quick());
-        pace.was_slow();
-        assert!(!pace.is_quick());
+        assert!(latency.is_quick());
+        latency.was_slow();
+        assert!(!latency.is_quick());
     }
 }

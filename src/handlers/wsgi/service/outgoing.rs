@@ -1,6 +1,6 @@
 //! What is to be sent to a worker, with the descriptors that go along.
 
-use super::BUFFER;
+use super::process::BUFFER;
 use crate::event::Source;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
