@@ -3,8 +3,8 @@
 
 use super::body::RequestBody;
 use super::gather::Gather;
-use crate::event::Cx;
 use crate::event::admission::{Place, Refusal, TaskQueue};
+use crate::event::{Cx, Until};
 use crate::http::{BodyLength, HttpError, Status};
 use crate::serve::{Abort, Exchange, ExchangeIo, Request, Step};
 use rustix::io::Errno;
@@ -26,7 +26,9 @@ pub trait Backend {
     const PLACE: &'static str;
 
     /// Where requests wait for a place; `None`: it has a queue of its own.
-    fn queue(&self) -> Option<&Rc<TaskQueue>>;
+    fn queue(&self) -> Option<&Rc<TaskQueue>> {
+        None
+    }
 
     /// Gives it a request. A place, where there are some, is held as long as the backend is occupied.
     ///
@@ -120,53 +122,62 @@ impl<B: Backend> GatewayExchange<B> {
             Begun::Later(body, at) => Stage::Later(body, at),
         })
     }
+
+    /// One step on the way to the backend. Returns what has to be waited for first.
+    fn prepare(
+        &mut self,
+        io: &mut ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Option<Until>, HttpError> {
+        let (stage, until) = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::New => (self.body_of(io.request), None),
+            Stage::Gathering(mut body) => match body.advance(io, cx)? {
+                Some(until) => (Stage::Gathering(body), Some(until)),
+                None => (Stage::Ready(RequestBody::Gathered(body.spooled()?)), None),
+            },
+            Stage::Ready(body) => match self.backend.queue() {
+                Some(queue) => {
+                    // Clients are not told apart: first come, first served.
+                    let place = Place::enter(queue, None, io.task, cx);
+                    (Stage::Queued(body, place.map_err(overloaded::<B>)?), None)
+                }
+                None => (self.begin(body, None, io, cx)?, None),
+            },
+            Stage::Queued(body, place) => match place.poll(cx.now()) {
+                Poll::Ready(Ok(())) => (self.begin(body, Some(place), io, cx)?, None),
+                Poll::Ready(Err(refusal)) => return Err(overloaded::<B>(refusal)),
+                Poll::Pending => {
+                    let again = place.look_again(cx.now()).map(|at| io.until(at));
+                    let until = place.until_there().or(again);
+                    (Stage::Queued(body, place), Some(until))
+                }
+            },
+            Stage::Later(body, at) if cx.now() >= at => (Stage::Ready(body), None),
+            Stage::Later(body, at) => (Stage::Later(body, at), Some(io.until(at))),
+            stage @ Stage::Answering(_) => (stage, None),
+            Stage::Over => {
+                let why = "a backend was asked for an answer that was over";
+                return Err(HttpError::fatal(Status::INTERNAL_SERVER_ERROR, why));
+            }
+        };
+        self.stage = stage;
+        Ok(until)
+    }
 }
 
 impl<B: Backend> Exchange for GatewayExchange<B> {
     fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
         loop {
-            let (stage, until) = match std::mem::replace(&mut self.stage, Stage::Over) {
-                Stage::New => (self.body_of(io.request), None),
-                Stage::Gathering(mut body) => match body.advance(io, cx)? {
-                    Some(until) => (Stage::Gathering(body), Some(until)),
-                    None => (Stage::Ready(RequestBody::Gathered(body.spooled()?)), None),
-                },
-                Stage::Ready(body) => match self.backend.queue() {
-                    Some(queue) => {
-                        // Clients are not told apart: first come, first served.
-                        let place = Place::enter(queue, None, io.task, cx);
-                        (Stage::Queued(body, place.map_err(overloaded::<B>)?), None)
-                    }
-                    None => (self.begin(body, None, io, cx)?, None),
-                },
-                Stage::Queued(body, place) => match place.poll(cx.now()) {
-                    Poll::Ready(Ok(())) => (self.begin(body, Some(place), io, cx)?, None),
-                    Poll::Ready(Err(refusal)) => return Err(overloaded::<B>(refusal)),
-                    Poll::Pending => {
-                        let again = place.look_again(cx.now()).map(|at| io.until(at));
-                        let until = place.until_there().or(again);
-                        (Stage::Queued(body, place), Some(until))
-                    }
-                },
-                Stage::Later(body, at) if cx.now() >= at => (Stage::Ready(body), None),
-                Stage::Later(body, at) => (Stage::Later(body, at), Some(io.until(at))),
-                Stage::Answering(mut call) => {
-                    let step = self.backend.advance(&mut call, io, cx);
-                    match step {
-                        Ok(Step::Wait(_) | Step::Again) | Err(_) => {
-                            self.stage = Stage::Answering(call);
-                        }
-                        Ok(_) => self.backend.finish(call, cx),
-                    }
-                    return step;
+            if let Stage::Answering(call) = &mut self.stage {
+                let step = self.backend.advance(call, io, cx);
+                if matches!(step, Ok(Step::Done | Step::Respond(_) | Step::Redirect(_)))
+                    && let Stage::Answering(call) = std::mem::replace(&mut self.stage, Stage::Over)
+                {
+                    self.backend.finish(call, cx);
                 }
-                Stage::Over => {
-                    let why = "a backend was asked for an answer that was over";
-                    return Err(HttpError::fatal(Status::INTERNAL_SERVER_ERROR, why));
-                }
-            };
-            self.stage = stage;
-            if let Some(until) = until {
+                return step;
+            }
+            if let Some(until) = self.prepare(io, cx)? {
                 return Ok(Step::Wait(until));
             }
         }

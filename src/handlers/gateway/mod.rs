@@ -8,9 +8,11 @@
 //! | `body` | how does the backend get it? |
 //! | `environ` | what is the backend told of the request? |
 //! | `relay` | how does the answer get to the client? |
+//! | `backlog` | where does it wait, where the client is slower than the backend may be held? |
 //! | `silence` | how long may the backend say nothing? |
 //! | `stderr` | what does a program write to its standard error? |
 
+pub mod backlog;
 pub mod body;
 pub mod environ;
 pub mod exchange;
@@ -22,6 +24,7 @@ pub mod stderr;
 #[cfg(test)]
 mod testing;
 
+pub use backlog::Backlog;
 pub use body::{Feed, RequestBody};
 pub use environ::Environ;
 pub use exchange::{Backend, Begun, GatewayExchange};

@@ -1,29 +1,33 @@
-//! A request that an application answers: its body is gathered, the pool asked, the answer passed
-//! on as fast as the client takes it.
+//! A request that an application answers: a worker gets all of it at once, and its answer is passed on as
+//! fast as the client takes it.
 
-use super::backlog::Piece;
 use super::heads::{Judged, broken, headers_for_elsewhere};
 use super::job::{Inbox, Job, JobBody};
 use super::service::AppService;
 use super::wire::{self, BodyKind, Call};
-use crate::event::{Cx, Until};
-use crate::handlers::gateway::{Environ, Gather, Spool, Spooled};
+use crate::event::Cx;
+use crate::event::admission;
+use crate::handlers::gateway::{Backend, Begun, Environ, RequestBody, Spool, Spooled};
 use crate::http::{BodyLength, HttpError, Method, Status, StatusLine};
 use crate::net::FileSlice;
-use crate::serve::{
-    Abort, Body, Exchange, ExchangeIo, Head, InternalRedirect, Request, Response, Step,
-};
+use crate::serve::{Answer, Body, ExchangeIo, Head, InternalRedirect, Request, Response, Step};
 use std::ops::Range;
 use std::rc::Rc;
 
 /// A body that is longer than this goes to the worker as a file, whatever may wait in memory.
 const INLINE_MAX: usize = 1024 * 1024;
 
-/// A request and its way through a pool.
-pub(super) struct AppExchange {
-    service: Rc<AppService>,
-    place: Place,
-    stage: Stage,
+/// The workers that answer a request.
+pub(super) struct Workers {
+    pub(super) service: Rc<AppService>,
+    pub(super) place: Place,
+}
+
+/// A request that they were given.
+pub(super) struct AppCall {
+    job: Rc<Job>,
+    /// The head is sent, and the body is on its way.
+    is_begun: bool,
 }
 
 /// Where an application answers.
@@ -35,60 +39,7 @@ pub(super) struct Place {
     pub(super) page: Option<Vec<u8>>,
 }
 
-enum Stage {
-    /// Its body is still coming.
-    Gathering(Gather),
-    /// The pool has it.
-    Waiting(Rc<Job>),
-    /// The head is sent, and the body is on its way.
-    Streaming(Rc<Job>),
-    Over,
-}
-
-impl AppExchange {
-    pub(super) fn new(service: Rc<AppService>, place: Place, spool_above: u64) -> Self {
-        Self { service, place, stage: Stage::Gathering(Gather::spool(spool_above)) }
-    }
-
-    /// All of the body is there: asks the pool.
-    fn submit(
-        &mut self,
-        body: Gather,
-        io: &ExchangeIo<'_>,
-        cx: &mut Cx,
-    ) -> Result<Until, HttpError> {
-        let request = io.request;
-        let has_body = request.body_length != BodyLength::None && !request.is_redirected();
-        let spooled = body.spooled()?;
-        let length = spooled.len();
-        let spooled = match spooled {
-            // A frame may be as long as it has to, where there is no room for a file.
-            Spooled::Memory(bytes) if bytes.len() > INLINE_MAX => Spool::filed(bytes, cx)?,
-            spooled => spooled,
-        };
-        let job = self.service.admit(io.task, io.request.peer, cx)?;
-        let (bytes, kind, file) = match spooled {
-            Spooled::Memory(_) if !has_body => (Vec::new(), BodyKind::None, None),
-            Spooled::Memory(bytes) => (bytes, BodyKind::Inline, None),
-            Spooled::File { file, reserved, .. } => (
-                Vec::new(),
-                BodyKind::File,
-                Some(JobBody { file: Rc::new(file), _reserved: reserved }),
-            ),
-        };
-        let writer = self.describe(request, (kind != BodyKind::None).then_some(length));
-        let head_only = request.head.method() == Method::Head;
-        let call = writer.finish(&bytes, kind, head_only);
-        let Some(call) = call else {
-            self.service.cancel(&job, cx);
-            return Err(HttpError::new(Status::BAD_REQUEST, "a NUL in a header"));
-        };
-        job.fill(call, file);
-        let until = job.waker.until();
-        self.stage = Stage::Waiting(job);
-        Ok(until)
-    }
-
+impl Workers {
     /// The environment, as two blocks.
     fn describe(&self, request: &Request, length: Option<u64>) -> wire::CallWriter {
         let mut writer = Call::begin(self.service.memory());
@@ -131,26 +82,22 @@ impl AppExchange {
     }
 
     /// The head has come, and perhaps all.
-    fn begin(
-        &mut self,
-        job: Rc<Job>,
+    fn answer(
+        &self,
+        call: &mut AppCall,
         io: &mut ExchangeIo<'_>,
         cx: &mut Cx,
     ) -> Result<Step, HttpError> {
+        let job = &call.job;
         let Some((status, judged)) = job.inbox(|inbox| inbox.head.take()) else {
-            let ended = job.inbox(|inbox| inbox.end.take());
-            return match ended {
+            return match job.inbox(|inbox| inbox.end.take()) {
                 Some(Err(error)) => Err(error),
                 Some(Ok(())) => Err(broken("no answer at all")),
-                None => {
-                    let until = job.waker.until();
-                    self.stage = Stage::Waiting(job);
-                    Ok(Step::Wait(until))
-                }
+                None => Ok(Step::Wait(job.waker.until())),
             };
         };
         if let Some(location) = &judged.elsewhere {
-            self.service.cancel(&job, cx);
+            self.service.cancel(job, cx);
             let Some(mut elsewhere) = InternalRedirect::to(location) else {
                 let what =
                     "X-Accel-Redirect and X-Sendfile name a path of this host, beginning with /";
@@ -170,12 +117,12 @@ impl AppExchange {
         io.answer.head(StatusLine::said(status, &judged.reason), &judged.headers, length);
         if omits {
             // What it goes on to say, nobody wants.
-            self.service.cancel(&job, cx);
+            self.service.cancel(job, cx);
             io.answer.finish()?;
             return Ok(Step::Done);
         }
-        self.stage = Stage::Streaming(job.clone());
-        self.stream(&job, io, cx)
+        call.is_begun = true;
+        self.stream(&call.job, io, cx)
     }
 
     /// Passes on what has come, as far as there is room.
@@ -186,29 +133,20 @@ impl AppExchange {
         cx: &mut Cx,
     ) -> Result<Step, HttpError> {
         loop {
-            let room = io.answer.room();
-            if room == 0 {
+            if io.answer.room() == 0 {
                 // Nothing of an answer that was cut is left to wait with.
-                let cut = job
-                    .inbox(|inbox| inbox.end.take_if(|end| end.is_err() && inbox.body.len() == 0));
+                let is_cut = |end: &mut Result<(), _>| end.is_err();
+                let cut = job.inbox(|inbox| match inbox.body.is_empty() {
+                    true => inbox.end.take_if(is_cut),
+                    false => None,
+                });
                 let wait = Step::Wait(io.answer.until_room());
                 return cut.map_or(Ok(()), |end| end).map(|()| wait);
             }
             let answer = &mut io.answer;
             let (moved, was_full) = job.inbox(|inbox| {
                 let was_full = inbox.body.is_full();
-                let moved = match inbox.body.take(room) {
-                    Piece::Memory(bytes) => answer.write(bytes).map(|()| true),
-                    Piece::File(slice) => answer.file(slice).map(|()| true),
-                    Piece::Nothing => match inbox.file.take() {
-                        Some(mut slice) => {
-                            // Of a file, as much is sent as was promised (PEP 3333).
-                            slice.len = slice.len.min(answer.left().unwrap_or(u64::MAX));
-                            answer.file(slice).map(|()| true)
-                        }
-                        None => Ok(false),
-                    },
-                };
+                let moved = pass_on(inbox, answer);
                 (moved, was_full && !inbox.body.is_full())
             });
             if was_full {
@@ -229,35 +167,78 @@ impl AppExchange {
     }
 }
 
-impl Exchange for AppExchange {
-    fn advance(&mut self, io: &mut ExchangeIo<'_>, cx: &mut Cx) -> Result<Step, HttpError> {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Gathering(mut body) => {
-                let rest = if io.request.is_redirected() { None } else { body.advance(io, cx)? };
-                Ok(Step::Wait(match rest {
-                    None => self.submit(body, io, cx)?,
-                    Some(until) => {
-                        self.stage = Stage::Gathering(body);
-                        until
-                    }
-                }))
+impl Backend for Workers {
+    type Call = AppCall;
+
+    const STREAMS: bool = false;
+
+    const PLACE: &'static str = "worker";
+
+    /// Asks the pool, which has a queue of its own: a worker takes several requests at once.
+    fn begin(
+        &mut self,
+        body: RequestBody,
+        _: Option<admission::Place>,
+        io: &mut ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Begun<AppCall>, HttpError> {
+        let request = io.request;
+        // Also where the request says that it has a body of no bytes.
+        let says_none = request.body_length != BodyLength::None && !request.is_redirected();
+        let length = body.length().or_else(|| says_none.then_some(0));
+        let body = match body {
+            // A frame may be as long as it has to, where there is no room for a file.
+            RequestBody::Gathered(Spooled::Memory(bytes)) if bytes.len() > INLINE_MAX => {
+                Spool::filed(bytes, cx)?
             }
-            Stage::Waiting(job) => self.begin(job, io, cx),
-            Stage::Streaming(job) => {
-                self.stage = Stage::Streaming(job.clone());
-                self.stream(&job, io, cx)
+            RequestBody::Gathered(body) => body,
+            RequestBody::None | RequestBody::Streamed(_) => Spooled::Memory(Vec::new()),
+        };
+        let job = self.service.admit(io.task, request.peer, cx)?;
+        let (bytes, kind, file) = match body {
+            Spooled::Memory(_) if length.is_none() => (Vec::new(), BodyKind::None, None),
+            Spooled::Memory(bytes) => (bytes, BodyKind::Inline, None),
+            Spooled::File { file, reserved, .. } => {
+                let body = JobBody { file: Rc::new(file), _reserved: reserved };
+                (Vec::new(), BodyKind::File, Some(body))
             }
-            Stage::Over => Err(broken("it is over")),
+        };
+        let writer = self.describe(request, length);
+        let head_only = request.head.method() == Method::Head;
+        let Some(call) = writer.finish(&bytes, kind, head_only) else {
+            self.service.cancel(&job, cx);
+            return Err(HttpError::new(Status::BAD_REQUEST, "a NUL in a header"));
+        };
+        job.fill(call, file);
+        Ok(Begun::Call(AppCall { job, is_begun: false }))
+    }
+
+    fn advance(
+        &mut self,
+        call: &mut AppCall,
+        io: &mut ExchangeIo<'_>,
+        cx: &mut Cx,
+    ) -> Result<Step, HttpError> {
+        match call.is_begun {
+            true => self.stream(&call.job, io, cx),
+            false => self.answer(call, io, cx),
         }
     }
 
-    fn abort(&mut self, _: Abort, cx: &mut Cx) {
-        if let Stage::Waiting(job) | Stage::Streaming(job) =
-            std::mem::replace(&mut self.stage, Stage::Over)
-        {
-            self.service.cancel(&job, cx);
-        }
+    fn abort(&mut self, call: AppCall, cx: &mut Cx) {
+        self.service.cancel(&call.job, cx);
     }
+}
+
+/// Passes on what there is room for. `false`: nothing is left.
+fn pass_on(inbox: &mut Inbox, answer: &mut Answer<'_>) -> Result<bool, HttpError> {
+    if inbox.body.pass_on(answer)? {
+        return Ok(true);
+    }
+    let Some(mut slice) = inbox.file.take() else { return Ok(false) };
+    // Of a file, as much is sent as was promised (PEP 3333).
+    slice.len = slice.len.min(answer.left().unwrap_or(u64::MAX));
+    answer.file(slice).map(|()| true)
 }
 
 /// The values that differ from request to request, in the order that `worker.py` knows; the last one

@@ -1,11 +1,11 @@
 //! A request on its way to a worker, and what has come of it: filled by the service of its application,
 //! emptied by its exchange.
 
-use super::backlog::Backlog;
 use super::heads::Judged;
 use super::pool::RequestId;
 use super::wire::Call;
 use crate::event::{Cx, TaskId, TaskWaker};
+use crate::handlers::gateway::Backlog;
 use crate::http::{HttpError, Status};
 use crate::net::FileSlice;
 use crate::serve::Peer;

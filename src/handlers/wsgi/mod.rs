@@ -5,18 +5,17 @@
 //! | `wire` | what do server and worker say to each other? (pure) |
 //! | `worker.py`, `pages.py` | the Python side |
 //! | `launch` | which Python is started, and with what? |
-//! | `exchange` | what becomes of one request, seen from its client? |
+//! | `exchange` | what is it as a backend of the gateway? |
 //! | `heads` | what may an application say in the head of an answer? |
-//! | `job`, `backlog` | what has come of it so far, and was not taken yet? |
+//! | `job` | what has come of it so far, and was not taken yet? |
 //! | `pool` | which worker gets it; which ones are started, replaced, ended? (pure) |
 //! | `service` | what happens to sockets and processes for that? |
 //!
-//! A request goes down this list and its answer up: `exchange` gathers the body and makes a `job`, of which
+//! A request goes down this list and its answer up: `exchange` makes a `job`, of which
 //! `pool` knows the number alone. `pool::requests` keeps it until `pool::dispatch` gives it to a worker,
 //! `service::outgoing` sends it. What comes back, `service::receive` puts into the job's inbox, and the
 //! exchange is woken.
 
-mod backlog;
 mod exchange;
 mod heads;
 mod job;
@@ -27,11 +26,12 @@ pub mod wire;
 
 use crate::conf::{App, Python};
 use crate::event::{Cx, ServiceId};
+use crate::handlers::gateway::GatewayExchange;
 use crate::http::{HttpError, Method, MethodSet, Status};
 use crate::serve::{Handler, Look, Plan, Readiness, Request, Scale, Service, TraceStep};
 use crate::sys::fs::NamedRoot;
 use crate::sys::process::Ending;
-use exchange::{AppExchange, Place};
+use exchange::{Place, Workers};
 use service::AppService;
 use std::fmt;
 use std::io;
@@ -55,7 +55,8 @@ impl Application {
     }
 
     fn plan(&self, what: &'static str, place: Place) -> Plan {
-        Plan::exchange(what, AppExchange::new(self.service.clone(), place, self.spool_above))
+        let workers = Workers { service: self.service.clone(), place };
+        Plan::exchange(what, GatewayExchange::new(workers, self.spool_above))
     }
 }
 

@@ -1,7 +1,10 @@
-//! What of an answer was not taken yet: in memory, then in a file.
+//! What of an answer its client has not taken yet: in memory, then in a file, so that a slow client does not
+//! hold a backend.
 
-use crate::handlers::gateway::spool::temporary_file;
+use super::spool::temporary_file;
+use crate::http::HttpError;
 use crate::net::FileSlice;
+use crate::serve::Answer;
 use crate::sys::spool_budget::{Reservation, SpoolBudget};
 use std::fs::File;
 use std::io;
@@ -9,13 +12,13 @@ use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 /// What of an answer waits for its client in memory; the rest goes to a file, up to its share of what may
-/// wait there. Then its worker has to wait as well: one that never ends its answer fills no disk.
+/// wait there. Then its backend has to wait as well: one that never ends its answer fills no disk.
 const MEMORY_MAX: usize = 256 * 1024;
 
 /// Bytes of a body in order: first those in memory, then those in a file, then the last ones, which are
 /// in memory again: small pieces are written together, and the disk may be full.
 #[derive(Debug)]
-pub(super) struct Backlog {
+pub struct Backlog {
     budget: SpoolBudget,
     memory: Vec<u8>,
     /// How much of the memory was taken.
@@ -43,7 +46,8 @@ struct Filed {
 const WRITE_MIN: usize = 64 * 1024;
 
 impl Backlog {
-    pub(super) fn new(budget: &SpoolBudget) -> Self {
+    /// Nothing, within this budget.
+    pub fn new(budget: &SpoolBudget) -> Self {
         Self {
             budget: budget.clone(),
             memory: Vec::new(),
@@ -60,7 +64,7 @@ impl Backlog {
 
     /// Adds bytes. Returns what is wrong with the disk, the first time. What it does not take is kept in
     /// memory, and the backlog is full until all of it was taken.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Option<io::Error> {
+    pub fn push(&mut self, bytes: &[u8]) -> Option<io::Error> {
         let is_all_in_memory = self.file.is_none() && self.tail.is_empty();
         if is_all_in_memory && self.memory.len() - self.taken + bytes.len() <= MEMORY_MAX {
             self.memory.drain(..std::mem::take(&mut self.taken));
@@ -101,28 +105,33 @@ impl Backlog {
 
     /// Whether no more should come for now. What was read of the file still occupies it: it begins
     /// anew when all of it was read.
-    pub(super) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.is_stuck || self.written > 0 && self.written >= self.budget.share()
     }
 
     /// Bytes that were taken, of all that there were.
-    pub(super) fn drained(&self) -> u64 {
+    pub fn drained(&self) -> u64 {
         self.drained
     }
 
     /// Drops what is in it, and what that occupies.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         *self = Self::new(&self.budget);
     }
 
     /// Bytes in it.
-    pub(super) fn len(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         let memory = self.memory.len() - self.taken + self.tail.len();
         memory as u64 + self.written - self.read
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All of it, if it is in memory.
-    pub(super) fn take_all(&mut self) -> Option<Vec<u8>> {
+    pub fn take_all(&mut self) -> Option<Vec<u8>> {
         if self.written > 0 {
             return None;
         }
@@ -132,8 +141,21 @@ impl Backlog {
         Some(all)
     }
 
+    /// Passes on what there is room for. `false`: nothing is left.
+    ///
+    /// # Errors
+    /// As [`Answer::write`].
+    pub fn pass_on(&mut self, answer: &mut Answer<'_>) -> Result<bool, HttpError> {
+        match self.take(answer.room()) {
+            Piece::Memory(bytes) => answer.write(bytes)?,
+            Piece::File(slice) => answer.file(slice)?,
+            Piece::Nothing => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// The next piece, of at most `max` bytes.
-    pub(super) fn take(&mut self, max: usize) -> Piece<'_> {
+    fn take(&mut self, max: usize) -> Piece<'_> {
         if self.taken < self.memory.len() {
             let start = self.taken;
             self.taken += max.min(self.memory.len() - start);
@@ -162,7 +184,7 @@ impl Backlog {
 
 /// Part of a backlog.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
+enum Piece<'a> {
     Memory(&'a [u8]),
     File(FileSlice),
     /// There is none.
@@ -188,7 +210,7 @@ mod tests {
         (0..=SHARE / piece.len() as u64).for_each(|_| assert!(backlog.push(&piece).is_none()));
         assert!(backlog.is_full());
         backlog.clear();
-        assert!(!backlog.is_full() && backlog.len() == 0 && backlog.budget.used() == 0);
+        assert!(!backlog.is_full() && backlog.is_empty() && backlog.budget.used() == 0);
     }
 
     #[test]
@@ -226,7 +248,7 @@ mod tests {
             taken.extend_from_slice(bytes);
         }
         assert_eq!(taken, [one, two].concat());
-        assert!(!backlog.is_full() && backlog.len() == 0);
+        assert!(!backlog.is_full() && backlog.is_empty());
         assert!(backlog.push(b"three").is_none());
         assert_eq!(backlog.take_all().unwrap(), b"three");
         assert_eq!(backlog.budget.used(), 0);
@@ -294,7 +316,7 @@ mod tests {
                 }
                 prop_assert_eq!(backlog.len(), (put.len() - got.len()) as u64);
             }
-            while backlog.len() > 0 {
+            while !backlog.is_empty() {
                 drain(&mut backlog, 64 * 1024, &mut got);
             }
             prop_assert!(put == got);
