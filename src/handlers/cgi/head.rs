@@ -1,49 +1,24 @@
 //! What a script means by the head of its answer (RFC 3875 §6). Pure.
 
+use crate::handlers::gateway::relay::{AnswerHead, ParsedHead};
 use crate::http::{Headers, Status};
 use crate::http1::response::{self, ParsedResponse, ResponseHead, once, read_status};
 use crate::serve::InternalRedirect;
 
-/// How far the head of a script's output is understood.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// There is more to come.
-    Partial,
-    /// It is complete; the body begins after so many bytes.
-    Head(Box<Head>, usize),
-    /// It is no head; why, for the log.
-    Bad(&'static str),
-}
-
-/// A script's head.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The status; 302 for a `Location` without one.
-    pub status: Status,
-    /// What it says of the status.
-    pub reason: Vec<u8>,
-    /// The header lines that are passed on.
-    pub headers: Headers,
-    /// The length of the body, if the script says it.
-    pub length: Option<u64>,
-    /// Another path of this host has the answer (§6.2.2).
-    pub local: Option<InternalRedirect>,
-}
-
 /// Reads the head at the front of `output`, of which `scanned` bytes have been given before.
-pub fn parse(output: &[u8], scanned: usize) -> Output {
+pub fn parse(output: &[u8], scanned: usize) -> ParsedHead {
     match response::parse(output, scanned) {
-        ParsedResponse::Partial => Output::Partial,
-        ParsedResponse::Refused(why) => Output::Bad(why),
-        ParsedResponse::Complete(said, end) => match understand(said) {
-            Ok(head) => Output::Head(Box::new(head), end),
-            Err(why) => Output::Bad(why),
-        },
+        ParsedResponse::Partial => ParsedHead::Partial,
+        ParsedResponse::Refused(why) => ParsedHead::Refused(why),
+        ParsedResponse::Complete(said, end) => {
+            understand(said, end).unwrap_or_else(ParsedHead::Refused)
+        }
     }
 }
 
-/// What a script means by its head. Those that write whole answers (`nph-`) begin with a status line.
-fn understand(said: ResponseHead) -> Result<Head, &'static str> {
+/// What a script means by its head, which ends at `end`: an answer, with 302 for a `Location` without a status,
+/// or another path of this host (§6.2.2). Those that write whole answers (`nph-`) begin with a status line.
+fn understand(said: ResponseHead, end: usize) -> Result<ParsedHead, &'static str> {
     let ResponseHead { status: line, mut headers, length, is_coded } = said;
     if is_coded {
         return Err("it says Transfer-Encoding: the server does");
@@ -63,15 +38,15 @@ fn understand(said: ResponseHead) -> Result<Head, &'static str> {
     let location = sole(&headers, "Location")?.map(<[u8]>::to_vec);
     headers.remove("Location");
     let implied = if location.is_some() { Status::FOUND } else { Status::OK };
-    let mut local = None;
     if let Some(location) = location {
-        local = local_redirect(&location, status.is_some(), &headers)?;
-        if local.is_none() {
-            headers.push("Location", &location);
+        if let Some(local) = local_redirect(&location, status.is_some(), &headers)? {
+            return Ok(ParsedHead::Elsewhere(local));
         }
+        headers.push("Location", &location);
     }
     let (status, reason) = status.unwrap_or((implied, Vec::new()));
-    Ok(Head { status, reason, headers, length, local })
+    let head = AnswerHead { status, reason, headers, length };
+    Ok(ParsedHead::Complete(Box::new(head), end))
 }
 
 /// The only value of a header.
@@ -107,9 +82,9 @@ mod tests {
     use crate::http1::limits::RESPONSE_HEAD_MAX as HEAD_MAX;
     use proptest::prelude::*;
 
-    fn head(output: &str) -> (Head, &str) {
+    fn head(output: &str) -> (AnswerHead, &str) {
         match parse(output.as_bytes(), 0) {
-            Output::Head(head, end) => (*head, &output[end..]),
+            ParsedHead::Complete(head, end) => (*head, &output[end..]),
             other => panic!("{output:?}: {other:?}"),
         }
     }
@@ -147,7 +122,7 @@ mod tests {
             let (head, rest) = head(output);
             assert_eq!(head.status.code(), status, "{output:?}");
             assert_eq!(head.headers.as_bytes(), lines.as_bytes(), "{output:?}");
-            assert_eq!((head.length, rest, head.local), (length, body, None), "{output:?}");
+            assert_eq!((head.length, rest), (length, body), "{output:?}");
         }
     }
 
@@ -169,13 +144,9 @@ mod tests {
             ("Location: /a%20b?c\n\n", "/a%20b", Some("c")),
             ("Content-Type: text/html\nLocation: /a\n\n", "/a", None),
         ] {
-            let local = head(output).0.local;
             let query = query.map(|query| query.as_bytes().to_vec());
-            assert_eq!(
-                local,
-                Some(InternalRedirect { path: path.into(), query, headers: Headers::new() }),
-                "{output:?}"
-            );
+            let to = InternalRedirect { path: path.into(), query, headers: Headers::new() };
+            assert_eq!(parse(output.as_bytes(), 0), ParsedHead::Elsewhere(to), "{output:?}");
         }
     }
 
@@ -215,32 +186,32 @@ mod tests {
         ] {
             let parsed = parse(output.as_bytes(), 0);
             assert!(
-                matches!(parsed, Output::Bad(_)),
+                matches!(parsed, ParsedHead::Refused(_)),
                 "{:?}: {parsed:?}",
                 &output[..20.min(output.len())]
             );
         }
-        assert_eq!(parse(&[b'x'; HEAD_MAX - 1], 0), Output::Partial);
-        assert!(matches!(parse(&[b'x'; HEAD_MAX], 0), Output::Bad(_)));
+        assert_eq!(parse(&[b'x'; HEAD_MAX - 1], 0), ParsedHead::Partial);
+        assert!(matches!(parse(&[b'x'; HEAD_MAX], 0), ParsedHead::Refused(_)));
     }
 
     #[test]
     fn damaged_answers_are_understood_or_refused() {
         crate::http::mutation::damaged("cgi", |output, random| {
             let whole = parse(output, 0);
-            if let Output::Head(head, end) = &whole {
+            if let ParsedHead::Complete(head, end) = &whole {
                 assert!(*end <= output.len().min(HEAD_MAX));
                 assert!(head.status.class() != 1);
                 for (name, value) in head.headers.iter() {
                     assert_eq!(fields::judge(name, value), Some(Field::Keep));
                 }
-                if let Some(to) = &head.local {
-                    assert!(to.path.starts_with(b"/") && !to.path.windows(2).any(|w| w == b"//"));
-                }
+            }
+            if let ParsedHead::Elsewhere(to) = &whole {
+                assert!(to.path.starts_with(b"/") && !to.path.windows(2).any(|w| w == b"//"));
             }
             let cut = random.below(output.len() + 1);
             let in_two = match parse(&output[..cut], 0) {
-                Output::Partial => parse(output, cut),
+                ParsedHead::Partial => parse(output, cut),
                 early => early,
             };
             assert_eq!(in_two, whole, "cut at {cut}");
@@ -258,7 +229,7 @@ mod tests {
             let whole = parse(bytes, 0);
             let cut = cut.min(bytes.len());
             let parsed = match parse(&bytes[..cut], 0) {
-                Output::Partial => parse(bytes, cut),
+                ParsedHead::Partial => parse(bytes, cut),
                 early => early,
             };
             prop_assert_eq!(parsed, whole);
@@ -268,7 +239,7 @@ mod tests {
         #[test]
         fn nothing_is_injected(value in "[ -~\t\r\n\0]{0,20}") {
             let output = format!("X-A: {value}\nX-B: 1\n\n");
-            if let Output::Head(head, _) = parse(output.as_bytes(), 0) {
+            if let ParsedHead::Complete(head, _) = parse(output.as_bytes(), 0) {
                 for (name, value) in head.headers.iter() {
                     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                     let is_said = |line: &str| {

@@ -1,10 +1,8 @@
 //! A script at work: its body goes in, its answer comes out, and it ends in any case.
 
-use super::head::{self, Output};
 use super::{Run, SCRATCH, SIGPIPE, Scripts};
 use crate::event::{ChildId, Cx, Source};
-use crate::handlers::gateway::relay::ParsedHead;
-use crate::handlers::gateway::{AnswerHead, Feed, Relay, Silence, StderrReader};
+use crate::handlers::gateway::{Feed, Relay, Silence, StderrReader};
 use crate::http::HttpError;
 use crate::serve::{ExchangeIo, InternalRedirect, Step};
 use crate::sys::process::Ending;
@@ -186,21 +184,6 @@ impl Running {
         scratch.resize(SCRATCH, 0);
         self.stderr.read(&mut scratch, cx);
         self.stderr.finish(cx);
-    }
-}
-
-/// Understands what a script says first.
-pub(super) fn parse_head(output: &[u8], scanned: usize) -> ParsedHead {
-    match head::parse(output, scanned) {
-        Output::Partial => ParsedHead::Partial,
-        Output::Bad(why) => ParsedHead::Refused(why),
-        Output::Head(head, end) => match head.local {
-            Some(to) => ParsedHead::Elsewhere(to),
-            None => {
-                let head::Head { status, reason, headers, length, .. } = *head;
-                ParsedHead::Complete(Box::new(AnswerHead { status, reason, headers, length }), end)
-            }
-        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! Starting a script: its environment, its pipes, its process.
 
 use super::locate::RunBy;
-use super::running::{Running, parse_head};
-use super::{Run, Scripts, diagnosis};
+use super::running::Running;
+use super::{Run, Scripts, diagnosis, head};
 use crate::event::admission::Place;
 use crate::event::{Cx, Owner, Parent, TaskId};
 use crate::handlers::gateway::{
@@ -145,7 +145,7 @@ impl Start<'_> {
             feed: pipe.map(|pipe| Feed::new(cx.sources().add_untried(pipe, owner), gathered)),
             output,
             stderr: StderrReader::new(errors, run.name.to_string(), LINE_MAX, Allowance::Run),
-            relay: Relay::new(Rc::clone(&run.name), parse_head),
+            relay: Relay::new(Rc::clone(&run.name), head::parse),
             silence: Silence::new(cx.now(), limits.timeout),
             run,
             _reserved: reserved,
