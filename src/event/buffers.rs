@@ -12,20 +12,20 @@ const KEEP: usize = 64;
 /// A pool of buffers, last in first out, so that the one given is the one still in the cache.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    small: Vec<Vec<u8>>,
-    large: Vec<Vec<u8>>,
+    small: Vec<Box<[u8]>>,
+    large: Vec<Box<[u8]>>,
     scratch: Vec<u8>,
 }
 
 impl Buffers {
     /// A buffer of [`BUFFER_SMALL`] initialised bytes.
-    pub fn small(&mut self) -> Vec<u8> {
-        self.small.pop().unwrap_or_else(|| vec![0; BUFFER_SMALL])
+    pub fn small(&mut self) -> Box<[u8]> {
+        self.small.pop().unwrap_or_else(|| vec![0; BUFFER_SMALL].into())
     }
 
     /// A buffer of [`BUFFER_LARGE`] initialised bytes.
-    pub fn large(&mut self) -> Vec<u8> {
-        self.large.pop().unwrap_or_else(|| vec![0; BUFFER_LARGE])
+    pub fn large(&mut self) -> Box<[u8]> {
+        self.large.pop().unwrap_or_else(|| vec![0; BUFFER_LARGE].into())
     }
 
     /// One chunk of memory for the length of a call: whoever comes next overwrites it.
@@ -37,7 +37,7 @@ impl Buffers {
     }
 
     /// Takes a buffer back.
-    pub fn give_back(&mut self, buffer: Vec<u8>) {
+    pub fn give_back(&mut self, buffer: Box<[u8]>) {
         let shelf = match buffer.len() {
             BUFFER_SMALL => &mut self.small,
             BUFFER_LARGE => &mut self.large,

@@ -8,7 +8,7 @@ use std::io;
 /// pool at the first read and gives it back when all is consumed.
 #[derive(Debug, Default)]
 pub struct RecvBuffer {
-    memory: Vec<u8>,
+    memory: Box<[u8]>,
     start: u32,
     end: u32,
 }
@@ -98,7 +98,7 @@ impl RecvBuffer {
         }
     }
 
-    fn move_into(&mut self, mut larger: Vec<u8>, pool: &mut Buffers) {
+    fn move_into(&mut self, mut larger: Box<[u8]>, pool: &mut Buffers) {
         let unread = self.unread().len();
         larger[..unread].copy_from_slice(self.unread());
         (self.start, self.end) = (0, unread as u32);
@@ -131,7 +131,7 @@ mod tests {
         }
         assert_eq!(got, sent);
         buffer.release(&mut pool);
-        assert_eq!(buffer.memory.capacity(), 0);
+        assert!(buffer.memory.is_empty());
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub(super) struct Link {
     pub(super) peer: Peer,
     /// The port of the listener that it came by.
     port: u16,
-    /// The name in the client's certificate, once it was asked for.
-    client: Option<Rc<str>>,
+    /// The name in the client's certificate, once it was asked for. In a box: few have one.
+    client: Option<Box<Rc<str>>>,
     pub(super) ready: Readiness,
     pub(super) recv: RecvBuffer,
     /// What waits to be sent; `None` when nothing does.
@@ -42,12 +42,19 @@ pub(super) struct Link {
 }
 
 /// How much a transfer has moved since a while.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct RateWatch {
     since: Instant,
     moved: u64,
-    /// What the kernel held at its beginning, if that was asked.
-    held: Option<u64>,
+    /// Too little was taken, as far as could be seen. In a box: few are ever suspected.
+    suspicion: Option<Box<Suspicion>>,
+}
+
+/// What is known of a client that takes too little.
+#[derive(Debug)]
+struct Suspicion {
+    /// What the kernel held for it when it was suspected first.
+    held: u64,
     /// How often too little had been taken since.
     misses: u32,
 }
@@ -89,7 +96,7 @@ impl Link {
             send: None,
             deadline: due,
             timeout,
-            rate: RateWatch::new(due, None),
+            rate: RateWatch::new(due),
             peer_ended: false,
             queued: false,
             counted,
@@ -237,9 +244,9 @@ impl Link {
             && let Some(certificate) = tls.client_certificate()
         {
             let subject = subject_of(certificate).unwrap_or_else(|| "an unreadable name".into());
-            self.client = Some(subject.into());
+            self.client = Some(Box::new(subject.into()));
         }
-        request.client.clone_from(&self.client);
+        request.client = self.client.as_deref().cloned();
     }
 
     /// Nothing moves any more: gives back what is not needed, and sets the deadline of `timeout`.
@@ -252,7 +259,7 @@ impl Link {
         }
         if fresh {
             self.timeout = timeout;
-            self.rate = RateWatch::new(now, None);
+            self.rate = RateWatch::new(now);
         }
         self.rate.moved += match timeout {
             // What is dropped meanwhile is no sign that the answer is taken.
@@ -272,13 +279,13 @@ impl Link {
             return Some(self.timeout);
         }
         let is_transfer = matches!(self.timeout, Timeout::Body | Timeout::Write);
-        if !is_transfer || period < RATE_PERIOD * (1 + self.rate.misses) {
+        if !is_transfer || period < RATE_PERIOD * (1 + self.rate.misses()) {
             return None;
         }
         if is_slow(self.rate.moved, period, min_rate) {
             return Some(self.timeout);
         }
-        self.rate = RateWatch::new(now, None);
+        self.rate = RateWatch::new(now);
         None
     }
 
@@ -293,20 +300,23 @@ impl Link {
         min_rate: u64,
         patience: Duration,
     ) -> bool {
-        let noted = RateWatch::new(now, Some(held));
-        let Some(held_before) = self.rate.held else {
+        let noted = RateWatch {
+            suspicion: Some(Box::new(Suspicion { held, misses: 0 })),
+            ..RateWatch::new(now)
+        };
+        let Some(suspicion) = &mut self.rate.suspicion else {
             self.rate = noted;
             self.deadline = self.deadline.max(now + patience);
             return true;
         };
-        let taken = (self.rate.moved + held_before).saturating_sub(held);
+        let taken = (self.rate.moved + suspicion.held).saturating_sub(held);
         let period = now.saturating_duration_since(self.rate.since);
         if taken > 0 && !is_slow(taken, period, min_rate) {
             self.rate = noted;
             self.deadline = now + patience;
             return true;
         }
-        self.rate.misses += 1;
+        suspicion.misses += 1;
         period < patience
     }
 }
@@ -337,8 +347,12 @@ fn renewed(
 }
 
 impl RateWatch {
-    fn new(since: Instant, held: Option<u64>) -> Self {
-        Self { since, moved: 0, held, misses: 0 }
+    fn new(since: Instant) -> Self {
+        Self { since, moved: 0, suspicion: None }
+    }
+
+    fn misses(&self) -> u32 {
+        self.suspicion.as_ref().map_or(0, |suspicion| suspicion.misses)
     }
 }
 

@@ -79,8 +79,7 @@ impl Http1 {
             return Err(CloseReason::Done);
         }
         link.transport.shutdown_write();
-        let linger = Box::new(Linger::new(now));
-        self.enter(Reading::Ended { linger: true }, Writing::Lingering(linger))
+        self.enter(Reading::Dropping(Box::new(Linger::new(now))), Writing::Lingering)
     }
 
     /// Drops what still comes in.
@@ -89,7 +88,7 @@ impl Http1 {
         if link.peer_ended {
             return Err(CloseReason::Done);
         }
-        if let Writing::Lingering(linger) = &mut self.writing
+        if let Reading::Dropping(linger) = &mut self.reading
             && !linger.is_paused()
             && let Some(at) = linger.add(dropped, cx.now())
         {

@@ -159,7 +159,7 @@ impl Http1 {
         let reason = format!("TLS: {error}");
         match self.writing {
             Writing::Idle if self.is_between_requests() && !link.has_queued() => {}
-            Writing::Lingering(_) => return Err(CloseReason::Done),
+            Writing::Lingering => return Err(CloseReason::Done),
             _ => return Err(CloseReason::Broken(reason)),
         }
         log_no_request(Status::BAD_REQUEST, reason, link, cx);

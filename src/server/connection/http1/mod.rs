@@ -43,6 +43,8 @@ enum Reading {
     Discard(Box<BodyState>),
     /// Nothing more. `linger`: the client may still be sending.
     Ended { linger: bool },
+    /// What the client still sends is dropped.
+    Dropping(Box<Linger>),
 }
 
 /// What is written to the client.
@@ -56,7 +58,7 @@ enum Writing {
     Closing,
     /// All is sent and the client was told; what it still sends is dropped, for closing now would
     /// reset the connection and take the answer with it.
-    Lingering(Box<Linger>),
+    Lingering,
 }
 
 impl Reading {
@@ -82,9 +84,8 @@ impl Http1 {
         let fits = match (&reading, &writing) {
             (Reading::Head { .. } | Reading::Discard(_), Writing::Idle) => self.current.is_none(),
             (_, Writing::Response) => self.current.is_some(),
-            (Reading::Ended { .. }, Writing::Closing | Writing::Lingering(_)) => {
-                self.current.is_none()
-            }
+            (Reading::Ended { .. }, Writing::Closing)
+            | (Reading::Dropping(_), Writing::Lingering) => self.current.is_none(),
             _ => false,
         };
         if !fits {
@@ -106,8 +107,8 @@ impl Http1 {
             (Writing::Idle, Reading::Discard(_)) => self.discard(link),
             (Writing::Response, _) => self.advance(link, cx),
             (Writing::Closing, _) => self.finish_closing(link, cx.cx.now()),
-            (Writing::Lingering(_), _) => self.linger(link, cx.cx),
-            (Writing::Idle, Reading::Body | Reading::Ended { .. }) => {
+            (Writing::Lingering, _) => self.linger(link, cx.cx),
+            (Writing::Idle, Reading::Body | Reading::Ended { .. } | Reading::Dropping(_)) => {
                 Err(CloseReason::Impossible(format!("{:?} with nothing to answer", self.reading)))
             }
         }
@@ -259,7 +260,7 @@ impl Http1 {
         match (&self.writing, &self.reading) {
             // A client that does not take its answers gets no further request read.
             (Writing::Idle, Reading::Head { .. }) => !link.owes(),
-            (Writing::Lingering(linger), _) => !linger.is_paused(),
+            (Writing::Lingering, Reading::Dropping(linger)) => !linger.is_paused(),
             (Writing::Response, Reading::Body) => {
                 self.current.as_ref().is_some_and(|current| current.wants_body())
                     && link.pending() < CHUNK as u64
@@ -293,8 +294,8 @@ impl Http1 {
 
     /// An armed instant has come. False if it is not what is waited for now.
     pub(super) fn timer_due(&mut self, stream: u32, at: Instant) -> bool {
-        match (&mut self.writing, &mut self.current) {
-            (Writing::Lingering(linger), _) => linger.resume(at),
+        match (&mut self.reading, &mut self.current) {
+            (Reading::Dropping(linger), _) => linger.resume(at),
             (_, Some(current)) => stream == self.answered && current.timer_due(at),
             _ => false,
         }
@@ -308,7 +309,7 @@ impl Http1 {
 
     /// Whether the last answer was sent, and what the client still sends is dropped.
     pub(super) fn is_lingering(&self) -> bool {
-        matches!(self.writing, Writing::Lingering(_))
+        matches!(self.writing, Writing::Lingering)
     }
 
     /// Which timeout runs while nothing moves.
@@ -330,7 +331,7 @@ impl Http1 {
                 _ => Timeout::None,
             },
             (Writing::Response | Writing::Closing, _) => Timeout::Write,
-            (Writing::Lingering(_), _) => Timeout::Linger,
+            (Writing::Lingering, _) => Timeout::Linger,
         }
     }
 }
