@@ -5,10 +5,7 @@
 //! of this format skipped in silence is a warning here.
 
 use super::diagnostic::Diagnostic;
-use super::model::{
-    Access, Action, At, Compress, Config, Files, Format, Host, Https, Limits, Log, Media, Programs,
-    Route, Server, Timeouts, Tls,
-};
+use super::model::{Action, At, Config, Files, Format, Host, Media, Route, Timeouts};
 use super::read::{faulty, no_host};
 use super::rules::{self, Fault};
 use std::collections::HashMap;
@@ -23,19 +20,7 @@ const TIMEOUT_MAX_S: f64 = 30.0 * 86_400.0;
 /// Reads a classic configuration. The configuration is worth something only without errors.
 pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
     let media = Media { default: "text/plain".to_owned(), charset: None, types: Vec::new() };
-    let config = Config {
-        format: Format::Classic,
-        server: Server::default(),
-        timeouts: Timeouts::default(),
-        limits: Limits::default(),
-        log: Log::default(),
-        media,
-        compress: Compress::default(),
-        tls: Tls::default(),
-        cgi: Programs::default(),
-        apps: Vec::new(),
-        hosts: Vec::new(),
-    };
+    let config = Config { media, ..Config::of(Format::Classic) };
     let mut classic = Classic {
         folder,
         config,
@@ -158,17 +143,12 @@ impl Classic<'_> {
             names: vec![At::new(host.clone(), name.span.clone())],
             default: host == "default",
             welcome: true,
-            index: vec!["index.html".to_owned()],
-            tls: None,
-            https: Https::Both,
-            hsts: None,
-            errors: Vec::new(),
-            access: Access::default(),
             routes: vec![Route::new(
                 At::new("/".to_owned(), root.span.clone()),
                 Action::Files(Files::of(root)),
             )],
             span: name.span.clone(),
+            ..Host::default()
         };
         put(&mut self.config.hosts, new, self.numbers.entry(("host", host)));
     }

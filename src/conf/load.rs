@@ -2,9 +2,8 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::model::{
-    Access, Action, App, AppRoute, At, Compress, Config, Files, Format, Host, Https, Limits,
-    Listen, Log, LogFormat, LogTarget, Media, Place, Program, Programs, Python, Route, Server,
-    Timeouts, Tls,
+    Action, App, AppRoute, At, Config, Files, Format, Host, Listen, Log, LogFormat, Place, Program,
+    Python, Route, Server,
 };
 use super::{classic, foreign, read, rules};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -99,37 +98,12 @@ pub fn quick(root: PathBuf) -> Config {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     let files = Files { listing: true, ..Files::of(At::implied(root)) };
     let route = Route::new(At::implied("/".to_owned()), Action::Files(files));
+    let listen = vec![At::implied(Listen::plain(Place::Addr(address)))];
     Config {
-        format: Format::Quick,
-        server: Server {
-            listen: vec![At::implied(Listen::plain(Place::Addr(address)))],
-            ..Server::default()
-        },
-        timeouts: Timeouts::default(),
-        limits: Limits::default(),
-        log: Log {
-            format: LogFormat::Pretty,
-            access: Some(At::implied(LogTarget::Stdout)),
-            ..Log::default()
-        },
-        media: Media::default(),
-        compress: Compress::default(),
-        tls: Tls::default(),
-        cgi: Programs::default(),
-        apps: Vec::new(),
-        hosts: vec![Host {
-            names: Vec::new(),
-            default: true,
-            welcome: true,
-            index: vec!["index.html".to_owned()],
-            tls: None,
-            https: Https::Both,
-            hsts: None,
-            errors: Vec::new(),
-            access: Access::default(),
-            routes: vec![route],
-            span: 0..0,
-        }],
+        server: Server { listen, ..Server::default() },
+        log: Log { format: LogFormat::Pretty, ..Log::default() },
+        hosts: vec![Host { default: true, welcome: true, routes: vec![route], ..Host::default() }],
+        ..Config::of(Format::Quick)
     }
 }
 
