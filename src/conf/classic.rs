@@ -95,7 +95,7 @@ impl Classic<'_> {
                 let message = format!("`{other}` is not a word that a line can begin with");
                 let warning = Diagnostic::warning("unknown-word", message, first.span.clone());
                 let known = ["host", "media", "parameter"];
-                self.found.push(match super::read::schema::closest(other, &known) {
+                self.found.push(match super::keys::closest(other, &known) {
                     Some(word) => warning.label(format!("did you mean `{word}`?")),
                     None => warning.label("this line is skipped"),
                 });
@@ -156,9 +156,8 @@ impl Classic<'_> {
     fn media(&mut self, extension: &Word<'_>, kind: &Word<'_>) {
         let checked = self.checked("media", extension, rules::extension(extension.text));
         let valid = self.checked("media", kind, rules::media_type(kind.text));
-        let (Some(name), Some(())) = (checked, valid) else { return };
+        let (Some(name), Some(kind)) = (checked, valid) else { return };
         self.note("media", &name, extension);
-        let kind = kind.text.to_owned();
         let number = self.numbers.entry(("media", name.clone()));
         put(&mut self.config.media.types, (name, kind), number);
     }

@@ -194,6 +194,18 @@ pub(super) fn form(text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conf::keys::ALL;
+
+    #[test]
+    fn what_is_named_instead_are_keys() {
+        let names: Vec<_> = ALL.iter().flat_map(|schema| schema.names()).collect();
+        for (word, here) in WORDS {
+            let quoted = here.split('`').skip(1).step_by(2);
+            for key in quoted.map(|text| text.split(" = ").next().unwrap_or_default()) {
+                assert!(names.contains(&key), "{word}: {key}");
+            }
+        }
+    }
 
     #[test]
     fn forms() {

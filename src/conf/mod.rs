@@ -6,6 +6,7 @@
 mod classic;
 mod diagnostic;
 mod foreign;
+mod keys;
 mod load;
 mod model;
 mod network;
@@ -13,6 +14,7 @@ mod read;
 mod render;
 mod rules;
 mod show;
+mod toml_text;
 mod units;
 mod users;
 
@@ -21,10 +23,10 @@ mod tests;
 
 pub(crate) use diagnostic::summary;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
+pub use keys::closest;
 pub use load::{load, quick, sniff, wsgi_callable};
 pub use model::*;
 pub use network::Network;
-pub use read::schema::closest;
 pub use show::effective;
 pub(crate) use units::{show_duration, show_size};
 pub use users::{User, check_hash, check_name, check_name_of_line, read_users};

@@ -171,13 +171,13 @@ pub(super) fn client(text: &str) -> Result<Client, Fault> {
 }
 
 /// What a browser shows beside the fields for name and password; it is sent between quotes.
-pub(super) fn realm(text: &str) -> Result<(), Fault> {
+pub(super) fn realm(text: &str) -> Result<String, Fault> {
     let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     if text.is_empty() || text.len() > 100 || !text.bytes().all(plain) {
         let why = "is not 1 to 100 characters of ASCII without quotes and backslashes";
         return Err(Fault::new("bad-value", why));
     }
-    Ok(())
+    Ok(text.to_owned())
 }
 
 /// The places that are listened on, each with its number in the list.
@@ -237,7 +237,7 @@ fn first<K>(entry: Entry<'_, K, usize>, number: usize) -> Option<usize> {
 }
 
 /// The path of a route, an error page or a log rule: decoded, absolute, without detours.
-pub(super) fn route_path(text: &str) -> Result<(), Fault> {
+pub(super) fn route_path(text: &str) -> Result<String, Fault> {
     let fault = |why: &str| Fault::new("bad-path", why);
     if !text.starts_with('/') {
         return Err(fault("does not begin with `/`").instead(format!("/{text}")));
@@ -265,11 +265,11 @@ pub(super) fn route_path(text: &str) -> Result<(), Fault> {
     if decoded != text {
         return Err(fault("is percent-encoded: paths are written decoded").instead(decoded));
     }
-    Ok(())
+    Ok(text.to_owned())
 }
 
 /// The target of a redirect: a path of the same host or an HTTP URL, with placeholders.
-pub(super) fn redirect_target(text: &str) -> Result<(), Fault> {
+pub(super) fn redirect_target(text: &str) -> Result<String, Fault> {
     let fault = |why: &str| Fault::new("bad-redirect", why);
     if has_control(text) {
         return Err(fault("has a control character"));
@@ -294,7 +294,7 @@ pub(super) fn redirect_target(text: &str) -> Result<(), Fault> {
     if placeholders(host)?.iter().any(|name| *name != "host") {
         return Err(fault("lets the client choose the host: end the host with `/`"));
     }
-    placeholders(tail).map(|_| ())
+    placeholders(tail).map(|_| text.to_owned())
 }
 
 /// The names in braces, which must be ones that there are.
@@ -321,11 +321,11 @@ fn placeholders(text: &str) -> Result<Vec<&str>, Fault> {
 }
 
 /// A media type: `type/subtype`, perhaps with parameters.
-pub(super) fn media_type(text: &str) -> Result<(), Fault> {
+pub(super) fn media_type(text: &str) -> Result<String, Fault> {
     let essence = text.split(';').next().unwrap_or_default().trim_end();
     let (main, sub) = essence.split_once('/').unwrap_or_default();
     if token(main) && token(sub) && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        Ok(())
+        Ok(text.to_owned())
     } else {
         Err(Fault::new("bad-media-type", "is not a media type such as \"text/html\""))
     }
@@ -374,7 +374,17 @@ pub(super) fn variable_name(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Its value.
+/// A name that a shell can say.
+pub(super) fn shell_variable(text: &str) -> Result<(), Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let begins_well = !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit());
+    if begins_well && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Fault::new("bad-value", "is no name of a variable: letters, digits and `_`"))
+}
+
+/// The value of a variable.
 pub(super) fn variable_value(text: &str) -> Result<String, Fault> {
     if text.contains('\0') {
         return Err(Fault::new("bad-value", "has a NUL, which no variable can have"));
@@ -396,23 +406,23 @@ pub(super) fn extension(text: &str) -> Result<String, Fault> {
 }
 
 /// A charset: a token (RFC 9110 §8.3.2).
-pub(super) fn charset(text: &str) -> Result<(), Fault> {
+pub(super) fn charset(text: &str) -> Result<String, Fault> {
     let why = "is no charset such as \"utf-8\"; `false` adds none";
-    if token(text) { Ok(()) } else { Err(Fault::new("bad-value", why)) }
+    if token(text) { Ok(text.to_owned()) } else { Err(Fault::new("bad-value", why)) }
 }
 
 /// The value of a header (RFC 9110 §5.5), ASCII only and not empty.
-pub(super) fn header_value(text: &str) -> Result<(), Fault> {
+pub(super) fn header_value(text: &str) -> Result<String, Fault> {
     let visible = text.bytes().all(|b| (b' '..=b'~').contains(&b));
     if visible && !text.is_empty() && text.trim() == text {
-        Ok(())
+        Ok(text.to_owned())
     } else {
         Err(Fault::new("bad-value", "cannot be the value of a header"))
     }
 }
 
 /// A file below a folder: `index.html`, `app/index.html`.
-pub(super) fn file_below(text: &str) -> Result<(), Fault> {
+pub(super) fn file_below(text: &str) -> Result<String, Fault> {
     let fault = |why: &str| Fault::new("bad-path", why);
     if let Some(bare) = text.strip_prefix('/') {
         return Err(fault("begins with `/`: it is seen from the folder").instead(bare));
@@ -421,14 +431,13 @@ pub(super) fn file_below(text: &str) -> Result<(), Fault> {
     if text.split('/').any(bad) || has_control(text) {
         return Err(fault("is not a file below the folder"));
     }
-    Ok(())
+    Ok(text.to_owned())
 }
 
 /// A file name without folders.
-pub(super) fn file_name(text: &str) -> Result<(), Fault> {
-    file_below(text)?;
+pub(super) fn file_name(text: &str) -> Result<String, Fault> {
     let fault = Fault::new("bad-path", "is more than a file name");
-    if text.contains('/') { Err(fault) } else { Ok(()) }
+    file_below(text).and_then(|name| if text.contains('/') { Err(fault) } else { Ok(name) })
 }
 
 /// A path of the file system.

@@ -40,7 +40,13 @@ impl Auth {
     /// One user, for all methods.
     pub fn of_one(name: &str, hash: &str) -> Self {
         let user = User { name: name.to_owned(), hash: hash.to_owned() };
-        let users = Users::Inline(vec![At::implied(user)]);
+        Self { users: Users::Inline(vec![At::implied(user)]), ..Self::default() }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        let users = Users::Inline(Vec::new());
         Self { users, realm: "restricted".to_owned(), methods: None, span: 0..0 }
     }
 }

@@ -25,6 +25,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// The files that it serves, if any, to be changed.
+    pub fn files_mut(&mut self) -> Option<&mut Files> {
+        match self {
+            Self::Files(files) => Some(files),
+            Self::App(route) => route.files.as_mut(),
+            Self::Cgi(cgi) => cgi.files.as_mut(),
+            _ => None,
+        }
+    }
+
     /// The files that it serves, be it alone, among scripts or before an application.
     pub fn files(&self) -> Option<&Files> {
         match self {
@@ -128,6 +138,13 @@ pub struct Redirect {
     pub status: Status,
 }
 
+impl Redirect {
+    /// A redirect with the usual status.
+    pub fn to(to: At<String>) -> Self {
+        Self { to, status: Status::FOUND }
+    }
+}
+
 /// `respond = { status, body, type }`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Respond {
@@ -137,4 +154,11 @@ pub struct Respond {
     pub body: String,
     /// Its media type.
     pub content_type: String,
+}
+
+impl Default for Respond {
+    fn default() -> Self {
+        let content_type = "text/plain; charset=utf-8".to_owned();
+        Self { status: Status::OK, body: String::new(), content_type }
+    }
 }

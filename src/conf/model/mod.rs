@@ -22,7 +22,7 @@ pub use tls::*;
 use std::ops::Range;
 
 /// A value and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct At<T> {
     /// The value.
     pub value: T,

@@ -38,7 +38,7 @@ impl Default for Tls {
 }
 
 /// Two files: a certificate with its chain, and its private key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertFiles {
     /// The certificate and what leads to its issuer, as PEM.
     pub chain: At<PathBuf>,

@@ -1,15 +1,12 @@
 //! `[[host]]`, and what holds between hosts.
 
-use super::access;
-use super::cgi;
-use super::route::{self, Around};
-use super::schema;
-use super::table::{Item, Reader, Table, tables};
-use super::tls;
+use super::{Item, Reader, Table, cgi, route, tables, tls};
 use crate::conf::diagnostic::Diagnostic;
-use crate::conf::model::{Access, At, ErrorKey, Host, Https, Route};
-use crate::conf::rules;
-use crate::http::{Method, MethodSet, Status};
+use crate::conf::keys::access::{INHERITED, Inherited};
+use crate::conf::keys::host::HOST_ITSELF;
+use crate::conf::keys::{HOST, ROUTE};
+use crate::conf::model::{At, Host, Route};
+use crate::http::{Method, MethodSet};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -26,7 +23,7 @@ struct Written {
 pub(super) fn hosts(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Vec<Host> {
     let Some(item) = item else { return Vec::new() };
     let mut written = Vec::new();
-    for table in tables(reader, &item, &schema::HOST, "[[host]]") {
+    for table in tables(reader, &item, &HOST) {
         written.push(host(reader, table));
     }
     unnamed(reader, &mut written);
@@ -51,42 +48,29 @@ pub(in crate::conf) fn no_host() -> Diagnostic {
 
 fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
     let span = table.span.clone();
-    let names = table.take("names");
-    let default = table.take("default");
-    let named =
-        names.as_ref().is_some_and(|item| item.value.as_array().is_none_or(|a| !a.is_empty()));
-    let default = default.and_then(|item| Some(At::new(reader.boolean(&item)?, item.span)));
-    let mut host = Host {
-        names: names.map(|item| reader.strings(&item, rules::host_name)).unwrap_or_default(),
-        default: default.as_ref().is_some_and(|at| at.value),
-        welcome: table.take("welcome").and_then(|i| reader.boolean(&i)).unwrap_or(false),
-        index: index(reader, table.take("index")),
-        tls: table.take("tls").and_then(|item| tls::of_host(reader, &item)),
-        https: table
-            .take("https")
-            .and_then(|item| tls::https(reader, &item))
-            .unwrap_or(Https::Both),
-        hsts: table.take("hsts").and_then(|item| tls::hsts(reader, &item)),
-        errors: table.take("errors").map(|item| errors(reader, &item)).unwrap_or_default(),
-        access: access::access(reader, &mut table).within(&Access::default()),
-        routes: Vec::new(),
-        span: span.clone(),
-    };
-    let encoded_slashes = route::encoded_slashes(reader, &mut table);
+    let named = table.get("names");
+    let named = named.is_some_and(|item| item.value.as_array().is_none_or(|a| !a.is_empty()));
+    let default = table.get("default");
+    let default = default.and_then(|at| Some(At::new(at.value.as_bool()?, at.span.clone())));
+    let mut host = Host { span: span.clone(), ..Host::default() };
+    HOST_ITSELF.fill(reader, &mut table, &mut host);
+    let mut inherited = Inherited::default();
+    INHERITED.fill(reader, &mut table, &mut inherited);
+    host.access = inherited.access.clone();
     let routes = table.take("route");
     let own = route::action(reader, &mut table, "root");
-    let given = own.is_some();
+    let nothing = own.is_none() && routes.is_none() && !table.has_unknown();
     if let Some((Some(action), span)) = own {
         let path = At::new("/".to_owned(), span);
-        let access = host.access.clone();
+        let Inherited { access, encoded_slashes } = inherited.clone();
         host.routes.push(Route { access, encoded_slashes, ..Route::new(path, action) });
     }
-    let has_routes = routes.is_some();
     if let Some(item) = routes {
-        let around = Around { access: &host.access, encoded_slashes };
-        host.routes.extend(route::routes(reader, &item, &around));
+        for table in tables(reader, &item, &ROUTE) {
+            host.routes.extend(route::route(reader, table, &inherited));
+        }
     }
-    if !given && !has_routes && !table.has_rest() {
+    if nothing {
         let message = "this host has nothing to answer with";
         let help =
             "give it `root`, `app`, `pages`, `cgi`, `redirect`, `respond` or a [[host.route]]";
@@ -94,49 +78,6 @@ fn host(reader: &mut Reader<'_>, mut table: Table<'_>) -> Written {
     }
     table.finish(reader);
     Written { host, default, named }
-}
-
-fn index(reader: &mut Reader<'_>, item: Option<Item<'_>>) -> Vec<String> {
-    let Some(item) = item else { return vec!["index.html".to_owned()] };
-    let rule = |text: &str| rules::file_name(text).map(|()| text.to_owned());
-    reader.strings(&item, rule).into_iter().map(|at| at.value).collect()
-}
-
-fn errors(reader: &mut Reader<'_>, item: &Item<'_>) -> Vec<(ErrorKey, At<String>)> {
-    let wanted = "a table such as { 404 = \"/errors/404.html\" }";
-    let mut pages = Vec::new();
-    for item in reader.map(item, "errors", wanted) {
-        if item.key == "apps" {
-            // Whether pages also replace those of applications: there are none yet.
-            reader.boolean(&item);
-            continue;
-        }
-        let Some(key) = error_key(item.key) else {
-            let message = format!("`{}` is not what an error page can be for", item.key);
-            reader.report(
-                Diagnostic::error("bad-error-key", message, item.key_span)
-                    .label("expected a status from 400 to 599, 4xx or 5xx"),
-            );
-            continue;
-        };
-        let rule = |text: &str| rules::route_path(text).map(|()| text.to_owned());
-        if let Some(path) = reader.string(&item, rule) {
-            pages.push((key, At::new(path, item.span)));
-        }
-    }
-    pages
-}
-
-fn error_key(key: &str) -> Option<ErrorKey> {
-    match key {
-        "4xx" => Some(ErrorKey::Class(4)),
-        "5xx" => Some(ErrorKey::Class(5)),
-        _ if key.len() == 3 && key.bytes().all(|b| b.is_ascii_digit()) => {
-            let status = Status::new(key.parse().ok()?)?;
-            status.is_error().then_some(ErrorKey::Status(status))
-        }
-        _ => None,
-    }
 }
 
 /// Only the default host can do without names. The single host of a file is that.

@@ -4,36 +4,33 @@
 //! default put in its place, so that the rest is read too; a configuration with errors is thrown
 //! away by `load`.
 
-mod access;
 mod app;
 mod cgi;
-mod global;
 mod host;
 mod redirects;
 mod route;
-pub mod schema;
 mod table;
 mod tls;
 mod value;
 
 pub(super) use host::no_host;
+pub(super) use table::{Item, Reader, Table, tables};
 pub(super) use value::faulty;
 
 use super::diagnostic::Diagnostic;
-use super::model::{Config, Format};
+use super::keys::ROOT;
+use super::model::Config;
 use super::render::line_starts;
-use schema::ROOT;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
-use table::{Reader, Table};
 use toml::de::{DeTable, DeValue};
 
 /// Reads a TOML configuration. The configuration is worth something only without errors.
 pub(super) fn read(text: &str, folder: &Path) -> (Config, Vec<Diagnostic>) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { folder, found: Vec::new() };
-    let config = file(&mut reader, Table::new(&ROOT, tree.get_ref(), 0..0));
+    let config = file(&mut reader, Table::new(&ROOT, ROOT.title.to_owned(), tree.get_ref(), 0..0));
     let syntax: Vec<_> = errors.iter().map(|error| syntax_error(text, error)).collect();
     let mut found = believable(text, &syntax, reader.found);
     found.extend(syntax);
@@ -69,24 +66,13 @@ fn secrets_of(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
 }
 
 fn file(reader: &mut Reader<'_>, mut root: Table<'_>) -> Config {
-    let config = Config {
-        format: Format::Toml,
-        server: global::server(reader, root.take("server")),
-        timeouts: global::timeouts(reader, root.take("timeouts")),
-        limits: global::limits(reader, root.take("limits")),
-        log: global::log(reader, root.take("log")),
-        media: global::media(reader, root.take("media")),
-        compress: global::compress(reader, root.take("compress")),
-        tls: tls::tls(reader, root.take("tls")),
-        cgi: cgi::programs(reader, root.take("cgi")),
-        apps: app::apps(reader, root.take("app")),
-        hosts: Vec::new(),
-    };
     let hosts = root.take("host");
-    if hosts.is_none() && !root.has_rest() {
+    let mut config = (ROOT.defaults)();
+    ROOT.fill(reader, &mut root, &mut config);
+    if hosts.is_none() && !root.has_unknown() {
         reader.report(no_host());
     }
-    let config = Config { hosts: host::hosts(reader, hosts), ..config };
+    config.hosts = host::hosts(reader, hosts);
     tls::needs_certificate(reader, &config);
     app::check_names(reader, &config);
     root.finish(reader);

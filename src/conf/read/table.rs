@@ -1,15 +1,15 @@
-//! A table whose keys are taken one by one; what nobody took is a mistake.
+//! A table whose keys are taken one by one; what is left at the end is a mistake.
 
-use super::schema::{self, Schema};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::foreign;
+use crate::conf::keys::{self, Keys, Schema};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// What every reading function needs: where relative paths begin, and where mistakes go.
-pub(super) struct Reader<'a> {
+pub(in crate::conf) struct Reader<'a> {
     /// The folder of the configuration.
     pub folder: &'a Path,
     /// What was found so far.
@@ -18,14 +18,14 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Notes a mistake.
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+    pub(in crate::conf) fn report(&mut self, diagnostic: Diagnostic) {
         self.found.push(diagnostic);
     }
 }
 
 /// A key, its value, and the table they are in.
 #[derive(Clone, Debug)]
-pub(super) struct Item<'t> {
+pub(in crate::conf) struct Item<'t> {
     /// How messages speak of the table.
     pub table: &'static str,
     /// The key.
@@ -40,8 +40,8 @@ pub(super) struct Item<'t> {
 
 impl<'t> Item<'t> {
     /// How messages speak of it: `` `idle` in [timeouts] ``.
-    pub(super) fn title(&self) -> String {
-        if self.table == schema::ROOT.title {
+    pub(in crate::conf) fn title(&self) -> String {
+        if self.table == keys::ROOT.title {
             format!("`{}`", self.key)
         } else {
             format!("`{}` in {}", self.key, self.table)
@@ -52,11 +52,20 @@ impl<'t> Item<'t> {
     pub(super) fn element(&self, value: &'t Spanned<DeValue<'t>>) -> Self {
         Self { value: value.get_ref(), span: value.span(), ..self.clone() }
     }
+
+    /// The elements of an array, or the value itself.
+    pub(in crate::conf) fn elements(&self) -> Vec<Self> {
+        let array = self.value.as_array();
+        let elements = array.map(|array| array.iter().map(|one| self.element(one)).collect());
+        elements.unwrap_or_else(|| vec![self.clone()])
+    }
 }
 
 /// A table being read.
-pub(super) struct Table<'t> {
-    schema: &'static Schema,
+pub(in crate::conf) struct Table<'t> {
+    schema: &'static dyn Schema,
+    /// How messages speak of this one.
+    pub named: String,
     /// Where the table is: its header, or all of an inline table.
     pub span: Range<usize>,
     entries: Vec<Item<'t>>,
@@ -64,29 +73,57 @@ pub(super) struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// A table with the keys of `schema`.
-    pub(super) fn new(schema: &'static Schema, table: &'t DeTable<'t>, span: Range<usize>) -> Self {
-        Self { schema, span, entries: entries(schema.title, table) }
+    pub(super) fn new(
+        schema: &'static dyn Schema,
+        named: String,
+        table: &'t DeTable<'t>,
+        span: Range<usize>,
+    ) -> Self {
+        Self { schema, named, span, entries: entries(schema.title(), table) }
     }
 
     /// Takes a key out of the table.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'t>> {
-        debug_assert!(self.schema.keys.contains(&key), "{key} is not in the schema");
+    pub(in crate::conf) fn take(&mut self, key: &'static str) -> Option<Item<'t>> {
+        debug_assert!(self.schema.names().contains(&key), "{key} is not declared");
         let place = self.entries.iter().position(|item| item.key == key)?;
         Some(self.entries.remove(place))
     }
 
-    /// How messages speak of it.
-    pub(super) fn title(&self) -> &'static str {
-        self.schema.title
+    /// A key that is left in the table.
+    pub(in crate::conf) fn get(&self, key: &'static str) -> Option<&Item<'t>> {
+        self.entries.iter().find(|item| item.key == key)
     }
 
-    /// Whether keys are left that nobody took: misspelt, or of a later version.
-    pub(super) fn has_rest(&self) -> bool {
-        !self.entries.is_empty()
+    /// Whether it has keys that no such table has: misspelt, or of a later version.
+    pub(in crate::conf) fn has_unknown(&self) -> bool {
+        let names = self.schema.names();
+        self.entries.iter().any(|item| !names.contains(&item.key))
+    }
+
+    /// Takes the keys of one part of the table. They make sense only beside the key `beside`,
+    /// where they go into a value; `name` is that of the mistake.
+    pub(super) fn take_beside<T>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        keys: &'static Keys<T>,
+        into: Option<&mut T>,
+        (name, beside): (&'static str, &str),
+    ) {
+        let Some(into) = into else {
+            let taken = keys.names().into_iter().filter_map(|key| self.take(key));
+            for item in taken.collect::<Vec<_>>() {
+                if !self.has_unknown() {
+                    let message = format!("{} needs `{beside}` beside it", item.title());
+                    reader.report(Diagnostic::error(name, message, item.key_span));
+                }
+            }
+            return;
+        };
+        keys.fill(reader, self, into);
     }
 
     /// Reports what is left.
-    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+    pub(in crate::conf) fn finish(self, reader: &mut Reader<'_>) {
         for item in self.entries {
             reader.report(unknown(self.schema, &item));
         }
@@ -111,12 +148,12 @@ pub(super) fn entries<'t>(title: &'static str, table: &'t DeTable<'t>) -> Vec<It
 }
 
 /// The tables of an array such as `[[host]]`.
-pub(super) fn tables<'t>(
+pub(in crate::conf) fn tables<'t>(
     reader: &mut Reader<'_>,
     item: &Item<'t>,
-    schema: &'static Schema,
-    title: &str,
+    schema: &'static dyn Schema,
 ) -> Vec<Table<'t>> {
+    let title = schema.title();
     let wanted = format!("an array of tables, each headed {title}");
     let Some(array) = item.value.as_array() else {
         reader.wrong_type(item, &wanted);
@@ -125,7 +162,9 @@ pub(super) fn tables<'t>(
     let mut tables = Vec::new();
     for value in array.iter() {
         match value.get_ref() {
-            DeValue::Table(table) => tables.push(Table::new(schema, table, value.span())),
+            DeValue::Table(table) => {
+                tables.push(Table::new(schema, title.to_owned(), table, value.span()));
+            }
             _ => reader.wrong_type(&item.element(value), &wanted),
         }
     }
@@ -133,10 +172,10 @@ pub(super) fn tables<'t>(
 }
 
 /// The mistake of a key that its table does not have.
-fn unknown(schema: &Schema, item: &Item<'_>) -> Diagnostic {
+fn unknown(schema: &dyn Schema, item: &Item<'_>) -> Diagnostic {
     let key = item.key;
-    let title = schema.title;
-    if let Some(what) = schema::later(title, key) {
+    let (title, names) = (schema.title(), schema.names());
+    if let Some(what) = keys::later(title, key) {
         let message = format!("{} is not available in this version", item.title());
         return Diagnostic::error("not-yet", message, item.key_span.clone())
             .label(format!("{what}: in a later version"));
@@ -146,7 +185,7 @@ fn unknown(schema: &Schema, item: &Item<'_>) -> Diagnostic {
     if let Some(here) = foreign::word(key) {
         return diagnostic.help(here);
     }
-    if let Some(word) = schema::closest(key, schema.keys) {
+    if let Some(word) = keys::closest(key, &names) {
         let diagnostic = diagnostic.label(format!("did you mean `{word}`?"));
         return if key.to_lowercase().replace('-', "_") == word {
             diagnostic.help("keys are written in lower case, with underscores")
@@ -154,8 +193,8 @@ fn unknown(schema: &Schema, item: &Item<'_>) -> Diagnostic {
             diagnostic
         };
     }
-    match schema::elsewhere(title, key) {
+    match keys::elsewhere(title, key) {
         Some(other) => diagnostic.label(format!("`{key}` is a key of {other}")),
-        None => diagnostic.help(format!("keys of {title}: {}", schema.keys.join(", "))),
+        None => diagnostic.help(format!("keys of {title}: {}", names.join(", "))),
     }
 }

@@ -1,23 +1,19 @@
-//! One value at a time: the type it must have, the range it must be in.
+//! One value at a time, and what is said of one that is wrong.
 //!
 //! Each function returns `None` after it has reported why.
 
-use super::schema::closest;
 use super::table::{Item, Reader, Table, entries};
 use crate::conf::diagnostic::Diagnostic;
+use crate::conf::keys::{STRINGS, Schema};
 use crate::conf::model::At;
-use crate::conf::read::schema::Schema;
-use crate::conf::rules::Fault;
-use crate::conf::units::{self, UnitError};
-use crate::http::{Method, MethodSet, Status};
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::time::Duration;
+use crate::conf::rules::{self, Fault};
+use crate::conf::units::UnitError;
+use std::collections::HashMap;
 use toml::de::DeValue;
 
 impl Reader<'_> {
     /// Reports that a value has another type than it must.
-    pub(super) fn wrong_type(&mut self, item: &Item<'_>, wanted: &str) {
+    pub(in crate::conf) fn wrong_type(&mut self, item: &Item<'_>, wanted: &str) {
         let found = kind(item.value);
         let message = format!("{} must be {wanted}, found {found}", item.title());
         let label = format!("expected {wanted}");
@@ -25,30 +21,12 @@ impl Reader<'_> {
     }
 
     /// Reports that a text is not allowed in its place.
-    pub(super) fn fault(&mut self, item: &Item<'_>, text: &str, fault: Fault) {
+    pub(in crate::conf) fn fault(&mut self, item: &Item<'_>, text: &str, fault: Fault) {
         self.report(faulty(&item.title(), text, fault, item.span.clone()));
     }
 
-    /// `true` or `false`.
-    pub(super) fn boolean(&mut self, item: &Item<'_>) -> Option<bool> {
-        let value = item.value.as_bool();
-        if value.is_none() {
-            self.wrong_type(item, "true or false");
-        }
-        value
-    }
-
-    /// A string that a rule allows.
-    pub(super) fn string<T>(
-        &mut self,
-        item: &Item<'_>,
-        rule: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Option<T> {
-        self.string_or(item, "a string", rule)
-    }
-
-    /// The same, where something else than a string is allowed too.
-    pub(super) fn string_or<T>(
+    /// A string that a rule allows; `wanted` says what it must be.
+    pub(in crate::conf) fn string<T>(
         &mut self,
         item: &Item<'_>,
         wanted: &str,
@@ -62,156 +40,36 @@ impl Reader<'_> {
     }
 
     /// A string or an array of strings; those that the rule does not allow are left out.
-    pub(super) fn strings<T>(
+    pub(in crate::conf) fn strings<T>(
         &mut self,
         item: &Item<'_>,
         rule: impl Fn(&str) -> Result<T, Fault>,
     ) -> Vec<At<T>> {
-        let wanted = "a string or an array of strings";
-        let parts = match item.value.as_array() {
-            Some(array) => array.iter().map(|value| item.element(value)).collect(),
-            None => vec![item.clone()],
-        };
         let mut found = Vec::new();
-        for part in parts {
-            if let Some(value) = self.string_or(&part, wanted, &rule) {
+        for part in item.elements() {
+            if let Some(value) = self.string(&part, STRINGS, &rule) {
                 found.push(At::new(value, part.span));
             }
         }
         found
     }
 
-    /// One of a few words, each with its value.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        item: &Item<'_>,
-        words: &[(&'static str, T)],
-    ) -> Option<T> {
-        let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
-        let quoted: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        let wanted = quoted.join(", ");
-        let Some(text) = item.value.as_str() else {
-            self.wrong_type(item, &format!("one of {wanted}"));
-            return None;
-        };
-        let found = words.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-        if found.is_none() {
-            let fault = Fault {
-                name: "bad-value",
-                why: format!("is none of {wanted}"),
-                // "warn" is too far from "warning" for a typo, yet plain.
-                instead: closest(text, &names)
-                    .or_else(|| {
-                        names.iter().copied().find(|n| text.len() > 2 && n.starts_with(text))
-                    })
-                    .map(str::to_owned),
-            };
-            self.fault(item, text, fault);
-        }
-        found
-    }
-
-    /// A whole number in a range.
-    pub(super) fn integer(&mut self, item: &Item<'_>, range: RangeInclusive<u64>) -> Option<u64> {
-        let Some(number) = item.value.as_integer() else {
-            self.wrong_type(item, "a whole number");
-            return None;
-        };
-        let value = u64::from_str_radix(number.as_str(), number.radix()).ok();
-        let value = value.filter(|value| range.contains(value));
-        if value.is_none() {
-            self.out_of_range(item, &range.start().to_string(), &range.end().to_string());
-        }
-        value
-    }
-
-    /// A duration in a range.
-    pub(super) fn duration(
-        &mut self,
-        item: &Item<'_>,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        let value = self.quantity(item, "duration", "30s", units::duration)?;
-        if !range.contains(&value) {
-            let [min, max] = [range.start(), range.end()].map(|d| units::show_duration(*d));
-            self.out_of_range(item, &min, &max);
-            return None;
-        }
-        Some(value)
-    }
-
-    /// A number of bytes in a range.
-    pub(super) fn size(&mut self, item: &Item<'_>, range: RangeInclusive<u64>) -> Option<u64> {
-        let value = self.quantity(item, "size", "10MiB", units::size)?;
-        if !range.contains(&value) {
-            let [min, max] = [range.start(), range.end()].map(|n| units::show_size(*n));
-            self.out_of_range(item, &min, &max);
-            return None;
-        }
-        Some(value)
-    }
-
-    /// A number of bytes a second.
-    pub(super) fn rate(&mut self, item: &Item<'_>) -> Option<u64> {
-        self.quantity(item, "rate", "10KiB/s", units::rate)
-    }
-
-    /// A path of the file system, seen from the configuration's folder.
-    pub(super) fn path(&mut self, item: &Item<'_>) -> Option<At<PathBuf>> {
-        let path = self.string(item, crate::conf::rules::file_path)?;
-        Some(At::new(self.folder.join(path), item.span.clone()))
-    }
-
-    /// A status that `allowed` contains.
-    pub(super) fn status(&mut self, item: &Item<'_>, allowed: &[u16]) -> Option<Status> {
-        let code = self.integer(item, 100..=599)?;
-        let code = u16::try_from(code).ok()?;
-        if !allowed.is_empty() && !allowed.contains(&code) {
-            let list: Vec<_> = allowed.iter().map(u16::to_string).collect();
-            let message = format!("{} must be one of {}", item.title(), list.join(", "));
-            self.report(Diagnostic::error("bad-redirect", message, item.span.clone()));
-            return None;
-        }
-        Status::new(code)
-    }
-
-    /// A set of methods out of those `allowed`; at least one.
-    pub(super) fn methods(&mut self, item: &Item<'_>, allowed: &[Method]) -> Option<MethodSet> {
-        let names: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
-        let before = self.found.len();
-        let list = self.strings(item, |text| {
-            let found = allowed.iter().copied().find(|method| method.as_str() == text);
-            found.ok_or_else(|| Fault {
-                name: "bad-method",
-                why: format!("is none of {}", names.join(", ")),
-                instead: closest(&text.to_uppercase(), &names).map(str::to_owned),
-            })
-        });
-        if list.is_empty() && before == self.found.len() {
-            let message = format!("{} needs at least one method", item.title());
-            let help = "leave the key out for all methods";
-            self.report(Diagnostic::error("bad-method", message, item.span.clone()).help(help));
-        }
-        let set = list.iter().fold(MethodSet::EMPTY, |set, method| set.with(method.value));
-        (!set.is_empty()).then_some(set)
-    }
-
     /// A table with fixed keys.
-    pub(super) fn table<'t>(
+    pub(in crate::conf) fn table<'t>(
         &mut self,
         item: &Item<'t>,
-        schema: &'static Schema,
+        schema: &'static dyn Schema,
     ) -> Option<Table<'t>> {
         let Some(table) = item.value.as_table() else {
-            let wanted = format!("a table ({})", schema.keys.join(", "));
+            let wanted = format!("a table ({})", schema.names().join(", "));
             self.wrong_type(item, &wanted);
             return None;
         };
-        Some(Table::new(schema, table, item.span.clone()))
+        Some(Table::new(schema, item.title(), table, item.span.clone()))
     }
 
     /// A table with free keys.
-    pub(super) fn map<'t>(
+    pub(in crate::conf) fn map<'t>(
         &mut self,
         item: &Item<'t>,
         title: &'static str,
@@ -224,17 +82,50 @@ impl Reader<'_> {
         entries(title, table)
     }
 
-    fn out_of_range(&mut self, item: &Item<'_>, min: &str, max: &str) {
+    /// A table whose keys are extensions, each with what `read` makes of its value; `what` they
+    /// have once at most.
+    pub(in crate::conf) fn by_extension<T>(
+        &mut self,
+        item: &Item<'_>,
+        title: &'static str,
+        wanted: &str,
+        what: &str,
+        read: impl Fn(&mut Self, &Item<'_>) -> Option<T>,
+    ) -> Vec<(String, T)> {
+        let mut all = Vec::new();
+        let mut places = HashMap::new();
+        for item in self.map(item, title, wanted) {
+            let value = read(self, &item);
+            let extension = match rules::extension(item.key) {
+                Ok(extension) => extension,
+                Err(fault) => {
+                    self.report(faulty(title, item.key, fault, item.key_span));
+                    continue;
+                }
+            };
+            if let Some(earlier) = places.insert(extension.clone(), item.key_span.clone()) {
+                let message = format!("the extension `{extension}` has {what} already");
+                let twice = Diagnostic::error("duplicate-key", message, item.key_span);
+                self.report(twice.also(earlier, "here"));
+            } else if let Some(value) = value {
+                all.push((extension, value));
+            }
+        }
+        all
+    }
+
+    /// Reports that a value is not in its range.
+    pub(in crate::conf) fn out_of_range(&mut self, item: &Item<'_>, range: &Option<String>) {
         let message = format!("{} is out of range", item.title());
-        let label = format!("allowed: {min} to {max}");
+        let label = format!("allowed: {}", range.as_deref().unwrap_or_default());
         self.report(Diagnostic::error("out-of-range", message, item.span.clone()).label(label));
     }
 
-    fn quantity<T>(
+    /// A number with a unit; `wanted` says what it must be, with an example: "a size such as".
+    pub(in crate::conf) fn quantity<T>(
         &mut self,
         item: &Item<'_>,
-        what: &str,
-        example: &str,
+        wanted: &str,
         parse: fn(&str) -> Result<T, UnitError>,
     ) -> Option<T> {
         let text = match item.value {
@@ -242,7 +133,7 @@ impl Reader<'_> {
             // So that the message says the unit: `30` becomes "30s".
             DeValue::Integer(number) => number.to_string(),
             _ => {
-                self.wrong_type(item, &format!("a {what} such as \"{example}\""));
+                self.wrong_type(item, wanted);
                 return None;
             }
         };
@@ -259,11 +150,10 @@ impl Reader<'_> {
                 let label = meant.map(|meant| format!("did you mean \"{meant}\"?"));
                 ("bad-unit", "has an unknown unit", label)
             }
-            UnitError::NoNumber => (
-                "bad-unit",
-                "is not a whole number and a unit",
-                Some(format!("such as \"{example}\"")),
-            ),
+            UnitError::NoNumber => {
+                let label = Some(format!("expected {wanted}"));
+                ("bad-unit", "is not a whole number and a unit", label)
+            }
             UnitError::TooLarge => ("out-of-range", "is larger than anything", None),
         };
         let message = format!("{}: {text:?} {why}", item.title());

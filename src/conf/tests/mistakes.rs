@@ -1,7 +1,7 @@
 //! A mistake is shown where it is, with its name and what to do.
 
 use super::{FULL, read, words};
-use crate::conf::read::schema;
+use crate::conf::keys;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -290,7 +290,7 @@ fn errors_of_syntax_come_with_the_others_that_do_not_follow_from_them() {
 /// Every key of the tree that a schema has, and where it is.
 fn keys<'t>(table: &'t DeTable<'t>, found: &mut Vec<(&'t str, Range<usize>)>) {
     for (key, value) in table {
-        if schema::ALL.iter().any(|schema| schema.keys.contains(&key.get_ref().as_ref())) {
+        if keys::ALL.iter().any(|schema| schema.names().contains(&key.get_ref().as_ref())) {
             found.push((key.get_ref(), key.span()));
         }
         // What is in these tables is free.

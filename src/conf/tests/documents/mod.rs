@@ -1,30 +1,29 @@
-//! The documents say what the code does.
+//! The documents say what the code does: what can be made from the declarations of the keys is,
+//! the rest is held against them.
+
+mod full;
+mod rows;
+mod tables;
 
 use super::{CLASSIC, FULL, read};
-use crate::conf::read::schema;
+use crate::conf::keys::ALL;
 use std::collections::BTreeSet;
+use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
-const CONFIG: &str = include_str!("../../../docs/config.md");
-const ERRORS: &str = include_str!("../../../docs/errors.md");
+const CONFIG: &str = include_str!("../../../../docs/config.md");
+const ERRORS: &str = include_str!("../../../../docs/errors.md");
 
 /// The sources that make diagnostics.
-const SOURCES: [&str; 14] = [
-    include_str!("../read/access.rs"),
-    include_str!("../read/app.rs"),
-    include_str!("../classic.rs"),
-    include_str!("../load.rs"),
-    include_str!("../rules.rs"),
-    include_str!("../read/mod.rs"),
-    include_str!("../read/cgi.rs"),
-    include_str!("../read/global.rs"),
-    include_str!("../read/host.rs"),
-    include_str!("../read/redirects.rs"),
-    include_str!("../read/route.rs"),
-    include_str!("../read/table.rs"),
-    include_str!("../read/tls.rs"),
-    include_str!("../read/value.rs"),
-];
+fn sources() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conf");
+    let folders = [folder.clone(), folder.join("keys"), folder.join("read"), folder.join("rules")];
+    let files = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let files = files.map(|file| file.unwrap().path());
+    let sources = files.filter(|file| file.extension().is_some_and(|e| e == "rs"));
+    let text = sources.map(|file| std::fs::read_to_string(file).unwrap());
+    text.map(|text| text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()).collect()
+}
 
 /// Sections of a document: heading and text.
 fn sections(document: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -42,14 +41,40 @@ fn the_samples_are_without_mistakes() {
     }
 }
 
+/// Compares a document with what it is to be, or writes it if that is asked for.
+fn is_up_to_date(path: &str, committed: &str, made: &str) {
+    if std::env::var_os("HTTPYSERVER_WRITE_DOCS").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), made).unwrap();
+        return;
+    }
+    let differs = committed.lines().zip(made.lines()).position(|(old, new)| old != new);
+    assert!(
+        committed == made,
+        "{path} is not what src/conf/keys says, from line {} on. Write it anew:\n\n    \
+         HTTPYSERVER_WRITE_DOCS=1 cargo test --lib documents\n",
+        differs.map_or(committed.lines().count().min(made.lines().count()), |n| n) + 1
+    );
+}
+
 #[test]
-fn every_key_is_documented_in_its_section() {
-    for schema in schema::ALL {
-        let (_, text) = sections(CONFIG)
-            .find(|(heading, _)| *heading == schema.title)
-            .unwrap_or_else(|| panic!("no section {}", schema.title));
-        for key in schema.keys {
-            assert!(text.contains(&format!("| `{key}` |")), "{} {key}", schema.title);
+fn the_tables_of_keys_are_up_to_date() {
+    is_up_to_date("docs/config.md", CONFIG, &tables::document(CONFIG));
+}
+
+#[test]
+fn the_full_file_is_up_to_date() {
+    is_up_to_date("conf/web.conf.full", FULL, &full::file());
+}
+
+#[test]
+fn every_key_says_what_it_does() {
+    for schema in ALL {
+        for row in schema.rows() {
+            let (title, name) = (schema.title(), row.name);
+            assert!(!row.about.what.is_empty(), "{title} {name}");
+            let has_value = row.example().or_else(|| row.default_written()).is_some();
+            let is_table = row.kind.contains("tables");
+            assert!(has_value || is_table || row.kind == "a table", "{title} {name}: no example");
         }
     }
 }
@@ -72,7 +97,7 @@ fn the_full_file_has_every_key() {
     let tree = DeTable::parse(FULL).unwrap();
     let mut found = BTreeSet::new();
     keys(tree.get_ref(), &mut found);
-    for key in schema::ALL.iter().flat_map(|schema| schema.keys) {
+    for key in ALL.iter().flat_map(|schema| schema.names()) {
         assert!(found.contains(key), "{key}");
     }
 }
@@ -94,7 +119,8 @@ fn names_in(source: &str) -> BTreeSet<&str> {
 #[test]
 fn every_message_is_documented_and_its_examples_give_it() {
     let documented: BTreeSet<_> = sections(ERRORS).map(|(name, _)| name).collect();
-    let used: BTreeSet<_> = SOURCES.iter().flat_map(|source| names_in(source)).collect();
+    let sources = sources();
+    let used: BTreeSet<_> = sources.iter().flat_map(|source| names_in(source)).collect();
     let missing: Vec<_> = used.difference(&documented).collect();
     assert!(missing.is_empty(), "not in docs/errors.md: {missing:?}");
     // What follows is about folders and files that a configuration names: see `site::build`.
