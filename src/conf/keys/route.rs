@@ -75,7 +75,7 @@ pub(in crate::conf) static ACTIONS: Keys<Action> = Keys {
             .does("a folder whose Python files answer for their paths")
             .example(r#""/srv/pages""#),
         key("handler", at!(Action: HANDLER))
-            .does("an application of this program, by its name")
+            .does("an application or a handler of this program, by its name")
             .example(r#""moviequotes""#),
     ],
 };

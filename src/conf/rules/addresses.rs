@@ -207,6 +207,7 @@ fn first<K>(entry: Entry<'_, K, usize>, number: usize) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::conf::rules::verdict;
+
     #[test]
     fn host_names() {
         for (text, want) in [

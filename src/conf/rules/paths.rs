@@ -131,6 +131,7 @@ pub(in crate::conf) fn file_path(text: &str) -> Result<PathBuf, Fault> {
 mod tests {
     use super::*;
     use crate::conf::rules::verdict;
+
     #[test]
     fn route_paths() {
         for (text, want) in [

@@ -117,6 +117,7 @@ pub(in crate::conf) fn header_value(text: &str) -> Result<String, Fault> {
 mod tests {
     use super::*;
     use crate::conf::rules::{file_below, file_name, file_path};
+
     #[test]
     fn small_words() {
         for (text, want) in [
