@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -770,14 +769,13 @@ fn files_are_quick_while_passwords_are_checked() {
             })
             .collect();
         let mut files = Wire::connect(&server);
-        let mut slowest = Duration::ZERO;
+        let mut answers = 0;
         while !guesses.iter().all(|guess| guess.is_finished()) {
-            let begin = Instant::now();
             assert_eq!(files.send(request).response().text(), "quick");
-            slowest = slowest.max(begin.elapsed());
+            answers += 1;
         }
-        // Much more than the few milliseconds that it takes, for machines that do other things.
-        assert!(slowest < Duration::from_secs(2), "a file took {slowest:?}");
+        // There would be one for each guess if they were checked by the loop.
+        assert!(answers > 16, "{answers} answers meanwhile");
         for guess in guesses {
             assert!([403, 429].contains(&guess.join().unwrap()));
         }

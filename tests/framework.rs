@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn hello_and_what_comes_with_it() {
@@ -241,7 +241,6 @@ fn what_one_says_others_hear() {
 #[test]
 fn a_long_poll_ends_when_something_happens() {
     let server = Embedded::of(chat);
-    let began = Instant::now();
     let mut socket = server.connect();
     socket.write_all(b"GET /poll HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
     eventually(|| (server.get("/waiting").body == "1").then_some(())).expect("it waits");
@@ -249,7 +248,6 @@ fn a_long_poll_ends_when_something_happens() {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with(r#"["now"]"#), "{answer}");
-    assert!(began.elapsed() < Duration::from_secs(19));
 }
 
 #[test]
@@ -257,9 +255,7 @@ fn a_stop_ends_streams_that_wait() {
     let server = Embedded::of(chat);
     let mut stream = events(&server, "");
     eventually(|| (server.get("/waiting").body == "1").then_some(())).expect("it waits");
-    let began = Instant::now();
     assert!(server.stop(), "everything was finished");
-    assert!(began.elapsed() < Duration::from_secs(10));
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");

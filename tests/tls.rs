@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LISTEN: &str = "[server]\nlisten = [\"http://127.0.0.1:0\", \"https://127.0.0.1:0\"]\n";
 
@@ -210,10 +210,10 @@ fn garbage_is_refused_at_once() {
         let mut stream = TcpStream::connect(server.secure).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(garbage).unwrap();
-        let began = Instant::now();
         let mut said = Vec::new();
-        let _ = stream.read_to_end(&mut said);
-        assert!(began.elapsed() < Duration::from_secs(5));
+        if let Err(error) = stream.read_to_end(&mut said) {
+            assert!(error.kind() != ErrorKind::WouldBlock, "nobody refused it");
+        }
         assert!(said.len() <= 7, "an alert at most: {said:?}");
     }
     server.read_until("access.log", "400");

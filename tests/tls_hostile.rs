@@ -32,13 +32,13 @@ fn hello(server: &TestServer, config: &Arc<ClientConfig>) -> Vec<u8> {
     hello
 }
 
-/// How long until the server closes, and what it says until then.
-fn end_of(mut stream: TcpStream) -> (Duration, Vec<u8>) {
-    let (began, mut said) = (Instant::now(), Vec::new());
+/// What the server says until it closes.
+fn end_of(mut stream: TcpStream) -> Vec<u8> {
+    let mut said = Vec::new();
     if let Err(error) = stream.read_to_end(&mut said) {
         assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "still open");
     }
-    (began.elapsed(), said)
+    said
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn thousands_of_reset_handshakes_leave_nothing() {
 
 #[test]
 fn a_handshake_has_its_time_however_it_trickles() {
-    let (server, config) = start("[timeouts]\nhandshake = \"1s\"\nheader = \"1m\"\n");
+    let (server, config) = start("[timeouts]\nhandshake = \"1s\"\nheader = \"10m\"\n");
     let hello = hello(&server, &config);
     let (began, mut stream) = (Instant::now(), connect(&server));
     for byte in &hello {
@@ -79,15 +79,12 @@ fn a_handshake_has_its_time_however_it_trickles() {
             break;
         }
     }
-    let (_, said) = end_of(stream);
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_eq!(said, b"");
+    assert_eq!(end_of(stream), b"");
     let log = server.read_until("access.log", "time-out: handshake");
     assert!(log.contains("\"status\":408") && log.contains("\"scheme\":\"https\""), "{log}");
     // Who never said anything is closed as well, and there is nothing to write down.
     let lines = log.lines().count();
-    let (took, said) = end_of(connect(&server));
-    assert!(took < Duration::from_secs(8) && said.is_empty());
+    assert_eq!(end_of(connect(&server)), b"");
     assert_eq!(server.read("access.log").lines().count(), lines);
 }
 
@@ -98,9 +95,12 @@ fn messages_beneath_requests_buy_no_time() {
     for (asked, status) in [("", ""), ("GET / HTTP/1.1\r\n", "408"), ("GET /", "408")] {
         let mut wire = TlsWire::connect(&server, &config, "a.test");
         wire.stream.write_all(asked.as_bytes()).unwrap();
-        let began = Instant::now();
-        // Each is answered by a message of the same kind. There may be 32 of them.
-        while began.elapsed() < PATIENCE {
+        // Each is answered by a message of the same kind. There may be 32 of them, and all of them would
+        // take more than ten times as long as there is time for.
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            assert!(rounds < 16, "{asked:?}: they buy time");
             let _ = wire.stream.conn.complete_io(&mut wire.stream.sock);
             if wire.stream.conn.refresh_traffic_keys().is_err() || wire.stream.flush().is_err() {
                 break;
@@ -111,7 +111,6 @@ fn messages_beneath_requests_buy_no_time() {
                 _ => break,
             }
         }
-        assert!(began.elapsed() < Duration::from_secs(8), "{asked:?}: {:?}", began.elapsed());
         if !status.is_empty() {
             server.read_until("access.log", &format!("\"status\":{status}"));
         }
@@ -140,8 +139,7 @@ fn what_looks_like_tls_and_is_none_is_refused_at_once() {
     ] {
         let mut stream = connect(&server);
         let _ = stream.write_all(bytes);
-        let (took, said) = end_of(stream);
-        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+        let said = end_of(stream);
         // An alert is 7 bytes.
         assert!(said.len() <= 7, "{what}: {said:?}");
     }
@@ -172,15 +170,13 @@ fn whoever_speaks_http_in_any_way_is_told() {
 
 #[test]
 fn half_closing_at_any_point_of_a_handshake_is_an_end() {
-    let (server, config) = start("[timeouts]\nhandshake = \"1m\"\n");
+    let (server, config) = start("");
     let hello = hello(&server, &config);
     for part in [0, 1, 4, 5, 6, 100, hello.len() - 1, hello.len()] {
         let mut stream = connect(&server);
         stream.write_all(&hello[..part]).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        let (took, said) = end_of(stream);
-        assert!(took < Duration::from_secs(10), "{part}: {took:?}");
-        assert_eq!(said.is_empty(), part < hello.len(), "{part}");
+        assert_eq!(end_of(stream).is_empty(), part < hello.len(), "{part}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Certificates that are renewed, and ones that cannot be used.
 
-use crate::support::{Authority, Issued, Start, TestServer, TlsWire, eventually};
+use crate::support::{Authority, Issued, Start, TestServer, TlsWire, within};
 use rustix::process::Signal;
 use std::fs::{create_dir, remove_dir_all, rename};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,6 +17,11 @@ fn start(config: &str) -> (TestServer, Authority) {
     let start = Start::new(config, &[("certs/here", "")]);
     authority.issue(&["a.test"], "first").write(&start.path().join("certs"), "a");
     (start.run(), authority)
+}
+
+/// As `eventually`, within less than the minute after which files are looked at unasked.
+fn taken_up<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
+    within(Duration::from_secs(50), ask)
 }
 
 /// The certificate that a new client is shown.
@@ -55,7 +60,7 @@ fn renewed_files_are_taken_up_under_load_without_a_failed_request() {
         for name in ["second", "third"] {
             let renewed = authority.issue(&["a.test"], name);
             renewed.write(&server.path("certs"), "a");
-            eventually(|| (shown(&server, &authority) == renewed.der()).then_some(()))
+            taken_up(|| (shown(&server, &authority) == renewed.der()).then_some(()))
                 .unwrap_or_else(|| panic!("{name} is never shown"));
         }
         done.store(true, Ordering::Relaxed);
@@ -79,7 +84,7 @@ fn what_does_not_load_does_not_count() {
     assert_eq!(shown(&server, &authority), before);
     // The other half arrives.
     std::fs::write(server.path("certs/a.pem"), &other.chain).unwrap();
-    eventually(|| (shown(&server, &authority) == other.der()).then_some(())).expect("taken up");
+    taken_up(|| (shown(&server, &authority) == other.der()).then_some(())).expect("taken up");
 }
 
 #[test]
@@ -90,7 +95,7 @@ fn without_watching_it_takes_a_signal() {
     std::thread::sleep(Duration::from_millis(1200));
     assert_ne!(shown(&server, &authority), renewed.der());
     server.signal(Signal::HUP);
-    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
+    taken_up(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
 }
 
 #[test]
@@ -127,7 +132,7 @@ fn links_that_are_turned_are_followed() {
     let server = start.run();
     for n in 2..4 {
         let renewed = turn(n);
-        eventually(|| (shown(&server, &authority) == renewed.der()).then_some(()))
+        taken_up(|| (shown(&server, &authority) == renewed.der()).then_some(()))
             .unwrap_or_else(|| panic!("number {n} is never shown"));
     }
 }
@@ -146,7 +151,7 @@ fn a_folder_that_is_turned_is_followed() {
     }
     let server = start.run();
     let becomes = |issued: &Issued, what: &str| {
-        eventually(|| (shown(&server, &authority) == issued.der()).then_some(()))
+        taken_up(|| (shown(&server, &authority) == issued.der()).then_some(()))
             .unwrap_or_else(|| panic!("{what}: never shown"));
     };
     create_dir(certs.join("two")).unwrap();
@@ -174,9 +179,9 @@ fn is_taken_up(what: &str, prepare: impl FnOnce(&Path), renew: impl FnOnce(&Path
     // The first look is over.
     std::thread::sleep(Duration::from_millis(700));
     renew(&place);
-    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).unwrap_or_else(
-        || panic!("{what}: not shown in less than the minute that is its time unasked"),
-    );
+    taken_up(|| (shown(&server, &authority) == renewed.der()).then_some(())).unwrap_or_else(|| {
+        panic!("{what}: not shown in less than the minute that is its time unasked")
+    });
 }
 
 #[test]
@@ -255,10 +260,10 @@ fn a_renewed_key_is_not_served() {
     assert_eq!(server.get("/store/2.key").status, 200, "nothing says what it is");
     link(2);
     assert_eq!(server.get("/certs/a.key").status, 404, "before it is noticed");
-    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
+    taken_up(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
     for path in ["/certs/a.key", "/alias", "/store/1.key", "/store/2.key"] {
         let is_closed = || (server.get(path).status == 404).then_some(());
-        eventually(is_closed).unwrap_or_else(|| panic!("{path} is served"));
+        taken_up(is_closed).unwrap_or_else(|| panic!("{path} is served"));
     }
     assert_eq!(server.get("/certs/a.pem").status, 200, "a chain is for everybody");
 }
@@ -301,7 +306,7 @@ fn what_only_root_may_read_goes_on_through_reloads() {
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(shown(&server, &authority), before);
     open(&certs, 0o755);
-    eventually(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
+    taken_up(|| (shown(&server, &authority) == renewed.der()).then_some(())).expect("taken up");
 }
 
 #[test]
@@ -335,7 +340,7 @@ fn what_is_wrong_is_said_once_and_with_its_path() {
     server.read_until("stderr.txt", "certs/a.pem expired");
     let renewed = authority.issue(&["a.test"], "new");
     renewed.write(&server.path("certs"), "a");
-    eventually(|| {
+    taken_up(|| {
         let mut config = authority.client();
         config.resumption = rustls::client::Resumption::disabled();
         let mut wire = TlsWire::connect(&server, &Arc::new(config), "a.test");

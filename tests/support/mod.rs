@@ -19,8 +19,13 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks again and again until there is an answer; `None` when [`PATIENCE`] is over.
-pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn eventually<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
+    within(PATIENCE, ask)
+}
+
+/// The same, for what happens by itself after more than `span`.
+pub(crate) fn within<T>(span: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + span;
     loop {
         let answer = ask();
         if answer.is_some() || Instant::now() >= deadline {

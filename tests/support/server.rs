@@ -226,6 +226,13 @@ fn complete(config: &str) -> String {
     if !text.contains("[server]") {
         text += "\n[server]\nlisten = \"http://127.0.0.1:0\"\n";
     }
+    // Longer than any test waits: what ends, ends for another reason.
+    if !text.contains("[timeouts]") {
+        text += "\n[timeouts]\n";
+        for name in ["header", "body", "idle", "write", "handshake", "shutdown"] {
+            text += &format!("{name} = \"10m\"\n");
+        }
+    }
     if !text.contains("[log]") {
         text += "\n[log]\naccess = \"access.log\"\n";
     }

@@ -139,6 +139,19 @@ fn who_sends_too_little_is_reaped_and_who_sends_enough_is_not() {
 }
 
 #[test]
+fn what_has_come_during_a_pause_is_no_silence() {
+    let mut world = World::new(|_| {});
+    let id = begin(&mut world, b"POST /Echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na");
+    // The process is stopped, and goes on.
+    world.script(id).arrive(b"bc");
+    world.deliver(id);
+    world.pass(Duration::from_secs(3600));
+    world.settle();
+    assert!(world.heard(id).ends_with("abc"));
+    assert_eq!(world.reaped(id), None);
+}
+
+#[test]
 fn an_exchange_at_work_has_its_own_time() {
     let mut world = World::new(|_| {});
     let id = begin(&mut world, b"GET /Wake HTTP/1.1\r\nHost: h\r\n\r\n");

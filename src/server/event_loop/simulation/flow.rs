@@ -83,6 +83,33 @@ fn a_client_that_takes_nothing_is_not_read() {
 }
 
 #[test]
+fn small_requests_pass_a_download_an_upload_and_a_pipeline() {
+    let mut world = World::new(|_| {});
+    let [download, upload, pipeline, small] = [(); 4].map(|()| world.connect());
+    world.script(download).arrive(b"GET /Flood?count=2000000 HTTP/1.1\r\nHost: h\r\n\r\n");
+    let head = b"POST /EchoStream HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n";
+    world.script(upload).arrive(&[&head[..], &[b'x'; 1_000_000]].concat());
+    world.script(pipeline).arrive(&b"GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n".repeat(500));
+    for client in [download, upload, pipeline] {
+        world.deliver(client);
+    }
+    for turn in 0..10 {
+        world.script(small).arrive(b"GET /Fixed HTTP/1.1\r\nHost: h\r\n\r\n");
+        world.deliver(small);
+        world.turn();
+        assert!(world.heard(small).ends_with("as always\n"), "turn {turn}");
+        for client in [download, upload, pipeline] {
+            let done = world.script(client).sent.len();
+            assert!(done <= (turn + 1) * 2 * CHUNK, "{done} bytes in {} turns", turn + 1);
+            assert!(done > 0);
+        }
+    }
+    world.settle();
+    assert_eq!(world.heard(pipeline).matches("as always\n").count(), 500);
+    assert!(world.script(download).sent.len() > 2_000_000);
+}
+
+#[test]
 fn who_asks_first_is_told_to_continue_when_somebody_wants_the_body() {
     let ask = |path| {
         format!(

@@ -77,6 +77,22 @@ fn who_asks_twice_waits_no_longer() {
 }
 
 #[test]
+fn who_sends_on_after_its_last_answer_holds_a_stop_up_for_a_moment() {
+    let mut world = World::new(|_| {});
+    let client = world.connect();
+    world.say(client, b"POST /Fixed HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n");
+    assert!(world.script(client).closed_by_us && world.is_open(client));
+    world.order(Order::Stop);
+    for _ in 0..60 {
+        world.wait(Duration::from_millis(100));
+        if world.ended.is_none() {
+            world.say(client, b"x");
+        }
+    }
+    assert_eq!(world.ended, Some(Ended::Finished));
+}
+
+#[test]
 fn who_has_come_before_the_stop_is_answered() {
     let mut world = World::new(|_| {});
     let (idle, waiting) = (world.connect(), world.come([10, 0, 0, 1]));
