@@ -12,7 +12,7 @@ pub struct Clock {
     unix: u64,
     next_second: Instant,
     /// `Server` line (may be empty) and `Date` line, as every head ends with them.
-    standing: Rc<[u8]>,
+    common: Rc<[u8]>,
     server_line: Vec<u8>,
     /// The date as access logs write it.
     log_date: Vec<u8>,
@@ -26,7 +26,7 @@ impl Clock {
             now,
             unix: 0,
             next_second: now,
-            standing: Rc::from([]),
+            common: Rc::from([]),
             server_line: Vec::new(),
             log_date: Vec::new(),
         };
@@ -76,8 +76,8 @@ impl Clock {
     }
 
     /// The lines that every response head carries: `Server`, if one is set, and `Date`.
-    pub fn standing_lines(&self) -> &Rc<[u8]> {
-        &self.standing
+    pub fn common_headers(&self) -> &Rc<[u8]> {
+        &self.common
     }
 
     /// The date of this turn as the common log format has it: `10/Oct/2026:13:55:36 +0000`.
@@ -89,7 +89,7 @@ impl Clock {
         self.log_date.clear();
         date::clf(self.unix, &mut self.log_date);
         let date = date::format(self.unix);
-        self.standing = [&*self.server_line, b"Date: ", &date, b"\r\n"].concat().into();
+        self.common = [&*self.server_line, b"Date: ", &date, b"\r\n"].concat().into();
     }
 }
 
@@ -104,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standing_lines_follow_the_wall_clock() {
+    fn common_headers_follow_the_wall_clock() {
         let mut clock = Clock::new();
         clock.set(Instant::now(), UNIX_EPOCH + Duration::from_millis(784_111_777_500));
-        assert_eq!(&**clock.standing_lines(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(&**clock.common_headers(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
         clock.set_server(Some("x"));
         assert_eq!(
-            &**clock.standing_lines(),
+            &**clock.common_headers(),
             b"Server: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
         );
         assert_eq!(clock.next_second - clock.now, Duration::from_millis(500));

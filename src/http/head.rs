@@ -79,7 +79,7 @@ pub const FIELDS_MAX: usize = u8::MAX as usize;
 /// The most bytes of one head: places in it are kept in 16 bits.
 pub const HEAD_MAX: usize = u16::MAX as usize;
 
-/// Longer ones are nobody's method; the longest registered has 17 bytes.
+/// The longest registered method has 17 bytes.
 const METHOD_MAX: usize = 32;
 
 /// What is asked for, taken apart: a method, one space and a target, at the front of a head's text.
@@ -118,7 +118,7 @@ impl RequestLine {
 /// A request line and its header fields. Owns its bytes, so that the receive buffer is free for
 /// what follows; emptied and used again for the next request of the connection.
 ///
-/// Whoever fills it has already refused whatever is not surely understood.
+/// What fills it has already refused all that is not surely understood.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
     bytes: Vec<u8>,

@@ -126,8 +126,7 @@ pub fn fields_sent<'h>(
     }
 }
 
-/// `HSTS` is what whoever runs the server says, and clients look at the first of several
-/// (RFC 6797 §8.1).
+/// Clients look at the first of several `HSTS` (RFC 6797 §8.1), and the operator's counts.
 fn beside_host<'h>(headers: &'h Headers, host: Option<&Headers>) -> Cow<'h, Headers> {
     if host.is_none_or(|host| host.get(HSTS).is_none()) || headers.get(HSTS).is_none() {
         return Cow::Borrowed(headers);

@@ -103,7 +103,7 @@ impl Stream for Http1Stream<'_> {
         clock: &Clock,
     ) -> Lent<'_, Self::Sink<'_>> {
         self.sending.is_last = !self.can_continue(request, unread);
-        let common_headers = clock.standing_lines().clone();
+        let common_headers = clock.common_headers().clone();
         let sink = Sink { queue: self.queue, sending: self.sending, common_headers };
         Lent { task: self.task, recv: self.recv, sink }
     }
@@ -135,7 +135,7 @@ impl Stream for Http1Stream<'_> {
             }
         }
         let persistent = self.sending.persistent;
-        queue_end_of_head(queue, response.status, clock.standing_lines(), request, persistent);
+        queue_end_of_head(queue, response.status, clock.common_headers(), request, persistent);
         if !may_have_body || request.head.method() == Method::Head {
             return 0;
         }
