@@ -32,6 +32,7 @@
 //! |---|---|
 //! | [`http`] | what HTTP means, as pure functions of bytes |
 //! | [`http1`] | one rendering of it: HTTP/1 heads, framing, chunks |
+//! | [`http2`] | the other: frames, HPACK, windows |
 //! | [`conf`] | `web.conf`: text to a typed model, or to diagnostics with carets |
 //! | [`sys`] | the few Linux calls, over rustix |
 //! | [`event`] | what every moving thing may ask of the loop: tokens, timers, run queue, clock |
@@ -56,6 +57,7 @@ pub mod event;
 pub mod handlers;
 pub mod http;
 pub mod http1;
+pub mod http2;
 pub mod net;
 pub mod serve;
 pub mod server;

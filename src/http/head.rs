@@ -14,6 +14,8 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 impl Version {
@@ -22,6 +24,7 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
         }
     }
 }
@@ -248,7 +251,7 @@ impl RequestHead {
             (Some(host), None) if HostName::parse(host).is_none() => {
                 Err(HttpError::bad_request("bad Host"))
             }
-            (None, None) if self.version == Version::Http11 => {
+            (None, None) if self.version >= Version::Http11 => {
                 Err(HttpError::bad_request("no Host in HTTP/1.1"))
             }
             _ => Ok(()),

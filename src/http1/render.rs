@@ -44,7 +44,7 @@ pub fn body_line(line: BodyLine, head: &mut Vec<u8>) {
 /// the blank line (RFC 9112 §9.3).
 pub fn connection_lines(persistent: bool, version: Version) -> &'static [u8] {
     match (persistent, version) {
-        (true, Version::Http11) => b"\r\n",
+        (true, Version::Http11 | Version::Http2) => b"\r\n",
         (true, Version::Http10) => b"Connection: keep-alive\r\n\r\n",
         (false, _) => b"Connection: close\r\n\r\n",
     }

@@ -201,7 +201,7 @@ impl AnswerSink for Sink<'_> {
         let (framing, body_line) = match (length, request.head.version()) {
             (Some(_), _) if !status.has_length() => (BodyFraming::Plain, BodyLine::None),
             (Some(length), _) => (BodyFraming::Plain, BodyLine::Length(length)),
-            (None, Version::Http11) => (BodyFraming::Chunks, BodyLine::Chunked),
+            (None, Version::Http11 | Version::Http2) => (BodyFraming::Chunks, BodyLine::Chunked),
             (None, Version::Http10) => (BodyFraming::UntilClose, BodyLine::None),
         };
         self.sending.persistent &= !self.sending.is_last && framing != BodyFraming::UntilClose;
