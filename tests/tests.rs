@@ -28,6 +28,7 @@ mod framework_answers;
 mod framework_edges;
 mod hostile;
 mod http1;
+mod http2;
 mod keepalive;
 mod layers;
 mod limits;

@@ -119,6 +119,6 @@ fn transfers_slower_than_the_minimum_rate() {
     trickle(&mut wire, b'x');
     let _ = wire.rest();
     assert!(since.elapsed() > Duration::from_secs(4), "after {:?}", since.elapsed());
-    server.read_until("access.log", "time-out: body");
+    server.read_until("access.log", "\" 408 ");
     assert!(!server.path("root/new").exists());
 }

@@ -4,6 +4,7 @@ use super::{Bytes, FileSlice, Transport};
 use crate::event::{Budget, Buffers};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Up to here bytes are copied together, so that a head and its body leave in one `send`. Beyond,
@@ -31,7 +32,8 @@ const KEEP: usize = 64 * 1024;
 enum Segment {
     /// The next so many bytes of `copied`.
     Copied(usize),
-    Shared(Bytes, usize),
+    /// Part of some bytes.
+    Shared(Bytes, Range<usize>),
     File(FileSlice),
 }
 
@@ -99,7 +101,9 @@ impl SendQueue {
                     all.extend_from_slice(&self.copied[copied_at..copied_at + len]);
                     copied_at += len;
                 }
-                Segment::Shared(bytes, at) => all.extend_from_slice(&bytes.as_slice()[*at..]),
+                Segment::Shared(bytes, part) => {
+                    all.extend_from_slice(&bytes.as_slice()[part.clone()])
+                }
                 Segment::File(slice) => {
                     let start = all.len();
                     all.resize(start + usize::try_from(slice.len).unwrap_or(usize::MAX), 0);
@@ -118,7 +122,17 @@ impl SendQueue {
             return self.copy(bytes.as_slice());
         }
         self.pending += len as u64;
-        self.segments.push_back(Segment::Shared(bytes, 0));
+        self.segments.push_back(Segment::Shared(bytes, 0..len));
+    }
+
+    /// Adds part of some bytes without copying it, unless it is short.
+    fn share_part(&mut self, bytes: &Bytes, part: Range<usize>) {
+        let len = part.len();
+        if len <= COPY_MAX {
+            return self.copy(bytes.as_slice().get(part).unwrap_or_default());
+        }
+        self.pending += len as u64;
+        self.segments.push_back(Segment::Shared(bytes.clone(), part));
     }
 
     /// Adds part of a file.
@@ -126,6 +140,34 @@ impl SendQueue {
         if slice.len > 0 {
             self.pending += slice.len;
             self.segments.push_back(Segment::File(slice));
+        }
+    }
+
+    /// Moves the first `n` bytes to the end of another queue.
+    pub fn move_to(&mut self, other: &mut Self, n: usize) {
+        let mut left = n;
+        while left > 0 {
+            let Some(front) = self.segments.front() else { break };
+            let step = match front {
+                Segment::Copied(len) => {
+                    let step = left.min(*len);
+                    let bytes = self.copied.get(self.copied_at..self.copied_at + step);
+                    other.copy(bytes.unwrap_or_default());
+                    step
+                }
+                Segment::Shared(bytes, part) => {
+                    let step = left.min(part.len());
+                    other.share_part(bytes, part.start..part.start + step);
+                    step
+                }
+                Segment::File(slice) => {
+                    let step = left.min(usize::try_from(slice.len).unwrap_or(usize::MAX));
+                    other.file(FileSlice { len: step as u64, ..slice.clone() });
+                    step
+                }
+            };
+            self.advance(step);
+            left -= step;
         }
     }
 
@@ -225,7 +267,7 @@ impl SendQueue {
                     copied_at += len;
                     &self.copied[copied_at - len..copied_at]
                 }
-                Segment::Shared(bytes, at) => &bytes.as_slice()[*at..],
+                Segment::Shared(bytes, part) => &bytes.as_slice()[part.clone()],
                 Segment::File(_) => {
                     more = true;
                     break;
@@ -252,7 +294,7 @@ impl SendQueue {
             let Some(front) = self.segments.front_mut() else { break };
             let left = match front {
                 Segment::Copied(len) => *len,
-                Segment::Shared(bytes, at) => bytes.len() - *at,
+                Segment::Shared(_, part) => part.len(),
                 Segment::File(slice) => usize::try_from(slice.len).unwrap_or(usize::MAX),
             };
             let step = taken.min(left);
@@ -261,7 +303,7 @@ impl SendQueue {
                     *len -= step;
                     self.copied_at += step;
                 }
-                Segment::Shared(_, at) => *at += step,
+                Segment::Shared(_, part) => part.start += step,
                 Segment::File(slice) => {
                     slice.offset += step as u64;
                     slice.len -= step as u64;

@@ -333,6 +333,11 @@ impl Tls {
         self.session.server_name()
     }
 
+    /// The protocol that was agreed on (ALPN).
+    pub fn protocol(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
+    }
+
     /// The certificate that the client has shown.
     pub fn client_certificate(&self) -> Option<&[u8]> {
         self.session.peer_certificates().and_then(|chain| chain.first()).map(AsRef::as_ref)

@@ -1,7 +1,7 @@
 //! The request body, as slices of the receive buffer.
 
 use crate::event::Until;
-use crate::http::{BodyLength, HttpError, Status};
+use crate::http::{BodyLength, HttpError, Status, Version};
 use crate::http1::chunked::{Decoder, Step};
 use crate::net::RecvBuffer;
 
@@ -24,14 +24,19 @@ enum Framing {
     Finished,
     Length(u64),
     Chunked(Box<Decoder>),
+    /// Its end is told apart from its bytes (HTTP/2).
+    Told {
+        has_ended: bool,
+    },
 }
 
 impl BodyState {
     /// A body not yet begun, of at most `limit` bytes.
-    pub fn new(length: BodyLength, limit: u64) -> Self {
+    pub fn new(length: BodyLength, version: Version, limit: u64) -> Self {
         let framing = match length {
             BodyLength::None | BodyLength::Length(0) => Framing::Finished,
             BodyLength::Length(n) => Framing::Length(n),
+            BodyLength::Unknown if version == Version::Http2 => Framing::Told { has_ended: false },
             BodyLength::Unknown => Framing::Chunked(Box::new(Decoder::new())),
         };
         Self { framing, received: 0, limit, wanted: false }
@@ -47,7 +52,7 @@ impl BodyState {
         match self.framing {
             Framing::Finished => Some(0),
             Framing::Length(left) => Some(left),
-            Framing::Chunked(_) => None,
+            Framing::Chunked(_) | Framing::Told { .. } => None,
         }
     }
 
@@ -60,7 +65,7 @@ impl BodyState {
     pub fn is_too_long(&self) -> bool {
         match &self.framing {
             Framing::Chunked(decoder) => is_beyond(self.received, decoder, self.limit),
-            Framing::Finished | Framing::Length(_) => false,
+            Framing::Finished | Framing::Length(_) | Framing::Told { .. } => false,
         }
     }
 
@@ -68,6 +73,13 @@ impl BodyState {
     #[must_use]
     pub fn without_limit(self) -> Self {
         Self { limit: u64::MAX, ..self }
+    }
+
+    /// All of it has come.
+    pub fn end(&mut self) {
+        if let Framing::Told { has_ended } = &mut self.framing {
+            *has_ended = true;
+        }
     }
 
     /// Whether somebody waits for more of it; asking forgets it.
@@ -83,14 +95,21 @@ impl BodyState {
             Framing::Length(left) => {
                 usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.unread().len())
             }
+            Framing::Told { has_ended } => {
+                let ready = buffer.unread().len();
+                if self.received + ready as u64 > self.limit {
+                    return Err(too_long(self.limit));
+                }
+                if ready == 0 && *has_ended {
+                    self.framing = Framing::Finished;
+                }
+                ready
+            }
             Framing::Chunked(decoder) => {
                 let step = decoder.step(buffer.unread())?;
                 // At the size line, as with a Content-Length, and not when the data have come.
                 if is_beyond(self.received, decoder, self.limit) {
-                    return Err(HttpError::fatal(
-                        Status::CONTENT_TOO_LARGE,
-                        format!("a chunked body of more than {} bytes", self.limit),
-                    ));
+                    return Err(too_long(self.limit));
                 }
                 match step {
                     Step::More { consumed } => {
@@ -118,6 +137,7 @@ impl BodyState {
         self.received += n as u64;
         match &mut self.framing {
             Framing::Finished => debug_assert_eq!(n, 0),
+            Framing::Told { .. } => {}
             Framing::Length(left) => {
                 *left = left.saturating_sub(n as u64);
                 if *left == 0 {
@@ -127,6 +147,11 @@ impl BodyState {
             Framing::Chunked(decoder) => decoder.took(n),
         }
     }
+}
+
+fn too_long(limit: u64) -> HttpError {
+    let why = format!("a chunked body of more than {limit} bytes");
+    HttpError::fatal(Status::CONTENT_TOO_LARGE, why)
 }
 
 fn is_beyond(received: u64, decoder: &Decoder, limit: u64) -> bool {

@@ -1,5 +1,6 @@
 //! A request as handlers see it.
 
+use super::BodyState;
 use crate::http::target::{self, Spelling};
 use crate::http::{BodyLength, Headers, HttpError, RequestHead, Status};
 use percent_encoding::percent_decode;
@@ -137,6 +138,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Its body, not yet begun, of at most `limit` bytes.
+    pub fn body(&self, limit: u64) -> BodyState {
+        BodyState::new(self.body_length, self.head.version(), limit)
+    }
+
     /// Decodes and normalises the path. Once a request, after the head was parsed.
     ///
     /// # Errors

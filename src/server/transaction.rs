@@ -175,7 +175,7 @@ impl Transaction {
         cx: &mut DriveContext<'_>,
     ) {
         self.began = info.now;
-        self.body = BodyState::new(self.request.body_length, u64::MAX);
+        self.body = self.request.body(u64::MAX);
         let site = cx.site.clone();
         let routing = route(&mut self.request, &site, info, &mut Untraced);
         self.perform(routing, &site, stream, cx);
@@ -189,7 +189,7 @@ impl Transaction {
         cx: &mut DriveContext<'_>,
     ) {
         self.began = cx.cx.now();
-        self.body = BodyState::new(self.request.body_length, u64::MAX);
+        self.body = self.request.body(u64::MAX);
         self.answer_error(error, stream, cx);
     }
 
@@ -339,7 +339,7 @@ impl Transaction {
         if matches!(self.state, State::New) {
             // Without a route the body is not read: what is dropped of it has a bound of its own.
             let limit = self.route.route().map_or(u64::MAX, |route| route.body_limit);
-            self.body = BodyState::new(self.request.body_length, limit);
+            self.body = self.request.body(limit);
         }
         self.state = State::Exchange(exchange);
         self.answer = AnswerState::new(&self.request);
@@ -459,6 +459,17 @@ impl Transaction {
             self.armed = None;
         }
         due
+    }
+
+    /// All of the body has come.
+    pub(super) fn end_body(&mut self) {
+        self.body.end();
+    }
+
+    /// It came to nothing, and has no line in the log.
+    pub(super) fn discard(mut self: Box<Self>, cx: &mut DriveContext<'_>) {
+        self.reset();
+        cx.free.give_transaction(self);
     }
 
     /// Somebody has woken its exchange.

@@ -72,6 +72,7 @@ pub fn build(
     Site {
         timeouts: config.timeouts.clone(),
         limits: config.limits.clone(),
+        http2: config.server.h2,
         server_header: config.server.server_header.clone(),
         pages: Rc::new(hooked(registry)),
         hosts,

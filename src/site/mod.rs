@@ -29,6 +29,8 @@ pub struct Site {
     pub timeouts: conf::Timeouts,
     /// `[limits]`
     pub limits: conf::Limits,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
     /// The `Server` header.
     pub server_header: Option<String>,
     /// Pages for requests that never got to a host.
@@ -105,6 +107,7 @@ impl Site {
         Self {
             timeouts: conf::Timeouts::default(),
             limits: conf::Limits::default(),
+            http2: true,
             server_header: None,
             pages: Rc::default(),
             hosts: vec![VirtualHost {

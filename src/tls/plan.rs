@@ -26,6 +26,7 @@ pub struct Plan {
     client_ca: Option<ClientCa>,
     min_version: TlsVersion,
     tickets: bool,
+    http2: bool,
     watch: bool,
     /// The names that clients will ask for.
     wanted: Vec<At<String>>,
@@ -52,6 +53,7 @@ impl Plan {
             client_ca: config.tls.client_ca.clone(),
             min_version: config.tls.min_version,
             tickets: config.tls.tickets,
+            http2: config.server.h2,
             watch: config.tls.watch,
             wanted,
             user: config.server.user.as_ref().map(|user| user.value.clone()),
@@ -144,6 +146,7 @@ impl Plan {
             required: self.client_ca.as_ref().is_some_and(|ca| ca.required),
             min_version: self.min_version,
             tickets: self.tickets,
+            http2: self.http2,
         };
         let unusable = |error: rustls::Error| {
             let message = format!("TLS cannot be set up: {error}");

@@ -26,6 +26,8 @@ pub(super) struct Rules {
     pub(super) min_version: TlsVersion,
     /// Whether sessions are resumed.
     pub(super) tickets: bool,
+    /// Whether HTTP/2 is offered.
+    pub(super) http2: bool,
 }
 
 /// What makes resumption work beyond a reload.
@@ -95,7 +97,9 @@ impl Rules {
         };
         let mut config = builder.with_cert_resolver(choice);
         config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+        let protocols: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
+        let offered = protocols.get(usize::from(!self.http2)..).unwrap_or_default();
+        config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
         // Early data could be sent again by anybody; zero is the default, and here for all to see.
         config.max_early_data_size = 0;
         config.session_storage = resumption.sessions.clone();
@@ -149,7 +153,13 @@ mod tests {
     }
 
     fn rules(authorities: Option<RootCertStore>) -> Rules {
-        Rules { authorities, required: false, min_version: TlsVersion::V12, tickets: true }
+        Rules {
+            authorities,
+            required: false,
+            min_version: TlsVersion::V12,
+            tickets: true,
+            http2: false,
+        }
     }
 
     #[test]

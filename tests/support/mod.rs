@@ -2,6 +2,7 @@
 
 mod command;
 mod embedded;
+pub(crate) mod http2;
 mod server;
 mod tls;
 mod wire;

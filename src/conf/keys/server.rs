@@ -1,6 +1,6 @@
 //! `[server]`: addresses, and what concerns the process.
 
-use super::{Keys, Optional, OrFalse, Own, Path, Placed, STRINGS, Text, key};
+use super::{Boolean, Keys, Optional, OrFalse, Own, Path, Placed, STRINGS, Text, key};
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::model::{At, Listen, Server};
 use crate::conf::read::{Item, Reader};
@@ -26,6 +26,7 @@ pub(in crate::conf) static SERVER: Keys<Server> = Keys {
         )
         .does("the `Server` header; `false` sends none")
         .example("false"),
+        key("h2", at!(Server, h2: Boolean)).does("speak HTTP/2 with clients that want to"),
     ],
 };
 

@@ -17,6 +17,8 @@ pub struct Server {
     pub pid_file: Option<At<PathBuf>>,
     /// The `Server` header; `None` sends none.
     pub server_header: Option<String>,
+    /// Whether HTTP/2 is spoken with those who want to.
+    pub h2: bool,
 }
 
 impl Default for Server {
@@ -26,6 +28,7 @@ impl Default for Server {
             user: None,
             pid_file: None,
             server_header: Some("httpyserver".into()),
+            h2: false,
         }
     }
 }

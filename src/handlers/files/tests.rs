@@ -6,7 +6,7 @@ use crate::conf::{At, Files, Overwrite, Upload};
 use crate::event::{Buffers, ConnId, Cx, TaskId};
 use crate::net::{RecvBuffer, Script, Transport};
 use crate::serve::testing::Recorded;
-use crate::serve::{Alarm, Answer, AnswerState, BodyIn, BodyState, ExchangeIo, Response, Step};
+use crate::serve::{Alarm, Answer, AnswerState, BodyIn, ExchangeIo, Response, Step};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -114,7 +114,7 @@ impl Site {
             };
         };
         let limit = self.handler.body_limit().unwrap_or_default();
-        let mut state = BodyState::new(request.body_length, limit);
+        let mut state = request.body(limit);
         let (mut buffer, mut pool) = (RecvBuffer::default(), Buffers::default());
         let mut transport = Transport::Scripted(Script::incoming(body, step).into());
         let (mut answer, mut sink) = (AnswerState::default(), Recorded::default());

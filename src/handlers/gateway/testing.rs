@@ -23,7 +23,7 @@ impl Transaction {
         Self {
             cx: testing::cx(),
             task: TaskId { conn: ConnId { index: 0, generation: 0 }, stream: 0 },
-            body: BodyState::new(request.body_length, u64::MAX),
+            body: request.body(u64::MAX),
             answer: AnswerState::new(&request),
             request,
             arrived: RecvBuffer::default(),

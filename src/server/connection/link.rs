@@ -182,6 +182,11 @@ impl Link {
         (&mut self.recv, queue, &self.transport)
     }
 
+    /// The queue of what is to be sent, and the transport beside it.
+    pub(super) fn output(&mut self, free: &mut FreeList) -> (&mut SendQueue, &Transport) {
+        (self.send.get_or_insert_with(|| free.queue()), &self.transport)
+    }
+
     /// Whether something that was queued has not left.
     pub(super) fn owes(&self) -> bool {
         self.send.is_some() || self.transport.wants_write()

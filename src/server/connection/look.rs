@@ -34,7 +34,9 @@ pub struct Look {
 impl ClientConnection {
     /// How it is now.
     pub fn look(&self, now: Instant) -> Look {
-        let (link, Protocol::Http1(http1)) = (&self.link, &self.protocol);
+        let (link, Protocol::Http1(http1)) = (&self.link, &self.protocol) else {
+            panic!("nobody speaks HTTP/2 here");
+        };
         Look {
             is_queued: link.queued,
             pending: link.pending() as usize,

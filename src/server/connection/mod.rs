@@ -6,6 +6,7 @@
 
 mod close_reason;
 mod http1;
+mod http2;
 mod link;
 #[cfg(test)]
 pub mod look;
@@ -17,8 +18,9 @@ use crate::net::Transport;
 use crate::serve::{Abort, Peer};
 use close_reason::CloseReason;
 use http1::Http1;
+use http2::Http2;
 use link::{Link, Moved};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 pub use timeout::Timeout;
 
@@ -29,10 +31,11 @@ pub struct ClientConnection {
     protocol: Protocol,
 }
 
-/// What is spoken over a link. HTTP/2 and tunnels will be further ones; see ARCHITECTURE.md.
+/// What is spoken over a link. Tunnels will be a further one; see ARCHITECTURE.md.
 #[derive(Debug)]
 enum Protocol {
     Http1(Http1),
+    Http2(Box<Http2>),
 }
 
 /// What the loop is to do with a connection after driving it.
@@ -73,13 +76,12 @@ impl ClientConnection {
     /// Moves everything that can be moved.
     pub fn drive(&mut self, cx: &mut DriveContext<'_>) -> Verdict {
         self.link.queued = false;
-        let Protocol::Http1(http1) = &mut self.protocol;
-        let answered_before = http1.answered();
+        let answered_before = self.protocol.answered();
         let mut moved = Moved::default();
         let progress = loop {
-            match pass(&mut self.link, http1, &mut moved, cx) {
+            match pass(&mut self.link, &mut self.protocol, &mut moved, cx) {
                 Err(reason) => {
-                    http1.end(&reason, &mut self.link, cx);
+                    self.protocol.end(&reason, &mut self.link, cx);
                     return Verdict::Close;
                 }
                 Ok(Progress::Moved) if cx.budget.is_spent() => break Progress::Yield,
@@ -87,8 +89,8 @@ impl ClientConnection {
                 Ok(progress) => break progress,
             }
         };
-        moved.answered = http1.answered() != answered_before;
-        self.link.rest(http1.timeout(&self.link), moved, cx);
+        moved.answered = self.protocol.answered() != answered_before;
+        self.link.rest(self.protocol.timeout(&self.link), moved, cx);
         if progress == Progress::Yield && self.enqueue() {
             cx.cx.runq.push(self.id());
         }
@@ -98,11 +100,10 @@ impl ClientConnection {
     /// Ends what a panic has left behind: the transaction in progress is answered with a 500 if
     /// nothing of its answer was sent, and has its line in the log.
     pub fn recover(&mut self, cx: &mut DriveContext<'_>) -> Verdict {
-        let Protocol::Http1(http1) = &mut self.protocol;
-        match http1.recover(&mut self.link, cx) {
+        match self.protocol.recover(&mut self.link, cx) {
             Ok(()) => self.drive(cx),
             Err(reason) => {
-                http1.end(&reason, &mut self.link, cx);
+                self.protocol.end(&reason, &mut self.link, cx);
                 Verdict::Close
             }
         }
@@ -111,45 +112,144 @@ impl ClientConnection {
     /// The harvester or the end of the server cuts it off. A client whose head or body came only in
     /// part is told so, if its socket takes that at once.
     pub fn cut_off(&mut self, why: Abort, reason: &str, cx: &mut DriveContext<'_>) {
-        let Protocol::Http1(http1) = &mut self.protocol;
-        http1.cut_off(why, reason, &mut self.link, cx);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.cut_off(why, reason, &mut self.link, cx),
+            Protocol::Http2(http2) => http2.cut_off(why, reason, &mut self.link, cx),
+        }
     }
 
     /// An instant that one of its tasks has armed has come. False if it is not waited for any more.
     pub fn timer_due(&mut self, task: TaskId, at: Instant) -> bool {
-        let Protocol::Http1(http1) = &mut self.protocol;
-        http1.timer_due(task.stream, at)
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.timer_due(task.stream, at),
+            Protocol::Http2(http2) => http2.timer_due(task.stream, at),
+        }
     }
 
     /// Somebody has woken one of its tasks. False if that has ended.
     pub fn wake(&mut self, task: TaskId) -> bool {
-        let Protocol::Http1(http1) = &mut self.protocol;
-        http1.wake(task.stream)
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.wake(task.stream),
+            Protocol::Http2(http2) => http2.wake(task.stream),
+        }
+    }
+
+    /// Something has happened to a source of one of its tasks.
+    pub fn touch(&mut self, task: TaskId) {
+        if let Protocol::Http2(http2) = &mut self.protocol {
+            http2.touch(task.stream);
+        }
     }
 
     /// Whether it waits for a request of which nothing has come: it may be closed without loss.
     pub fn is_idle(&self) -> bool {
-        let Protocol::Http1(http1) = &self.protocol;
-        http1.is_between_requests() && self.link.recv.is_empty() && !self.link.owes()
+        let is_between_requests = match &self.protocol {
+            Protocol::Http1(http1) => http1.is_between_requests(),
+            Protocol::Http2(http2) => http2.is_between_requests(),
+        };
+        is_between_requests && self.link.recv.is_empty() && !self.link.owes()
+    }
+}
+
+impl Protocol {
+    /// Another one, where the client has begun to speak it.
+    fn choose(&mut self, link: &mut Link, cx: &mut DriveContext<'_>) {
+        if let Self::Http1(http1) = self
+            && http1.is_new()
+            && cx.site.http2
+            && http2::is_spoken(link)
+        {
+            *self = Self::Http2(Box::new(Http2::new(link, cx)));
+        }
+    }
+
+    fn step(
+        &mut self,
+        link: &mut Link,
+        cx: &mut DriveContext<'_>,
+    ) -> Result<Progress, CloseReason> {
+        match self {
+            Self::Http1(http1) => http1.step(link, cx),
+            Self::Http2(http2) => http2.step(link, cx),
+        }
+    }
+
+    fn wants_input(&self, link: &Link) -> bool {
+        match self {
+            Self::Http1(http1) => http1.wants_input(link),
+            Self::Http2(http2) => http2.wants_input(link),
+        }
+    }
+
+    fn expects_much(&self) -> bool {
+        matches!(self, Self::Http1(http1) if http1.expects_much())
+    }
+
+    fn is_closing(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.is_closing(),
+            Self::Http2(http2) => http2.is_closing(),
+        }
+    }
+
+    fn answered(&self) -> u32 {
+        match self {
+            Self::Http1(http1) => http1.answered(),
+            Self::Http2(http2) => http2.answered(),
+        }
+    }
+
+    fn timeout(&self, link: &Link) -> Timeout {
+        match self {
+            Self::Http1(http1) => http1.timeout(link),
+            Self::Http2(http2) => http2.timeout(link),
+        }
+    }
+
+    fn break_off(
+        &mut self,
+        error: &io::Error,
+        link: &mut Link,
+        cx: &mut DriveContext<'_>,
+    ) -> Result<(), CloseReason> {
+        match self {
+            Self::Http1(http1) => http1.break_off(error, link, cx),
+            Self::Http2(_) => Err(CloseReason::Broken(format!("TLS: {error}"))),
+        }
+    }
+
+    fn recover(&mut self, link: &mut Link, cx: &mut DriveContext<'_>) -> Result<(), CloseReason> {
+        match self {
+            Self::Http1(http1) => http1.recover(link, cx),
+            Self::Http2(http2) => http2.recover(link, cx),
+        }
+    }
+
+    fn end(&mut self, reason: &CloseReason, link: &mut Link, cx: &mut DriveContext<'_>) {
+        match self {
+            Self::Http1(http1) => http1.end(reason, link, cx),
+            Self::Http2(http2) => http2.end(reason, link, cx),
+        }
     }
 }
 
 /// One round. `flush` is always last, so that no queued byte is stranded.
 fn pass(
     link: &mut Link,
-    http1: &mut Http1,
+    protocol: &mut Protocol,
     moved: &mut Moved,
     cx: &mut DriveContext<'_>,
 ) -> Result<Progress, CloseReason> {
-    let received = fill(link, http1, cx)?;
-    let step = http1.step(link, cx)?;
-    let sent = link.flush(http1.is_closing(), cx)?;
+    let received = fill(link, protocol, cx)?;
+    protocol.choose(link, cx);
+    let step = protocol.step(link, cx)?;
+    let sent = link.flush(protocol.is_closing(), cx)?;
     moved.received += received;
     moved.sent += sent;
     match step {
         Progress::Still if received > 0 || sent > 0 => Ok(Progress::Moved),
         // The step has begun to want what was held back: no further edge would tell.
-        Progress::Still if link.ready.is_readable() && http1.wants_input(link) => {
+        Progress::Still if link.ready.is_readable() && protocol.wants_input(link) => {
             Ok(Progress::Moved)
         }
         other => Ok(other),
@@ -158,20 +258,24 @@ fn pass(
 
 /// Receives, if what would be received is wanted. Not wanting is how a client is held back: no
 /// interest is changed, the bit simply stays set.
-fn fill(link: &mut Link, http1: &mut Http1, cx: &mut DriveContext<'_>) -> Result<u64, CloseReason> {
+fn fill(
+    link: &mut Link,
+    protocol: &mut Protocol,
+    cx: &mut DriveContext<'_>,
+) -> Result<u64, CloseReason> {
     if link.ready.is_gone() && !link.ready.is_readable() {
         return Err(CloseReason::Reset);
     }
-    if !link.ready.is_readable() || !http1.wants_input(link) {
+    if !link.ready.is_readable() || !protocol.wants_input(link) {
         return Ok(0);
     }
-    if http1.expects_much() {
+    if protocol.expects_much() {
         link.recv.enlarge(&mut cx.cx.buffers);
     }
     match link.fill(cx) {
         Ok(received) => Ok(received),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            http1.break_off(&error, link, cx).map(|()| 0)
+            protocol.break_off(&error, link, cx).map(|()| 0)
         }
         Err(_) => Err(CloseReason::Reset),
     }
@@ -233,8 +337,7 @@ impl ClientConnection {
 
     /// Whether it may be closed to make room for others: it is idle, or has got its last answer.
     pub fn is_expendable(&self) -> bool {
-        let Protocol::Http1(http1) = &self.protocol;
-        self.is_done() || http1.is_lingering()
+        self.is_done() || matches!(&self.protocol, Protocol::Http1(http1) if http1.is_lingering())
     }
 
     /// Whether it is idle, and nothing has arrived that no drive has seen yet.

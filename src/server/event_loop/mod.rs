@@ -301,6 +301,7 @@ impl EventLoop {
         match owner {
             Owner::Task(task) => {
                 if let Some(connection) = self.table.get(task.conn) {
+                    connection.touch(task);
                     enqueue(connection, &mut self.cx);
                 }
             }

@@ -187,7 +187,7 @@ impl Http1 {
 }
 
 impl CloseReason {
-    fn abort(&self) -> Abort {
+    pub(in crate::server::connection) fn abort(&self) -> Abort {
         match self {
             Self::Done | Self::Reset => Abort::Gone,
             Self::Broken(_) | Self::Impossible(_) => Abort::Failed,

@@ -287,6 +287,11 @@ impl Http1 {
         matches!((&self.writing, &self.reading), (Writing::Idle, Reading::Head { .. }))
     }
 
+    /// Whether nothing was asked yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.answered == 0 && self.is_between_requests()
+    }
+
     /// Requests answered, or being answered.
     pub(super) fn answered(&self) -> u32 {
         self.answered
