@@ -2,7 +2,7 @@
 
 use super::{Head, PreparedHead};
 use crate::http::{Headers, Status};
-use crate::net::{Bytes, FileSlice};
+use crate::net::{Bytes, FileSlice, SendQueue};
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -95,6 +95,25 @@ impl Body {
             Self::Empty | Self::Bytes(_) => true,
             Self::File(_) => false,
             Self::Parts(parts) => parts.iter().all(|part| matches!(part, Part::Bytes(_))),
+        }
+    }
+}
+
+impl Body {
+    /// Adds its bytes to what is to be sent, in order.
+    pub fn queue_into(self, queue: &mut SendQueue) {
+        match self {
+            Self::Empty => {}
+            Self::Bytes(bytes) => queue.share(bytes),
+            Self::File(slice) => queue.file(slice),
+            Self::Parts(parts) => {
+                for part in parts {
+                    match part {
+                        Part::Bytes(bytes) => queue.share(bytes),
+                        Part::File(slice) => queue.file(slice),
+                    }
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::http::{Headers, Method, Status, StatusLine, Version};
 use crate::http1::chunked;
 use crate::http1::render::{self, BodyLine};
 use crate::net::{FileSlice, RecvBuffer, SendQueue, Transport};
-use crate::serve::{AnswerSink, Body, BodyState, Head, Part, Request, Response, fields_sent};
+use crate::serve::{AnswerSink, BodyState, Head, Request, Response, fields_sent};
 use crate::server::connection::link::Link;
 use crate::server::drive::DriveContext;
 use crate::server::transaction::{Lent, Stream};
@@ -139,7 +139,7 @@ impl Stream for Http1Stream<'_> {
         if !may_have_body || request.head.method() == Method::Head {
             return 0;
         }
-        queue_body(queue, response.body);
+        response.body.queue_into(queue);
         length
     }
 
@@ -277,22 +277,6 @@ fn queue_end_of_head(
         queue.copy(fields_sent(status, headers, None).as_bytes());
     }
     queue.copy(render::connection_lines(persistent, request.head.version()));
-}
-
-fn queue_body(queue: &mut SendQueue, body: Body) {
-    match body {
-        Body::Empty => {}
-        Body::Bytes(bytes) => queue.share(bytes),
-        Body::File(slice) => queue.file(slice),
-        Body::Parts(parts) => {
-            for part in parts {
-                match part {
-                    Part::Bytes(bytes) => queue.share(bytes),
-                    Part::File(slice) => queue.file(slice),
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

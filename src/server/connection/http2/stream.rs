@@ -7,7 +7,7 @@ use crate::http2::hpack::{Encoder, block_of};
 use crate::http2::priority::Priority;
 use crate::http2::window::{ReceiveWindow, SendWindow};
 use crate::net::{FileSlice, RecvBuffer, SendQueue};
-use crate::serve::{AnswerSink, Body, BodyState, Head, Part, Request, Response, fields_sent};
+use crate::serve::{AnswerSink, BodyState, Head, Request, Response, fields_sent};
 use crate::server::transaction::{Lent, Stream, Transaction};
 use std::rc::Rc;
 
@@ -110,7 +110,7 @@ impl Stream for Http2Stream<'_> {
         if omits {
             return 0;
         }
-        self.sink.queue_body(response.body);
+        response.body.queue_into(&mut self.sink.output.queue);
         length
     }
 
@@ -177,23 +177,6 @@ impl Sink<'_> {
     fn queue_block(&mut self, block: &[u8], ends: bool) {
         let (stream, max) = (self.stream, self.max_frame);
         self.out.append(|out| frame::headers(stream, ends, block, max, out));
-    }
-
-    fn queue_body(&mut self, body: Body) {
-        let queue = &mut self.output.queue;
-        match body {
-            Body::Empty => {}
-            Body::Bytes(bytes) => queue.share(bytes),
-            Body::File(slice) => queue.file(slice),
-            Body::Parts(parts) => {
-                for part in parts {
-                    match part {
-                        Part::Bytes(bytes) => queue.share(bytes),
-                        Part::File(slice) => queue.file(slice),
-                    }
-                }
-            }
-        }
     }
 }
 
